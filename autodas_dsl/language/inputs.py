@@ -1,0 +1,190 @@
+"""The table of statistics: the inputs that a formula can name.
+
+One `Input` entry gives a statistic its kind, its attributes, its documentation and its LaTeX.
+The values are collected in `autodas_dsl.statistics`; nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from autodas_dsl.language.kinds import Axis, Kind, Size, integer, symbol
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Statistic:
+    """One statistic as a formula names it; its text form is the key used everywhere.
+
+    Parameters
+    ----------
+    name : str
+        ``"W"``, ``"F_s"``, …
+    prefix : str
+        ``""``, ``"grad"`` or ``"hess"``.
+    probe : str
+        ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``.
+    stage : int
+        Feature stage counted from the end; -1 is the last. Only for ``F_s`` and ``F_t``.
+    parts : int
+        ``split=`` of ``grad W`` or ``n=`` of ``NTK``; 0 where it does not apply.
+    every : bool
+        ``X[all]``: functional activations too.
+    """
+
+    name: str
+    prefix: str = ""
+    probe: str = ""
+    stage: int = -1
+    parts: int = 0
+    every: bool = False
+
+    @property
+    def base(self) -> str:
+        """The name with its prefix and no attributes: the key of its `Input` entry."""
+        return f"{self.prefix} {self.name}" if self.prefix else self.name
+
+    def __str__(self) -> str:
+        if self.prefix:
+            inner = self.probe or (f"split={self.parts}" if self.parts else "")
+            return f"{self.prefix}[{inner}] {self.name}" if inner else f"{self.prefix} {self.name}"
+        shown = [str(self.stage)] if self.stage != -1 else []
+        shown += [self.probe] if self.probe else []
+        shown += ["all"] if self.every else []
+        shown += [f"n={self.parts}"] if self.parts else []
+        return f"{self.name}[{', '.join(shown)}]" if shown else self.name
+
+
+@dataclass(frozen=True)
+class Input:
+    """An entry of the statistics table.
+
+    `axes` maps axis names to size symbols; `probes` lists the probes it may be run under.
+    `group` is one of ``weights``, ``activations``, ``teacher-student``, ``architecture``.
+    `needs` says which pass collects it, for the reference page.
+    `collect` is set for a user's own statistic only: a function of the model and the batch.
+    """
+
+    name: str
+    kind: Kind
+    doc: str
+    latex: str
+    group: str
+    needs: str = "forward"
+    probes: tuple[str, ...] = ()
+    stages: bool = False
+    parts: str = ""  # the name of the integer attribute, "split" or "n"
+    every: bool = False
+    collect: Callable[..., Any] | None = field(default=None, compare=False)
+
+
+def _kind(layers: str | None, **axes: str) -> Kind:
+    return Kind(layers, tuple(Axis(name, symbol(size)) for name, size in axes.items()))
+
+
+_WEIGHT = _kind("lin", C="c_W", R="r_W")
+_OUTPUT = _kind("lin", B="B", C="c_A", R="r_A")
+_LAYER_NUMBER = Kind("lin")
+
+
+def _map(who: str) -> Kind:
+    return _kind(None, B="B", C=f"C_{who}", H=f"H_{who}", W=f"W_{who}")
+
+
+def _two(who: str, name: str, kind: Callable[[str], Kind], doc: str, **more: Any) -> list[Input]:
+    owner = {"s": "student", "t": "teacher"}
+    prefix, _, letter = name.rpartition(" ")
+    fraction = r"\frac{{\partial \mathcal{{L}}}}{{\partial {0}}}" if prefix else "{0}"
+    return [
+        Input(
+            f"{name}_{w}",
+            kind(w),
+            doc.format(owner[w]),
+            fraction.format(f"{letter}_{w}"),
+            "teacher-student",
+            **more,
+        )
+        for w in who
+    ]
+
+
+_GRADIENT = r"\frac{\partial \mathcal{L}}{\partial %s}"
+
+_ENTRIES = [
+    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.", "W",
+          "weights", "none"),
+    Input("grad W", _WEIGHT, "Gradient of the loss with respect to each weight.",
+          _GRADIENT % "W", "weights", "forward and backward",
+          probes=("flow", "flow_bn", "ones"), parts="split"),
+    Input("hess W", _WEIGHT, "Hessian times gradient, over Conv and Linear weights only.",
+          r"H\," + _GRADIENT % "W", "weights", "forward and double backward"),
+    Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.", "A",
+          "activations"),
+    Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
+          _GRADIENT % "A", "activations", "forward and backward"),
+    Input("X", _kind("act", B="B", C="c_X", R="r_X"),
+          "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
+          "X", "activations", every=True),
+    Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.", "S",
+          "activations", probes=("noise", "noise2")),
+    Input("J", _kind(None, B="B", C="inputs"),
+          "Gradient of the sum of the logits with respect to the input, flattened.", "J",
+          "activations", "forward and backward"),
+    Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
+          "Tangent kernel of the sum of the logits over every weight, on n samples.",
+          r"\Theta", "activations", "n backward passes", parts="n"),
+    *_two("st", "F", _map, "Last feature map of the {}, before global pooling.",
+          probes=("noise", "noise2", "jitter"), stages=True),
+    *_two("st", "E", lambda w: _kind(None, B="B", C=f"D_{w}"),
+          "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
+    *_two("st", "P", lambda w: _kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
+          probes=("noise", "noise2", "jitter")),
+    *_two("st", "V", lambda w: _kind(None, B=f"K_{w}", C=f"D_{w}"),
+          "Classifier weight of the {}, one row per class."),
+    *_two("st", "grad V", lambda w: _kind(None, B=f"K_{w}", C=f"D_{w}"),
+          "Gradient of the loss with respect to the classifier weight of the {}."),
+    Input("Y", _kind(None, B="B", C="K_s"), "One-hot labels.", "Y", "teacher-student", "none"),
+    Input("fan_in", _LAYER_NUMBER, "Inputs of each layer.", r"n_{\mathrm{in}}",
+          "architecture", "none"),
+    Input("fan_out", _LAYER_NUMBER, "Outputs of each layer.", r"n_{\mathrm{out}}",
+          "architecture", "none"),
+    Input("index", _LAYER_NUMBER, "Position of each layer, 1, 2, …", r"\ell",
+          "architecture", "none"),
+    Input("attn", _LAYER_NUMBER, "1 for attention Linears (square or fused qkv), else 0.",
+          r"\mathbb{1}_{\mathrm{attn}}", "architecture", "none"),
+    Input("params", Kind(), "Parameter count.", r"\#\mathrm{params}", "architecture", "none"),
+    Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{flops}",
+          "architecture", "one meta forward"),
+    Input("layers", Kind(), "Number of weighted layers.", r"M", "architecture", "none"),
+]  # fmt: skip
+
+INPUTS: dict[str, Input] = {entry.name: entry for entry in _ENTRIES}
+
+NTK_SAMPLES = 16
+
+
+def kind_of(statistic: Statistic) -> Kind:
+    """The kind of a statistic, with the sizes that its attributes imply.
+
+    Stages of a feature map have their own size symbols, ``C_s[-2]``; a gradient that is split
+    has a leading axis ``G``; ``NTK[n=8]`` is 8 by 8.
+    """
+    kind = INPUTS[statistic.base].kind
+    if statistic.stage != -1:
+        mark = f"[{statistic.stage}]"
+        return Kind(None, tuple(a if a.name == "B" else Axis(a.name, _marked(a.size, mark))
+                                for a in kind.axes))  # fmt: skip
+    if statistic.every:
+        return Kind(kind.layers, tuple(a if a.name == "B" else Axis(a.name, _marked(a.size, "[all]"))
+                                       for a in kind.axes))  # fmt: skip
+    if statistic.name == "NTK":
+        n = integer(statistic.parts or NTK_SAMPLES)
+        return Kind(None, (Axis("B", n), Axis("C", n)))
+    if statistic.parts:
+        return Kind(kind.layers, (Axis("G", integer(statistic.parts)), *kind.axes))
+    return kind
+
+
+def _marked(size: Size, mark: str) -> Size:
+    return symbol(f"{size}{mark}")
