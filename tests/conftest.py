@@ -1,0 +1,19 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference scores, real tables and images that stays outside the repository."""
+    folder = Path(os.environ.get("AUTODAS_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "reference" / "expected.json").is_file():
+        pytest.skip(f"reference data not present at {folder} (set AUTODAS_SHARED)")
+    return folder
