@@ -298,7 +298,10 @@ def _unexpected_character(text: str, at: int) -> SyntaxFault:
         while end < len(text) and (text[end].isalnum() or text[end] in "._"):
             end += 1
         return SyntaxFault(
-            "E104", f"`{text[at:end]}` is not a number", Span(at, end), "numbers look like 0.5, 2, 1e-5"
+            "E104",
+            f"`{text[at:end]}` is not a number",
+            Span(at, end),
+            "numbers look like 0.5, 2, 1e-5",
         )
     hints = {
         "&": "min(a, b) gives the smaller of two", "!": "there are no comparisons",

@@ -19,6 +19,7 @@ from autodas_dsl.language.kinds import (
     product,
     quotient,
     smaller,
+    symbol,
     unite,
 )
 from autodas_dsl.language.operators.entry import Operator, Value
@@ -239,7 +240,7 @@ def _bind(
     wanted = f"`{op.name}` needs [{' '.join(_shown(tokens))}]; this is {kind.describe()}"
     if len(kind.axes) < len(named) or (len(kind.axes) > len(named) and "..." not in tokens):
         raise KindError(wanted)
-    sizes: dict[str, Size] = {}
+    sizes: dict[str, Size] = {}  # a name that is no axis, such as "joined", is a size of its own
     for token, axis in zip(named, kind.axes, strict=False):
         if token.isupper() and token != axis.name:
             raise KindError(wanted)
@@ -269,5 +270,5 @@ def _size(
             factors.append(integer(int(float(values[base]))))
         else:
             by = int(float(values[divisor])) if divisor else 1
-            factors.append(quotient(sizes[base], by))
+            factors.append(quotient(sizes.get(base, symbol(base)), by))
     return product(factors)

@@ -105,7 +105,7 @@ TRANSFORMS: list[Operator] = [
         "Correlation of the channels over batch and positions; 0 for a constant channel.",
         latex=r"\operatorname{{Corr}}_C\!\left({0}\right)", laws="scale-invariant",
         example="chancorr(F_s)"),
-    _transform("concat", "list(B ...) -> B C=joined", "kernels.concat({0})",
+    _transform("concat", "list(B ...) -> B C=units", "kernels.concat({0})",
         "A layer list joined along its units: [B units].",
         latex=r"\operatorname{{concat}}\!\left({0}\right)", search=False, example="concat(X)"),
 ]  # fmt: skip
