@@ -64,7 +64,7 @@ def load(spec: str) -> Proxy:
     InputError
         When the file cannot be read or the formula is wrong.
     """
-    if "/" in spec and _is_path(spec) or spec.endswith(".proxy"):
+    if ("/" in spec and _is_path(spec)) or spec.endswith(".proxy"):
         proxy = read_document(Path(spec))
     elif spec in library_files():
         proxy = library_proxy(spec)

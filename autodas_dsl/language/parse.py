@@ -82,7 +82,7 @@ def parse_expression(text: str) -> tree.Expr:
         _hold_to_limits(text)
         parsed = _lark().parse(text)
     except UnexpectedCharacters as error:
-        raise _unexpected_character(text, error.pos_in_stream) from None
+        raise _unexpected_character(text, error.pos_in_stream or 0) from None
     except (UnexpectedToken, UnexpectedEOF) as error:
         raise _unexpected_token(text, error) from None
     return _build(parsed, text)
@@ -101,7 +101,7 @@ def _hold_to_limits(text: str) -> None:
             if level > MAX_DEPTH:
                 raise SyntaxFault("E103", _TOO_DEEP, _token_span(token), _NAME_PARTS)
     except UnexpectedCharacters as error:
-        raise _unexpected_character(text, error.pos_in_stream) from None
+        raise _unexpected_character(text, error.pos_in_stream or 0) from None
 
 
 @cache
