@@ -162,7 +162,8 @@ class ShapeMismatch(Exception):
 def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
     """One unit: spread the arguments by axis name, apply, test finiteness."""
     if hides(node):
-        blame.check(args[0], layer, args)
+        for arg in args:
+            blame.check(arg, layer, args)
     result = _operation(node)(*_spread(node, args))
     if removes_level(node):
         blame.check(result, layer, args)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from types import EllipsisType
 
 import numpy as np
 import torch
@@ -35,12 +36,17 @@ def or_nan(result: Tensor, source: Tensor, ndim: int, source_ndim: int) -> Tenso
         good = good.flatten(-source_ndim).all(-1) if source_ndim > 1 else good.all(-1)
     if bool(good.all()):
         return result
-    return torch.where(good[(..., *[None] * ndim)], result, torch.nan)
+    return torch.where(good[_over(ndim)], result, torch.nan)
+
+
+def _over(ndim: int) -> tuple[EllipsisType | None, ...]:
+    """The index that appends `ndim` axes of size 1."""
+    return (Ellipsis,) + (None,) * ndim
 
 
 def spread(value: Tensor, like: Tensor, ndim: int) -> Tensor:
     """A number per unit, ready to combine with a tensor per unit."""
-    return value.to(like.dtype)[(..., *[None] * ndim)]
+    return value.to(like.dtype)[_over(ndim)]
 
 
 def abslog(x: Tensor) -> Tensor:
@@ -104,7 +110,7 @@ def mask(x: Tensor, p: float, seed: float) -> Tensor:
 def drop(x: Tensor, p: float, seed: float, ndim: int) -> Tensor:
     batch, channels = x.shape[-ndim : x.dim() - ndim + 2]
     kept = _draws((batch, channels), int(seed)) >= p
-    return x * (kept.to(x) / (1 - p))[(..., *[None] * (ndim - 2))]
+    return x * (kept.to(x) / (1 - p))[_over(ndim - 2)]
 
 
 # --- transforms ---------------------------------------------------------------------------------
@@ -147,16 +153,18 @@ def align(x: Tensor, other: Tensor, word: str) -> Tensor:
     ndim = 4 if word == "HW" or (x.dim() >= 4 and other.dim() >= 4) else 2
     sizes = list(x.shape[1 - ndim :])
     smaller = [min(a, b) for a, b in zip(sizes, other.shape[1 - ndim :], strict=True)]
-    pooled = [
+    pooled: list[int | None] = [
         s if _pools(word, d) else n for d, (n, s) in enumerate(zip(sizes, smaller, strict=True))
     ]
     if pooled == sizes:
         return x
     flat = x.flatten(0, -ndim)
     if ndim == 2:
-        out = functional.adaptive_avg_pool1d(flat.unsqueeze(1), pooled[0]).squeeze(1)
+        out = functional.adaptive_avg_pool1d(flat.unsqueeze(1), smaller[0]).squeeze(1)
     else:
-        out = functional.adaptive_avg_pool3d(flat.unsqueeze(1), pooled).squeeze(1)
+        out = functional.adaptive_avg_pool3d(
+            flat.unsqueeze(1), (pooled[0], pooled[1], pooled[2])
+        ).squeeze(1)
     return out.unflatten(0, x.shape[: x.dim() - ndim + 1])
 
 
@@ -243,7 +251,7 @@ def _decomposed(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     good = torch.isfinite(x).flatten(-2).all(-1)
     result = function(torch.where(good[..., None, None], x, torch.zeros_like(x)))
     extra = result.dim() - good.dim()
-    return torch.where(good[(..., *[None] * extra)], result, torch.nan)
+    return torch.where(good[_over(extra)], result, torch.nan)
 
 
 def eigvals(x: Tensor) -> Tensor:
@@ -300,8 +308,10 @@ def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims
 
 
 def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
+    logs = torch.log_softmax(a, axis)
     label = b.argmax(axis, keepdim=True)
-    picked = -torch.log_softmax(a, axis).gather(axis, label)
+    shape = torch.broadcast_shapes(label.shape, (*logs.shape[:axis], 1, *logs.shape[axis:][1:]))
+    picked = -logs.gather(axis, label.expand(shape))
     return picked.mean((axis, *others))
 
 
@@ -326,10 +336,10 @@ def pairwise(a: Tensor, b: Tensor, ndim: int) -> Tensor:
     return torch.linalg.vector_norm(batch(a - b, ndim), 2, -1).mean(-1)
 
 
-def cka(a: Tensor, b: Tensor, ndim: int) -> Tensor:
+def cka(a: Tensor, b: Tensor, ndim: int, other_ndim: int) -> Tensor:
     grams = []
-    for x in (a, b):
-        rows = batch(x, ndim)
+    for x, own in ((a, ndim), (b, other_ndim)):
+        rows = batch(x, own)
         rows = rows - rows.mean(-2, keepdim=True)
         grams.append(rows @ rows.transpose(-1, -2))
     first_gram, second_gram = grams

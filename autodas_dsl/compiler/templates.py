@@ -48,6 +48,8 @@ def _fields(entry: Operator, node: Node) -> dict[str, Any]:
     if entry.name == "align":
         return {**fields, "axis": repr(word)}
     fields["ndim"] = len(kind.axes)
+    if entry.is_distance:
+        fields["ndim"], fields["other_ndim"] = (len(arg.kind.axes) for arg in node.args)
     if entry.is_reduction:
         # a layer list is one dimension of numbers, the networks' dimension being taken apart
         gone = reduced_axes(kind, values)

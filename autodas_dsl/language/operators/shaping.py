@@ -77,7 +77,7 @@ TRANSFORMS: list[Operator] = [
     _transform("mm", "B ... -> B C=B", "kernels.mm({0}, {ndim})",
         "Gram matrix over the batch of the flattened samples.",
         latex=r"\operatorname{{mm}}\!\left({0}\right)", aliases=("gram",), laws="even"),
-    _transform("align", "align", "kernels.align({0}, {1}, {member}, {axis})",
+    _transform("align", "align", "kernels.align({0}, {1}, {axis})",
         "Both members of a pair average-pooled to the smaller HW and C; [HW] or [C] only one.",
         latex=r"\operatorname{{align}}{axis}\!\left({0}\right)", axis="CHW HW C",
         example="align([F_s, F_t])"),
