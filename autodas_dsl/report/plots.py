@@ -23,7 +23,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from autodas_dsl.scoring.correlations import Agreement, agreement
@@ -121,8 +120,8 @@ def scatter(
 ) -> Figure:
     """Accuracy against the score of one proxy, correlations and n in the title.
 
-    Networks without a valid score stand in a strip at the left edge. Scores that span more than
-    three decades and are positive get a logarithmic axis.
+    Networks without a valid score stand in a strip of their own at the left. Positive scores that
+    span more than three decades get a logarithmic axis.
     """
     x = np.asarray(scores, dtype=np.float64)
     y = np.asarray(accuracies, dtype=np.float64)
@@ -133,11 +132,10 @@ def scatter(
     positive = valid.any() and x[valid].min() > 0
     if positive and x[valid].max() > 1e3 * x[valid].min():
         axes.set_xscale("log")
-    if not valid.all():
-        _invalid_strip(axes, y[~valid])
-    axes.set_xlabel(f"score of {proxy}")
-    axes.set_ylabel(f"{target} accuracy")
-    axes.set_title(_title(proxy, found), fontsize=10)
+    outer = axes if valid.all() else _invalid_strip(figure, axes, y[~valid])
+    axes.set_xlabel("score")
+    outer.set_ylabel(f"{_short(target)} accuracy")
+    figure.suptitle(_title(proxy, found), fontsize=10)
     return figure
 
 
@@ -149,13 +147,13 @@ def summary(bars: Sequence[Bar], *, target: str, n: int, split: str = "") -> Fig
     axes.axvline(0, color=GREY, linewidth=0.8)
     for place, bar in enumerate(drawn):
         _bar(axes, place, bar)
-    axes.set_yticks(range(len(drawn)), [bar.proxy for bar in drawn])
+    axes.set_yticks(range(len(drawn)), [_short(bar.proxy) for bar in drawn])
     for tick, bar in zip(axes.get_yticklabels(), drawn, strict=True):
         tick.set_fontweight("bold" if bar.proxy in BASELINES else "normal")
     axes.set_ylim(-0.6, len(drawn) - 0.4)
-    axes.set_xlabel(f"Spearman correlation with {target} (bars: 95 % bootstrap intervals)")
+    axes.set_xlabel(f"Spearman correlation with {_short(target)} (bars: 95 % bootstrap intervals)")
     where = f", {split}" if split else ""
-    axes.set_title(f"{len(bars)} proxies, n = {n}{where}", fontsize=10)
+    axes.set_title(f"{len(bars)} proxies, n = {n}{_short(where)}", fontsize=10)
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="proxy"),
         Line2D([], [], color=VERMILION, marker="D", label="size baseline"),
@@ -188,8 +186,8 @@ def search_curve(curves: Sequence[Curve], *, title: str, null_level: float | Non
         )
     axes.set_xlabel("formulas evaluated")
     axes.set_ylabel("Kendall |τ| of the best formula")
-    axes.set_title(title, fontsize=10)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.set_title(_short(title), fontsize=10)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3)
     return figure
 
 
@@ -210,7 +208,7 @@ def pareto(
             [p.tau for p in evaluated],
             s=10,
             color=GREY,
-            alpha=0.35,
+            alpha=0.5,
             linewidths=0,
             label="evaluated",
         )
@@ -226,19 +224,20 @@ def pareto(
     for point in steps:
         if point.label:
             axes.annotate(
-                _short(point.label),
+                _short(point.label, 40),
                 (point.complexity, point.tau),
                 xytext=(6, -11),
                 textcoords="offset points",
                 fontsize=7,
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
             )
     for (name, tau), dash in zip(baselines.items(), cycle(_DASHES[1:]), strict=False):
-        axes.axhline(tau, color=VERMILION, linestyle=dash, linewidth=1.2, label=name)
+        axes.axhline(tau, color=VERMILION, linestyle=dash, linewidth=1.2, label=_short(name))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("complexity (nodes)")
     axes.set_ylabel("Kendall |τ|")
-    axes.set_title(title, fontsize=10)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.set_title(_short(title), fontsize=10)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3)
     return figure
 
 
@@ -287,32 +286,36 @@ def _title(proxy: str, found: Agreement) -> str:
     return f"{_short(proxy)}\n{numbers}, {count}"
 
 
-def _short(text: str, width: int = 48) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _short(text: str, width: int = 62) -> str:
+    """Text of a user's, cut to a width and taken literally: a dollar sign opens no formula."""
+    cut = text if len(text) <= width else text[: width - 1] + "…"
+    return cut.replace("$", r"\$")
 
 
-def _invalid_strip(axes: Axes, accuracies: npt.NDArray[np.float64]) -> None:
-    """Networks without a valid score, in a grey strip left of all scores."""
-    axes.margins(x=0.12)
-    axes.add_patch(
-        Rectangle((0, 0), 0.06, 1, transform=axes.transAxes, color="#f0f0f0", linewidth=0)
-    )
-    axes.scatter(
-        np.full(len(accuracies), 0.03),
+def _invalid_strip(figure: Figure, axes: Axes, accuracies: npt.NDArray[np.float64]) -> Axes:
+    """Networks without a valid score, in a strip of their own left of the plot."""
+    grid = figure.add_gridspec(1, 2, width_ratios=(1, 14))
+    axes.set_subplotspec(grid[0, 1])
+    strip = figure.add_subplot(grid[0, 0], sharey=axes)
+    strip.scatter(
+        np.zeros(len(accuracies)),
         accuracies,
-        transform=axes.get_yaxis_transform(),
         s=26,
         color=VERMILION,
         marker="x",
         linewidths=1.2,
-        label=f"{len(accuracies)} without a valid score",
     )
-    axes.legend(loc="lower right", fontsize=8)
+    strip.set_facecolor("#f3f3f3")
+    strip.set_xlim(-1, 1)
+    strip.set_xticks([0], ["invalid"])
+    strip.grid(visible=False, axis="x")
+    axes.tick_params(labelleft=False)
+    return strip
 
 
 def _bar(axes: Axes, place: int, bar: Bar) -> None:
     if bar.spearman is None:
-        axes.text(0.01, place, bar.note or "undefined", va="center", fontsize=8, color=GREY)
+        axes.text(0.01, place, _short(bar.note or "undefined"), va="center", fontsize=8, color=GREY)
         return
     baseline = bar.proxy in BASELINES
     colour, marker = (VERMILION, "D") if baseline else (BLUE, "o")
@@ -332,7 +335,7 @@ def _draw_curve(axes: Axes, curve: Curve, colour: str, marker: str) -> None:
         marker=marker,
         markevery=every,
         markersize=5,
-        label=f"{curve.strategy}, selection",
+        label=f"{_short(curve.strategy)}, selection",
     )
     if len(curve.best) > 1:
         axes.fill_between(
@@ -354,5 +357,5 @@ def _draw_curve(axes: Axes, curve: Curve, colour: str, marker: str) -> None:
             markevery=every,
             markersize=4,
             markerfacecolor="white",
-            label=f"{curve.strategy}, held out",
+            label=f"{_short(curve.strategy)}, held out",
         )
