@@ -1,0 +1,136 @@
+"""How the built-in tables are trained, and the loop that trains replicas by a recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autodas_dsl.training.digits import SHIFTS, Digits, Split
+from autodas_dsl.training.replicas import side_by_side
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run of a built-in table.
+
+    Attributes
+    ----------
+    optimizer : str
+        ``sgd`` (Nesterov, momentum 0.9) or ``adamw``.
+    learning_rate, weight_decay : float
+        The learning rate climbs linearly over the `warmup` share of the steps, then follows half
+        a cosine to zero.
+    steps, batch : int
+    temperature, alpha : float
+        Loss of a distilled network: alpha T^2 KL(teacher || student at T) + (1 - alpha) CE.
+    """
+
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    weight_decay: float = 5e-4
+    steps: int = 350
+    batch: int = 32
+    warmup: float = 0.1
+    temperature: float = 4.0
+    alpha: float = 0.9
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key} {value}" for key, value in asdict(self).items())
+
+    def rate(self, step: int) -> float:
+        """The learning rate's factor at a step counted from 0."""
+        warm = max(1, round(self.warmup * self.steps))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / (self.steps - warm)))
+
+
+def train(
+    networks: Sequence[nn.Module],
+    data: Digits,
+    recipe: Recipe,
+    *,
+    seeds: Sequence[int],
+    taught: Sequence[bool],
+    teacher_logits: Tensor | None = None,
+) -> nn.Module:
+    """Train replicas of one architecture together, each on its own batches.
+
+    Parameters
+    ----------
+    networks : sequence of Module
+        The replicas, initialised; left as they are.
+    seeds : sequence of int
+        Of each replica's order of images and shifts.
+    taught : sequence of bool
+        Whether a replica learns from the teacher too, or from the labels alone.
+    teacher_logits : Tensor, optional
+        [9, 300, K], for each shift and training image; needed when any replica is taught.
+
+    Returns
+    -------
+    Module
+        The replicas as one, [n, B, ...] -> [n, B, K], in eval mode.
+    """
+    whole = side_by_side(networks).train()
+    optimizer = _optimizer(whole, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
+    images, shifts = _orders(seeds, recipe, len(data.train.y))
+    weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught])[:, None]
+    for step in range(recipe.steps):
+        image, shift = images[:, step], shifts[:, step]
+        logits = whole(data.shifted[shift, image])
+        labels = F.cross_entropy(
+            logits.flatten(0, 1), data.train.y[image].flatten(), reduction="none"
+        ).view(image.shape)
+        loss = (1 - weight) * labels
+        if teacher_logits is not None:
+            soft = softened(logits, teacher_logits[shift, image], recipe.temperature)
+            loss = loss + weight * soft
+        optimizer.zero_grad(set_to_none=True)
+        loss.mean(1).sum().backward()
+        optimizer.step()
+        schedule.step()
+    return whole.eval()
+
+
+def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)) over the last axis (Hinton 2015)."""
+    wanted = F.log_softmax(teacher / temperature, -1)
+    given = F.log_softmax(student / temperature, -1)
+    return temperature**2 * (wanted.exp() * (wanted - given)).sum(-1)
+
+
+@torch.no_grad()
+def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
+    """The share of a split's images that each replica names right."""
+    logits = whole(split.x.expand(replicas, *split.x.shape))
+    return (logits.argmax(-1) == split.y).double().mean(1).tolist()
+
+
+def _optimizer(whole: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(whole.parameters(), rate, weight_decay=decay)
+    return torch.optim.SGD(
+        whole.parameters(), rate, momentum=0.9, weight_decay=decay, nesterov=True
+    )
+
+
+def _orders(seeds: Sequence[int], recipe: Recipe, images: int) -> tuple[Tensor, Tensor]:
+    """Image and shift numbers [n, steps, batch]: each replica goes through shuffled epochs."""
+    wanted = recipe.steps * recipe.batch
+    epochs = math.ceil(wanted / images)
+    orders, shifts = [], []
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 1])
+        order = np.concatenate([rng.permutation(images) for _ in range(epochs)])[:wanted]
+        orders.append(order.reshape(recipe.steps, recipe.batch))
+        shifts.append(rng.integers(len(SHIFTS), size=(recipe.steps, recipe.batch)))
+    return torch.from_numpy(np.stack(orders)), torch.from_numpy(np.stack(shifts))
