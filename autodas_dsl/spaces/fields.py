@@ -205,7 +205,7 @@ class FieldSpace(Space[Arch]):
         if len(words) != (length or 1):
             raise InputError(
                 "E705",
-                f'{part.name} of {self.name} takes {length or 1} of them, "{text}" has {len(words)}',
+                f'{part.name} of {self.name} is {length or 1} long, "{text}" is {len(words)}',
                 f"write it as {self.example()}",
             )
         numbers = tuple(self._value(part, word, i) for i, word in enumerate(words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -54,9 +55,11 @@ def digits() -> Digits:
     grey = np.asarray(raw.images, dtype=np.float32)[:, None] / np.float32(16)
     labels = torch.from_numpy(np.asarray(raw.target, dtype=np.int64))
     moved = np.stack([_shifted(grey[:TRAIN], down, right) for down, right in SHIFTS])
-    parts = [slice(0, TRAIN), slice(TRAIN, TRAIN + SELECT), slice(TRAIN + SELECT, None)]
-    splits = [Split(_normalised(grey[part]), labels[part]) for part in parts]
-    return Digits(*splits, shifted=_normalised(moved))
+    cuts = [0, TRAIN, TRAIN + SELECT, len(grey)]
+    train, select, test = (
+        Split(_normalised(grey[start:end]), labels[start:end]) for start, end in pairwise(cuts)
+    )
+    return Digits(train, select, test, _normalised(moved))
 
 
 def _normalised(grey: np.ndarray) -> Tensor:

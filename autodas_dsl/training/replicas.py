@@ -34,7 +34,7 @@ class Grouped(nn.Module):
                 self.whole.set_submodule(name, _batch_norm(parts))
             elif isinstance(module, nn.Linear):
                 self.whole.set_submodule(name, GroupedLinear(parts))
-        self.whole.to(memory_format=torch.channels_last)
+        self.whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         n, batch, channels, height, width = x.shape
