@@ -60,8 +60,9 @@ class Field:
 class FieldSpace(Space[Arch]):
     """A space whose architecture is a frozen dataclass of numbers and tuples of numbers.
 
-    A subclass gives `arch_type`, a frozen dataclass with one attribute for each field, `parts`,
-    and `build`; text, sampling, mutation, enumeration and counting follow.
+    A subclass gives `arch_type`, a frozen dataclass with one attribute for each field, `parts`
+    and `build`, and `refusal` when not every combination is allowed; text, sampling, mutation,
+    enumeration and counting follow.
 
     Text is ``base_dim=32,depth=1-6-6``; a space with one field is written without its name.
     """
@@ -111,15 +112,31 @@ class FieldSpace(Space[Arch]):
         for part in self.parts:
             length = self._length(part, numbers)
             numbers[part.name] = self._read(part, given[part.name], length)
-        return self.arch_type(**numbers)
+        arch = self.arch_type(**numbers)
+        if why := self.refusal(arch):
+            raise InputError("E707", f'"{self.format(arch)}" is not in {self.name}', why)
+        return arch
+
+    def refusal(self, arch: Arch) -> str:
+        """Why a combination of allowed values is not in the space; empty when it is."""
+        return ""
 
     def sample(self, rng: np.random.Generator) -> Arch:
-        values: dict[str, Any] = {}
-        for part in self.parts:
-            values[part.name] = self._draw(part, self._length(part, values), rng)
-        return self.arch_type(**values)
+        while True:
+            values: dict[str, Any] = {}
+            for part in self.parts:
+                values[part.name] = self._draw(part, self._length(part, values), rng)
+            arch = self.arch_type(**values)
+            if not self.refusal(arch):
+                return arch
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        while True:
+            mutant = self._mutant(arch, rng)
+            if not self.refusal(mutant):
+                return mutant
+
+    def _mutant(self, arch: Arch, rng: np.random.Generator) -> Arch:
         values = {part.name: getattr(arch, part.name) for part in self.parts}
         places = [
             (part, position)
@@ -138,6 +155,8 @@ class FieldSpace(Space[Arch]):
         return self.arch_type(**values)
 
     def count(self) -> int:
+        if type(self).refusal is not FieldSpace.refusal:
+            return sum(1 for _ in self._all())
         total = 0
         for values in self._outer():
             sizes = [
@@ -168,7 +187,9 @@ class FieldSpace(Space[Arch]):
                 else:
                     options.append(product(*(part.at(i) for i in range(length))))
             for chosen in product(*options):
-                yield self.arch_type(**dict(zip(self.fields, chosen, strict=True)))
+                arch = self.arch_type(**dict(zip(self.fields, chosen, strict=True)))
+                if not self.refusal(arch):
+                    yield arch
 
     def _outer(self) -> Iterator[dict[str, Any]]:
         """Values of the fields that give other fields their lengths."""
