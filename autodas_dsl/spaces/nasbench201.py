@@ -28,7 +28,7 @@ CELLS = 5
 class NasBench201Arch:
     """The operation of each edge, in the order of `EDGES`."""
 
-    operations: tuple[str, str, str, str, str, str]
+    operations: tuple[str, ...]
 
 
 class ReLUConvBN(nn.Sequential):
@@ -134,7 +134,7 @@ class NasBench201Space(Space[NasBench201Arch]):
                     f'an edge of {self.name} cannot be "{operation}"',
                     f"allowed: {', '.join(OPERATIONS)}",
                 )
-        return NasBench201Arch(tuple(operations))  # type: ignore[arg-type]
+        return NasBench201Arch(tuple(operations))
 
     def format(self, arch: NasBench201Arch) -> str:
         nodes: list[str] = ["|", "|", "|"]
@@ -144,14 +144,14 @@ class NasBench201Space(Space[NasBench201Arch]):
 
     def sample(self, rng: np.random.Generator) -> NasBench201Arch:
         numbers = rng.integers(len(OPERATIONS), size=len(EDGES))
-        return NasBench201Arch(tuple(OPERATIONS[n] for n in numbers))  # type: ignore[arg-type]
+        return NasBench201Arch(tuple(OPERATIONS[n] for n in numbers))
 
     def mutate(self, arch: NasBench201Arch, rng: np.random.Generator) -> NasBench201Arch:
         edge = int(rng.integers(len(EDGES)))
         others = [name for name in OPERATIONS if name != arch.operations[edge]]
         operations = list(arch.operations)
         operations[edge] = others[rng.integers(len(others))]
-        return NasBench201Arch(tuple(operations))  # type: ignore[arg-type]
+        return NasBench201Arch(tuple(operations))
 
     def count(self) -> int:
         return len(OPERATIONS) ** len(EDGES)

@@ -79,7 +79,7 @@ class NdsResNet(nn.Module):
 
 
 class NdsResNetSpace(FieldSpace[NdsResNetArch]):
-    """Up to 24 blocks and 256 channels in each stage, basic blocks or bottlenecks."""
+    """Basic blocks or bottlenecks: a grid over that paper's 1-24 blocks and 16-256 channels."""
 
     name = "nds-resnet"
     input_shape = (3, 32, 32)

@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import multiprocessing
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +52,25 @@ class Plan:
     seeds : tuple of int
         Replicas trained alone, and taught.
     recipe : Recipe
+    within : str, optional
+        A field that ranks much of the table by itself: the findings are given for each of its
+        values too.
     """
 
     limit: int
     seeds: tuple[int, int]
     recipe: Recipe
+    within: str = ""
 
 
 PLANS = {
     "digits-resnet": Plan(limit=96, seeds=(8, 16), recipe=Recipe()),
+    "digits-vit": Plan(
+        limit=96,
+        seeds=(4, 8),
+        recipe=Recipe("adamw", learning_rate=1e-2, weight_decay=0.05, steps=1000),
+        within="patch",
+    ),
 }
 """The tables that can be built; a space on the digits joins by a line here."""
 
@@ -187,22 +197,35 @@ def _provenance(
 
 
 def _findings(space_name: str, rows: Sequence[Row]) -> dict[str, str]:
-    """Noise ceilings, and what size alone explains."""
+    """Noise ceilings, and what size alone explains, in all rows and in each group of them."""
     count = len(rows)
+    space = spaces.get(space_name)
     found = {
         "command": f"autodas-dsl table build {space_name} --limit {count}",
-        "architectures": f"{count}, drawn at random from {spaces.get(space_name).count()}",
+        "architectures": f"{count}, drawn at random from {space.count()}",
     }
+    groups = {"": list(rows)}
+    if within := PLANS[space_name].within:
+        for row in rows:
+            value = getattr(space.parse(row.arch), within)
+            groups.setdefault(f" within {within}={value}", []).append(row)
+    for group, members in sorted(groups.items()):
+        if len(members) > 2:
+            found |= {f"{key}{group}": text for key, text in _agreement(space_name, members)}
+    return found
+
+
+def _agreement(space_name: str, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     sizes = np.array([size(space_name, row.arch) for row in rows], dtype=np.float64)
     for target in sheet.TARGETS:
         table = np.array([getattr(row, target) for row in rows])
         half = half_agreement(table)
-        found[f"noise ceiling {target}"] = (
-            f"{spearman_brown(half):.4f} (spearman of half the seeds {half:.4f})"
+        yield (
+            f"noise ceiling {target}",
+            f"{spearman_brown(half):.4f} (spearman of half the seeds {half:.4f})",
         )
         for name, column in zip(("params", "flops"), sizes.T, strict=True):
-            found[f"spearman {name} {target}"] = f"{spearman(column, table.mean(1)):.4f}"
-    return found
+            yield f"spearman {name} {target}", f"{spearman(column, table.mean(1)):.4f}"
 
 
 def main() -> None:

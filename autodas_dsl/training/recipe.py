@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl.training.digits import SHIFTS, Digits, Split
+from autodas_dsl.training.losses import softened
 from autodas_dsl.training.replicas import side_by_side
 
 
@@ -79,7 +80,7 @@ def train(
         The replicas as one, [n, B, ...] -> [n, B, K], in eval mode.
     """
     whole = side_by_side(networks).train()
-    optimizer = _optimizer(whole, recipe)
+    optimizer = optimizer_of(whole, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
     images, shifts = _orders(seeds, recipe, len(data.train.y))
     weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught])[:, None]
@@ -100,13 +101,6 @@ def train(
     return whole.eval()
 
 
-def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(teacher / T) || softmax(student / T)) over the last axis (Hinton 2015)."""
-    wanted = F.log_softmax(teacher / temperature, -1)
-    given = F.log_softmax(student / temperature, -1)
-    return temperature**2 * (wanted.exp() * (wanted - given)).sum(-1)
-
-
 @torch.no_grad()
 def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
     """The share of a split's images that each replica names right."""
@@ -114,23 +108,28 @@ def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
     return (logits.argmax(-1) == split.y).double().mean(1).tolist()
 
 
-def _optimizer(whole: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer over all parameters of a network."""
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(whole.parameters(), rate, weight_decay=decay)
+        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
     return torch.optim.SGD(
-        whole.parameters(), rate, momentum=0.9, weight_decay=decay, nesterov=True
+        network.parameters(), rate, momentum=0.9, weight_decay=decay, nesterov=True
     )
 
 
+def shuffled(rng: np.random.Generator, examples: int, steps: int, batch: int) -> Tensor:
+    """Numbers of examples [steps, batch], going through shuffled epochs."""
+    epochs = math.ceil(steps * batch / examples)
+    order = np.concatenate([rng.permutation(examples) for _ in range(epochs)])
+    return torch.from_numpy(order[: steps * batch].reshape(steps, batch))
+
+
 def _orders(seeds: Sequence[int], recipe: Recipe, images: int) -> tuple[Tensor, Tensor]:
-    """Image and shift numbers [n, steps, batch]: each replica goes through shuffled epochs."""
-    wanted = recipe.steps * recipe.batch
-    epochs = math.ceil(wanted / images)
-    orders, shifts = [], []
+    """Image and shift numbers [n, steps, batch] of each replica."""
+    orders, moves = [], []
     for seed in seeds:
         rng = np.random.default_rng([seed, 1])
-        order = np.concatenate([rng.permutation(images) for _ in range(epochs)])[:wanted]
-        orders.append(order.reshape(recipe.steps, recipe.batch))
-        shifts.append(rng.integers(len(SHIFTS), size=(recipe.steps, recipe.batch)))
-    return torch.from_numpy(np.stack(orders)), torch.from_numpy(np.stack(shifts))
+        orders.append(shuffled(rng, images, recipe.steps, recipe.batch))
+        moves.append(torch.from_numpy(rng.integers(len(SHIFTS), size=orders[-1].shape)))
+    return torch.stack(orders), torch.stack(moves)
