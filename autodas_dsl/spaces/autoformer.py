@@ -37,15 +37,11 @@ class AutoFormer(nn.Module):
         self.patch_embed = nn.Conv2d(3, width, PATCH, stride=PATCH)
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.pos_embed = nn.Parameter(torch.empty(1, (size // PATCH) ** 2 + 1, width))
-        layers = zip(arch.num_heads, arch.mlp_ratio, strict=True)
-        self.blocks = nn.Sequential(
-            *(
-                Block(width, heads, int(width * ratio), drop_path=drop, eps=1e-5)
-                for (heads, ratio), drop in zip(
-                    layers, torch.linspace(0, DROP_PATH, arch.depth).tolist(), strict=True
-                )
-            )
-        )
+        layers = []
+        for number, (heads, ratio) in enumerate(zip(arch.num_heads, arch.mlp_ratio, strict=True)):
+            drop = DROP_PATH * number / (arch.depth - 1)
+            layers.append(Block(width, heads, int(width * ratio), drop_path=drop, eps=1e-5))
+        self.blocks = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
         truncated_normal(self.pos_embed, self.cls_token)
