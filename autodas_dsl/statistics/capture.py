@@ -39,6 +39,9 @@ class Calls:
 
     def add(self, module: nn.Module, tensor: Tensor) -> None:
         self.seen.setdefault(module, []).append(tensor)
+        self.watch(tensor)
+
+    def watch(self, tensor: Tensor) -> None:
         if not self.keep_copies:
             self.versions.append((tensor, tensor._version))
 

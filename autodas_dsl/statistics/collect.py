@@ -14,8 +14,9 @@ from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic
 from autodas_dsl.statistics import counts, layers
 from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.errors import StatisticError
-from autodas_dsl.statistics.network import Network, converted
-from autodas_dsl.statistics.passes import Pass, jacobian_kernel, split_gradients
+from autodas_dsl.statistics.gradients import split_gradients, tangent_kernel
+from autodas_dsl.statistics.network import Network, converted, seed_for
+from autodas_dsl.statistics.passes import Pass
 from autodas_dsl.statistics.probes import one_hot, prepare
 
 Value = Tensor | tuple[Tensor, ...]
@@ -186,7 +187,7 @@ class _Collector:
         elif name == "kernel":
             for statistic in statistics:
                 size = statistic.parts or NTK_SAMPLES
-                self.values[statistic] = jacobian_kernel(self.network, self.x, size, self.seed)
+                self.values[statistic] = tangent_kernel(self.network, self.x, size, self.seed)
         elif name == "split":
             for statistic in statistics:
                 self.values[statistic] = split_gradients(
@@ -197,8 +198,9 @@ class _Collector:
 
     def _pass(self, probe: str, statistics: list[Statistic]) -> None:
         setup = prepare(probe, self.network, self.x, self.seed)
-        one = Pass(self.who, self.network, setup, self.y, statistics, self.named)
-        self.values.update(one.run(self.seed, probe))
+        seed = seed_for(self.seed, f"pass {probe}")
+        one = Pass(self.who, self.network, setup, self.y, statistics, self.named, seed)
+        self.values.update(one.run())
         self.layers.update(one.layers)
         self.taken.update(one.taken)
 

@@ -25,6 +25,7 @@ from autodas_dsl.statistics.errors import (
     one_line,
 )
 from autodas_dsl.statistics.features import FeatureFinder
+from autodas_dsl.statistics.functional import watch_every_activation
 from autodas_dsl.statistics.network import Network, undisturbed
 from autodas_dsl.statistics.probes import Setup
 
@@ -67,12 +68,13 @@ class Outcome:
     parameters: Mapping[str, Tensor]
     outputs: Calls
     inputs: Calls
+    functional: Calls
     variances: Calls
     finder: FeatureFinder
     logits: Tensor = field(init=False)
 
     def overwritten(self) -> bool:
-        return self.outputs.overwritten() or self.inputs.overwritten()
+        return any(c.overwritten() for c in (self.outputs, self.inputs, self.functional))
 
 
 @contextmanager
@@ -106,6 +108,7 @@ def _attempt(
             _watched(setup.parameters, needs.watched),
             Calls(keep_copies),
             Calls(keep_copies),
+            Calls(keep_copies),
             Calls(),
             FeatureFinder(network, samples, needs.named, needs.stages),
         )
@@ -129,6 +132,8 @@ def _attach(network: Network, needs: Needs, outcome: Outcome, stack: ExitStack) 
         hook_outputs(network, outcome.outputs, stack)
     if needs.inputs:
         hook_activations(network, outcome.inputs, stack)
+    if needs.functional:
+        watch_every_activation(network, outcome.functional, stack)
     if needs.variances:
         hook_variances(network, outcome.variances, stack)
     if needs.features:

@@ -16,8 +16,8 @@ from torch import nn
 
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.statistics.errors import foreign, one_line
+from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.statistics.network import seeded
-from autodas_dsl.statistics.sources import ModelSource
 
 _MEMBERS = ("model", "build_model", "models")
 

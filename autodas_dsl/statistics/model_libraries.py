@@ -9,8 +9,8 @@ from typing import Any
 
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.statistics.errors import foreign, one_line
+from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.statistics.optional import require
-from autodas_dsl.statistics.sources import ModelSource
 
 
 def hf_source(name: str) -> ModelSource:

@@ -20,9 +20,10 @@ from autodas_dsl.statistics.features import (
     stage_before,
 )
 from autodas_dsl.statistics.forward import Needs, Outcome, failure, forward
-from autodas_dsl.statistics.layers import activations, batch_norms
-from autodas_dsl.statistics.network import Network, seed_for
-from autodas_dsl.statistics.probes import Setup
+from autodas_dsl.statistics.gradients import gradient
+from autodas_dsl.statistics.layers import Layer, activations, batch_norms, is_activation
+from autodas_dsl.statistics.network import Network
+from autodas_dsl.statistics.probes import Setup, one_hot
 
 Value = Tensor | tuple[Tensor, ...]
 
@@ -46,7 +47,9 @@ class Pass:
         y: Tensor,
         statistics: Sequence[Statistic],
         named: Mapping[str, str],
+        seed: int,
     ) -> None:
+        self.seed = seed
         self.who = who
         self.network = network
         self.setup = setup
@@ -78,9 +81,8 @@ class Pass:
             named=self.named,
         )
 
-    def run(self, seed: int, probe: str) -> dict[Statistic, Value]:
-        needs = self.needs()
-        with forward(self.network, self.setup, needs, seed_for(seed, f"pass {probe}")) as outcome:
+    def run(self) -> dict[Statistic, Value]:
+        with forward(self.network, self.setup, self.needs(), self.seed) as outcome:
             with foreign(lambda error: failure(error, self.setup.x)):
                 gradients = self._differentiate(outcome)
             return {s: self._value(s, outcome, gradients) for s in self.statistics}
@@ -90,6 +92,10 @@ class Pass:
     def _objective(self, logits: Tensor) -> Tensor:
         if self.setup.objective == "sum":
             return logits.sum()
+        self._check_labels(logits)
+        return F.cross_entropy(logits, self.y)
+
+    def _check_labels(self, logits: Tensor) -> None:
         highest = int(self.y.max())
         if highest >= logits.shape[1]:
             raise StatisticError(
@@ -97,7 +103,6 @@ class Pass:
                 f"the batch has label {highest}, but the network only {logits.shape[1]} classes",
                 "use data with the classes of the network, or build it with more classes",
             )
-        return F.cross_entropy(logits, self.y)
 
     def _differentiate(self, outcome: Outcome) -> dict[str, tuple[Tensor, ...]]:
         found: dict[str, tuple[Tensor, ...]] = {}
@@ -136,7 +141,7 @@ class Pass:
         if base in ("A", "grad A"):
             return self._outputs(outcome, gradients.get("grad A"), base)
         if base == "X":
-            return self._inputs(outcome)
+            return self._functional(outcome) if statistic.every else self._inputs(outcome)
         if base == "S":
             return self._variances(outcome)
         if base == "J":
@@ -167,12 +172,28 @@ class Pass:
     def _inputs(self, outcome: Outcome) -> tuple[Tensor, ...]:
         modules = activations(self.network.module)
         calls = {name: outcome.inputs.of(module) for name, module in modules.items()}
+        return self._activation_entries("act", calls, "X")
+
+    def _functional(self, outcome: Outcome) -> tuple[Tensor, ...]:
+        calls = {}
+        for module, name in self.network.names.items():
+            shown = name if is_activation(module) else f"{name or 'network'} (function)"
+            calls[shown] = outcome.functional.of(module)
+        return self._activation_entries("act[all]", calls, "X[all]")
+
+    def _activation_entries(
+        self, key: str, calls: Mapping[str, Sequence[Tensor]], statistic: str
+    ) -> tuple[Tensor, ...]:
         found = [t for seen in calls.values() for t in seen]
         if not found:
+            everywhere = statistic == "X[all]"
             raise StatisticError(
-                "E443", "the network calls no activation module", "use X[all]", "X"
+                "E443",
+                f"the network calls no activation {'' if everywhere else 'module'}".rstrip(),
+                "" if everywhere else "X[all] takes functional activations too",
+                statistic,
             )
-        self.layers["act"] = entry_names(list(calls), [len(seen) for seen in calls.values()])
+        self.layers[key] = entry_names(list(calls), [len(seen) for seen in calls.values()])
         samples = len(self.setup.x)
         return tuple(units(t.detach(), samples, t.dim() != 3 or self.channels_first) for t in found)
 
@@ -205,7 +226,31 @@ class Pass:
         return self._classifier(statistic, head, outcome)
 
     def _classifier(self, statistic: Statistic, head: Head, outcome: Outcome) -> Tensor:
-        raise NotImplementedError
+        layer = next((x for x in self.network.layers if head.module in x.modules), None)
+        if layer is None:
+            raise StatisticError(
+                "E446",
+                f"module {head.name!r} is no Conv or Linear layer and has no weight to take",
+                'name the classifier layer: features={"E": "name.of.module"}',
+                str(statistic),
+            )
+        if not statistic.prefix:
+            return layer.rows(self.network.parameters[layer.parameter])
+        if head.input.dim() == 2 and torch.equal(head.output, outcome.logits):
+            return self._closed_form(outcome.logits.detach(), head.input.detach())
+        return layer.rows(self._classifier_gradient(layer))
+
+    def _closed_form(self, logits: Tensor, embedded: Tensor) -> Tensor:
+        self._check_labels(logits)
+        error = logits.softmax(1) - one_hot(self.y, logits.shape[1], logits.dtype)
+        return error.T @ embedded / len(embedded)
+
+    def _classifier_gradient(self, layer: Layer) -> Tensor:
+        # Only the classifier is watched, so the graph starts there: a forward, hardly a backward.
+        needs = Needs(watched=frozenset({layer.parameter}))
+        with forward(self.network, self.setup, needs, self.seed) as outcome:
+            target = outcome.parameters[layer.parameter]
+            return gradient(self._objective(outcome.logits), [target])[0]
 
     def _map(self, statistic: Statistic, finder: FeatureFinder, head: Head | None) -> Tensor:
         key = "F" if statistic.stage == -1 else f"F[{statistic.stage}]"
@@ -243,47 +288,3 @@ class Pass:
                 "count stages from the end: -1 is the last",
                 str(statistic),
             ) from error
-
-
-def gradient(
-    objective: Tensor,
-    targets: Sequence[Tensor],
-    *,
-    retain: bool = False,
-    second_order: bool = False,
-) -> tuple[Tensor, ...]:
-    """Gradients, zeros where the objective does not depend on a target.
-
-    Raises
-    ------
-    StatisticError
-        E449, when the objective carries no graph at all.
-    """
-    if not targets:
-        return ()
-    if not objective.requires_grad:
-        raise StatisticError(
-            "E449",
-            "the logits carry no gradient",
-            "the network must not run under torch.no_grad or detach its output",
-        )
-    found = torch.autograd.grad(
-        objective,
-        targets,
-        retain_graph=retain or second_order,
-        create_graph=second_order,
-        allow_unused=True,
-    )
-    return tuple(
-        torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)
-    )
-
-
-def split_gradients(
-    network: Network, x: Tensor, y: Tensor, parts: int, seed: int
-) -> tuple[Tensor, ...]:
-    raise NotImplementedError
-
-
-def jacobian_kernel(network: Network, x: Tensor, size: int, seed: int) -> Tensor:
-    raise NotImplementedError
