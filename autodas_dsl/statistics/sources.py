@@ -51,7 +51,7 @@ def load_models(text: str) -> tuple[ModelSource, ...]:
 def _space_source(text: str) -> ModelSource:
     from autodas_dsl import spaces
 
-    space, arch = spaces.resolve(text)  # type: ignore[attr-defined]
+    space, arch = spaces.resolve(text)
     return ModelSource(
         text,
         lambda: space.build(arch),
