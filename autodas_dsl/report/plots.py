@@ -187,7 +187,7 @@ def search_curve(curves: Sequence[Curve], *, title: str, null_level: float | Non
     axes.set_xlabel("formulas evaluated")
     axes.set_ylabel("Kendall |τ| of the best formula")
     axes.set_title(_short(title), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3)
+    _legend(figure, axes)
     return figure
 
 
@@ -237,7 +237,7 @@ def pareto(
     axes.set_xlabel("complexity (nodes)")
     axes.set_ylabel("Kendall |τ|")
     axes.set_title(_short(title), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3)
+    _legend(figure, axes)
     return figure
 
 
@@ -276,6 +276,14 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3
+        )
 
 
 def _title(proxy: str, found: Agreement) -> str:
