@@ -251,6 +251,14 @@ def test_an_unknown_space_is_refused() -> None:
         read("arch,acc\na,1\n", space="nowhere")
 
 
+def test_reading_a_table_runs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    message = str(refused("# space: s.py\narch,acc\na,1\n"))
+    assert "E529" in message
+    assert not (tmp_path / "ran").exists()
+
+
 def test_not_utf8_and_not_a_file(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes("arch,acc\nä,1\n".encode("latin-1"))
