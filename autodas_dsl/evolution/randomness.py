@@ -28,7 +28,7 @@ class Purpose(IntEnum):
     VARY = 3
     SHUFFLE = 4
     SURVIVE = 5
-    TEST = 6
+    FOLDS = 6
 
 
 class Stream:
