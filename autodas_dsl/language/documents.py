@@ -6,28 +6,40 @@ Reading a document never executes anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from autodas_dsl.language.check import (
-    Checked,
-    Library,
-    LibraryNames,
-    Proxied,
-    check,
-    no_library,
-)
-from autodas_dsl.language.format import Comment, format_expression, format_item
-from autodas_dsl.language.inputs import INPUTS, Statistic
+from autodas_dsl.language.format import Comment
+from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.lines import Item, Note, read_items
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.parse import SyntaxFault, parse, parse_expression
+from autodas_dsl.language.proxy import (
+    Formula,
+    Proxy,
+    Written,
+    format_document,
+    format_formula,
+    input_names,
+    inputs_fault,
+    moved,
+)
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import Diagnostic, FormulaError, InputError, Source, Span
-from autodas_dsl.language.tree import Expr, Name, walk
+
+__all__ = [
+    "Formula",
+    "Proxy",
+    "expression_proxy",
+    "format_document",
+    "format_formula",
+    "input_names",
+    "parse_document",
+    "read_document",
+]
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
+EXPRESSION = "expression"
+"""The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
 FACTS = ("reported", "measured")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -36,68 +48,7 @@ _FORMULA = re.compile(r"let\b|score\b")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"\Z')
 
 
-@dataclass(frozen=True)
-class Formula:
-    """A ``let`` or the ``score``: its tree, its comments, and its place in the document."""
-
-    name: str
-    expr: Expr
-    comments: tuple[Comment, ...] = field(default=(), compare=False)
-    offset: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """One ``.proxy`` document.
-
-    Parameters
-    ----------
-    name : str
-        Equal to the file's stem.
-    score : Formula
-    lets : tuple of Formula
-        In the order of definition.
-    about, source : str
-    better : str
-        ``"higher"`` or ``"lower"``.
-    extra : tuple of (key, text)
-        ``x-…`` headers, preserved.
-    reported, measured : tuple of str
-        One line of facts each: from the literature, and measured with this software.
-    notes : tuple of (anchor, text)
-        Comments on lines of their own, each before the item it stands above.
-    text : Source or None
-        Where it was read from, for diagnostics.
-    """
-
-    name: str
-    score: Formula
-    lets: tuple[Formula, ...] = ()
-    about: str = ""
-    source: str = ""
-    better: str = "higher"
-    extra: tuple[tuple[str, str], ...] = ()
-    reported: tuple[str, ...] = ()
-    measured: tuple[str, ...] = ()
-    notes: tuple[tuple[str, str], ...] = field(default=(), compare=False)
-    text: Source | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def expression(self) -> Expr:
-        return self.score.expr
-
-    def as_proxied(self) -> Proxied:
-        return Proxied(self.name, tuple((f.name, f.expr) for f in self.lets), self.score.expr)
-
-    def check(self, library: Library = no_library, names: LibraryNames = list) -> Checked:
-        """Kinds, statistics and requirements; spans of diagnostics are those of the document."""
-        return _check_document(self, library, names)
-
-    def __str__(self) -> str:
-        return format_document(self)
-
-
-def expression_proxy(text: str, name: str = "expression") -> Proxy:
+def expression_proxy(text: str, name: str = EXPRESSION) -> Proxy:
     """A proxy made of one expression.
 
     Raises
@@ -176,7 +127,7 @@ class _Reader:
         self.extra: list[tuple[str, str]] = []
         self.facts: dict[str, list[str]] = {key: [] for key in FACTS}
         self.notes: list[tuple[str, str]] = []
-        self._inputs: Item | None = None
+        self.inputs: Written | None = None
         self._broken = False
 
     def report(self, code: str, message: str, span: Span, help: str = "") -> None:
@@ -216,7 +167,7 @@ class _Reader:
             self.name, score, tuple(self.lets), self.headers.get("about", ""),
             self.headers.get("source", ""), self.headers.get("better", "higher"),
             tuple(self.extra), tuple(self.facts["reported"]), tuple(self.facts["measured"]),
-            tuple(self.notes), self.source,
+            tuple(self.notes), self.source, self.inputs,
         )  # fmt: skip
 
     def _anchor(self, before: int, items: list[Item]) -> str:
@@ -227,7 +178,7 @@ class _Reader:
         version = re.match(r"proxy/(\d+)", text)
         if version and version.group(1) != "1":
             self.report("E307", f"this is a `proxy/{version.group(1)}` document", item.span,
-                        "this version of autodas-dsl reads proxy/1; install a newer one")  # fmt: skip
+                        "this version reads proxy/1; install a newer one")  # fmt: skip
             return False
         match = re.fullmatch(r"proxy/1\s+(\S+)", text)
         if not match:
@@ -256,7 +207,7 @@ class _Reader:
             word = re.split(r"[\s:=]", item.text, maxsplit=1)[0]
             hint = suggest(word, [*HEADERS, *FACTS, "let", "score"])
             self.report("E310", f"unknown line `{word[:40]}`", _head(item, len(word)),
-                        hint or "a line is a header `key: …`, `let name = …` or `score = …`")  # fmt: skip
+                        hint or "a line is `key: …`, `let name = …` or `score = …`")  # fmt: skip
 
     def _header(self, item: Item, key: str, rest: str) -> None:
         value = " ".join(rest.split())
@@ -265,8 +216,8 @@ class _Reader:
         elif key.startswith("x-"):
             self.extra.append((key, value))
         elif key not in HEADERS:
-            self.report("E310", f"unknown header `{key}`", _head(item, len(key)),
-                        suggest(key, [*HEADERS, *FACTS]) or "own headers start with x-")  # fmt: skip
+            hint = suggest(key, [*HEADERS, *FACTS]) or "own headers start with x-"
+            self.report("E310", f"unknown header `{key}`", _head(item, len(key)), hint)
         elif key in self.headers:
             self.report("E311", f"`{key}` is given twice", _head(item, len(key)))
         else:
@@ -284,7 +235,8 @@ class _Reader:
         if key == "better" and value not in ("higher", "lower"):
             self.report("E312", "`better` is higher or lower", item.span)
         if key == "inputs":
-            self._inputs = item
+            names = tuple(word.strip() for word in value.split(",") if word.strip())
+            self.inputs = Written(names, item.span)
         self.headers[key] = value
 
     def _formula(self, item: Item) -> None:
@@ -301,7 +253,7 @@ class _Reader:
             expr = parse_expression(body)
         except SyntaxFault as fault:
             self._broken = True
-            self.diagnostics.append(_moved(fault.diagnostic, start))
+            self.diagnostics.append(moved(fault.diagnostic, start))
             return
         comments = tuple(Comment(c.text, c.offset - match.end(), c.trailing) for c in item.comments)
         formula = Formula(name, expr, comments, start)
@@ -325,26 +277,16 @@ class _Reader:
             self.report("E311", f"`{name}` is defined twice", item.span)
 
     def _verify_inputs(self, proxy: Proxy) -> None:
-        """`inputs` is derived; when it is written it must be right, as far as it can be told here."""
-        if self._inputs is None or self.diagnostics:
+        """Compare `inputs` with the formula, as far as it can be told without the library."""
+        if self.diagnostics:
             return
-        checked = proxy.check()
-        if not checked.ok:
-            return
-        derived = input_names(checked.statistics)
-        written = sorted(w.strip() for w in self.headers["inputs"].split(",") if w.strip())
-        if written != sorted(derived):
-            self.report("E315", f"the formula reads {', '.join(derived)}", self._inputs.span,
-                        "autodas-dsl fmt writes `inputs` for you: delete the line")  # fmt: skip
+        fault = inputs_fault(proxy, proxy.check())
+        if fault is not None:
+            self.diagnostics.append(fault)
 
 
 def _head(item: Item, length: int) -> Span:
     return Span(item.span.start, item.span.start + max(1, length))
-
-
-def _moved(found: Diagnostic, by: int) -> Diagnostic:
-    span = Span(found.span.start + by, found.span.end + by) if found.span else None
-    return Diagnostic(found.code, found.message, span, found.help, found.severity)
 
 
 def _key_of(text: str) -> str:
@@ -358,82 +300,5 @@ def _key_of(text: str) -> str:
     return "score" if text.startswith("score") else "proxy"
 
 
-def input_names(statistics: Iterable[Statistic]) -> list[str]:
-    """Statistics as the `inputs` header lists them."""
-    return sorted(str(statistic) for statistic in statistics)
-
-
-def _check_document(proxy: Proxy, library: Library, names: LibraryNames) -> Checked:
-    """Check formula by formula, so that each diagnostic lands on its own line."""
-    lets = tuple((f.name, f.expr) for f in proxy.lets)
-    checked = check(proxy.score.expr, lets, library, names)
-    formulas = [*proxy.lets, proxy.score]
-    placed: list[Diagnostic] = []
-    for found in checked.diagnostics:
-        owner = next((f for f in formulas if _owns(f, found)), proxy.score)
-        placed.append(_moved(found, owner.offset))
-    used = {n.text for f in formulas for n in walk(f.expr) if isinstance(n, Name)}
-    for let in proxy.lets:
-        if let.name not in used:
-            span = Span(let.expr.span.start + let.offset, let.expr.span.end + let.offset)
-            placed.append(Diagnostic("E316", f"the let `{let.name}` is never used", span,
-                                     "delete it", "warning"))  # fmt: skip
-    checked.diagnostics = placed
-    return checked
-
-
-def _owns(formula: Formula, found: Diagnostic) -> bool:
-    return any(node.span is found.span for node in walk(formula.expr))
-
-
-def format_document(proxy: Proxy, checked: Checked | None = None) -> str:
-    """The canonical text of a document; `inputs` is derived and always written."""
-    if checked is None:
-        checked = proxy.check()
-    notes = list(proxy.notes)
-    lines: list[str] = []
-
-    def put(anchor: str, text: str) -> None:
-        while anchor and notes and (mine := next((n for n in notes if n[0] == anchor), None)):
-            notes.remove(mine)
-            lines.append(mine[1])
-        lines.append(text)
-
-    put("proxy", f"proxy/1 {proxy.name}")
-    lines.append("")
-    for key, text in (("about", proxy.about), ("source", proxy.source)):
-        if text:
-            put(key, f"{key}: {_quote(text)}")
-    put("better", f"better: {proxy.better}")
-    put("inputs", f"inputs: {', '.join(input_names(checked.statistics))}")
-    for key, text in proxy.extra:
-        put(key, f"{key}: {text}")
-    lines.append("")
-    for let in proxy.lets:
-        put(f"let {let.name}", format_item(f"let {let.name}", let.expr, let.comments))
-    put("score", format_item("score", proxy.score.expr, proxy.score.comments))
-    for key, facts in (("reported", proxy.reported), ("measured", proxy.measured)):
-        if facts:
-            lines.append("")
-        for fact in facts:
-            put(key, f"{key}: {fact}")
-    if notes:
-        lines += ["", *(text for _, text in notes)]
-    return "\n".join(lines) + "\n"
-
-
-def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
 def _unescape(text: str) -> str:
     return re.sub(r"\\(.)", lambda m: "\n" if m.group(1) == "n" else m.group(1), text)
-
-
-def format_formula(proxy: Proxy) -> str:
-    """The lets and the score alone, one line each."""
-    return "\n".join(
-        [f"let {f.name} = {format_expression(f.expr)}" for f in proxy.lets]
-        + [format_expression(proxy.score.expr)]
-    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from autodas_dsl.language.check import Proxied
 from autodas_dsl.language.documents import Proxy, expression_proxy, read_document
 from autodas_dsl.language.folders import data_folder
+from autodas_dsl.language.proxy import format_document, inputs_fault
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import FormulaError, InputError
 
@@ -88,5 +89,13 @@ def verify(proxy: Proxy) -> None:
     """
     checked = proxy.check(proxied, library_names)
     errors = [d for d in checked.diagnostics if d.severity == "error"]
+    fault = inputs_fault(proxy, checked)
+    if fault is not None:
+        errors.append(fault)
     if errors:
         raise FormulaError(errors, proxy.text)
+
+
+def canonical(proxy: Proxy) -> str:
+    """The canonical text of a document that may name library proxies."""
+    return format_document(proxy, proxy.check(proxied, library_names))
