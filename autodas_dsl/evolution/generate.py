@@ -171,7 +171,7 @@ class Generator:
         vocabulary = self.vocabulary
         if vocabulary.terms == "both" and vocabulary.pairs:
             compare = stream.chance(_COMPARISONS)
-            return stream.pick(vocabulary.pairs if compare else vocabulary.own)
+            return stream.pick(vocabulary.pairs) if compare else stream.pick(vocabulary.own)
         return stream.pick(vocabulary.leaves)
 
     def _walk(self, stream: Stream, value: Value, room: int) -> Value:
