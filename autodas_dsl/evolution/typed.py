@@ -53,6 +53,7 @@ class Typing:
         self._misfits: set[tuple[str, Attrs, tuple[Signature, ...]]] = set()
         self._names: dict[Name, AnyKind | None] = {}
         self._pairs: dict[tuple[int, int], AnyKind] = {}
+        self._holds: dict[Requirement, bool] = {}
         self.number = self.one(NUMBER)
 
     def one(self, kind: AnyKind) -> AnyKind:
@@ -84,7 +85,12 @@ class Typing:
         except (Fault, KindError):
             self._misfits.add(shape)  # sizes alone never decide this: they give requirements
             return None
-        return found if all(map(self._allowed, needed)) else None
+        return found if all(map(self._hold, needed)) else None
+
+    def _hold(self, requirement: Requirement) -> bool:
+        if requirement not in self._holds:
+            self._holds[requirement] = self._allowed(requirement)
+        return self._holds[requirement]
 
     def name(self, name: Name) -> AnyKind | None:
         """The kind of a statistic, or None when the name denotes none."""
