@@ -273,7 +273,7 @@ def _blocks(every: list[Seen]) -> list[Seen]:
     groups: dict[str, dict[str, Seen]] = {}
     for seen in every:
         parent, _, last = seen.name.rpartition(".")
-        if last.isdigit():
+        if last[-1:].isdigit():
             groups.setdefault(parent, {})[seen.name] = seen
     lists = [list(group.values()) for group in groups.values() if len(group) > 1]
     return min(lists, key=lambda blocks: (blocks[0].depth, -len(blocks)), default=[])
