@@ -58,9 +58,8 @@ class Pass:
         self.layers: dict[str, tuple[str, ...]] = {}
         self.taken: dict[str, str] = {}
         self.bases = {s.base for s in statistics}
-        self.channels_first = any(
-            isinstance(m, (nn.Conv1d, nn.BatchNorm1d)) for m in network.names
-        ) and not any(isinstance(m, nn.LayerNorm) for m in network.names)
+        kinds = {type(m) for m in network.names}
+        self.channels_first = nn.Conv1d in kinds and nn.LayerNorm not in kinds
 
     def needs(self) -> Needs:
         gradients = {"grad W", "grad A", "hess W"} & self.bases
