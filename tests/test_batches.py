@@ -119,6 +119,7 @@ def test_noise() -> None:
         ({"x": X.astype(int), "y": Y}, {}, "E421.*int64"),
         ({"x": X, "y": Y}, {"classes": 4}, "E422.*label 4.*0 to 3"),
         ({"x": X, "y": Y - 1}, {"classes": 4}, "E422.*label -1"),
+        ({"x": X, "y": Y}, {"classes": 0}, "E422.*at least one class"),
         ({"x": X, "y": Y}, {"input_shape": (3, 8, 8)}, r"E423.*\[3, 4, 4\].*\[3, 8, 8\]"),
         ({"x": IMAGES, "y": Y}, {"input_shape": (1, 4, 4)}, "E423"),
         ({"x": IMAGES[:, 0, 0], "y": Y}, {}, "E423"),

@@ -342,7 +342,7 @@ def test_weights_used_without_a_call_of_their_layer() -> None:
     class Uncalled(Small):
         def forward(self, x: Tensor) -> Tensor:
             x = F.conv2d(x, self.stem.weight, self.stem.bias, padding=1)
-            return F.linear(self.deep(x).mean((2, 3)), self.fc.weight, self.fc.bias)
+            return F.linear(self.deep(x).mean((2, 3)), weight=self.fc.weight, bias=self.fc.bias)
 
     class Called(Small):
         def forward(self, x: Tensor) -> Tensor:

@@ -105,11 +105,13 @@ class _WeightedFunctions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func not in _WEIGHTED or len(args) < 2:
+        options = kwargs or {}
+        result = func(*args, **options)
+        if func not in _WEIGHTED:
             return result
+        weight = args[1] if len(args) > 1 else options.get("weight")
         for layer in self.layers:
-            if args[1] is layer.module._parameters["weight"]:
+            if weight is layer.module._parameters["weight"]:
                 self.calls.add(layer.module, result)
                 return result.clone() if self.calls.keep_copies else result
         return result
