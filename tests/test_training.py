@@ -15,7 +15,7 @@ from autodas_dsl import spaces
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.training.agreement import half_agreement, noise_ceiling, spearman_brown
 from autodas_dsl.training.digits import SHIFTS, digits
-from autodas_dsl.training.distill import distill
+from autodas_dsl.training.distillation import distill
 from autodas_dsl.training.losses import LOSSES, Seen, softened
 from autodas_dsl.training.recipe import Recipe, shuffled, train
 from autodas_dsl.training.replicas import Grouped, Mapped, side_by_side

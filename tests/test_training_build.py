@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 import autodas_dsl
@@ -28,10 +30,11 @@ def code_of(error: pytest.ExceptionInfo[InputError]) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the teacher in it, and a plan of two steps."""
+    """A folder with the teacher in it, a plan of two steps, threads in place of processes."""
     (tmp_path / build.TEACHER_FILE).write_bytes(TEACHER.read_bytes())
     plan = build.Plan(limit=3, seeds=(2, 3), recipe=Recipe(steps=2), within="depth")
     monkeypatch.setitem(build.PLANS, "digits-resnet", plan)
+    monkeypatch.setattr(build, "_pool", ThreadPoolExecutor)
     return tmp_path
 
 
@@ -50,6 +53,11 @@ def test_a_build_goes_on_where_it_stopped(folder: Path) -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert out.read_bytes() == whole
     assert sorted(path.name for path in folder.iterdir()) == sorted([build.TEACHER_FILE, out.name])
+
+
+def test_a_worker_computes_with_one_thread() -> None:
+    with build._pool(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1
 
 
 def test_the_accuracies_are_those_of_the_rows(tmp_path: Path) -> None:
