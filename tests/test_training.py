@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from autodas_dsl import spaces
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.training.agreement import half_agreement, noise_ceiling, spearman_brown
 from autodas_dsl.training.digits import SHIFTS, digits
 from autodas_dsl.training.distillation import distill
 from autodas_dsl.training.losses import LOSSES, Seen, softened
@@ -238,23 +237,6 @@ def test_distilling_refuses_what_cannot_be() -> None:
     with pytest.raises(InputError) as error:
         distill(small(), small(), Examples(data.x * torch.nan, data.y), recipe=recipe)
     assert code_of(error) == "E734"
-
-
-def test_the_noise_ceiling_of_known_noise() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=(400, 1))
-    assert noise_ceiling(np.repeat(truth, 6, axis=1)) == pytest.approx(1)
-    assert abs(noise_ceiling(rng.normal(size=(400, 6)))) < 0.15
-    noisy = truth + rng.normal(size=(400, 8))  # a mean of 8 has reliability 8 / 9
-    assert noise_ceiling(noisy) == pytest.approx(8 / 9, abs=0.03)
-    assert half_agreement(noisy) == pytest.approx(4 / 5, abs=0.04)
-    assert spearman_brown(0.8) == pytest.approx(8 / 9)
-
-
-@pytest.mark.parametrize("shape", [(10, 1), (2, 8)])
-def test_the_noise_ceiling_needs_seeds_and_rows(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="two seeds and three"):
-        noise_ceiling(np.zeros(shape))
 
 
 def test_size_counts_multiply_adds() -> None:

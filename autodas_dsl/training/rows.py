@@ -12,14 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from autodas_dsl import spaces
+from autodas_dsl.statistics.counts import flops
+from autodas_dsl.statistics.network import Network
 from autodas_dsl.training.digits import digits
 from autodas_dsl.training.recipe import Recipe, accuracies, train
 
 TEACHER_SPACE = "digits-resnet"
 """Every built-in table has this space's teacher, trained by the default recipe."""
+
+
+DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Row:
     ----------
     arch : str
     vanilla, kd : tuple of float
-        Shares of the test images, seed 0 first, to 6 decimals as the file holds them.
+        Shares of the test images, seed 0 first, to `DECIMALS` places as the file holds them.
     """
 
     arch: str
@@ -135,14 +139,12 @@ def train_row(
         taught=[False] * alone + [True] * taught,
         teacher_logits=torch.from_numpy(teacher_logits),
     )
-    found = [round(one, 6) for one in accuracies(whole, len(networks), digits().test)]
+    found = [round(one, DECIMALS) for one in accuracies(whole, len(networks), digits().test)]
     return Row(arch, tuple(found[:alone]), tuple(found[alone:]))
 
 
 def size(space_name: str, arch: str) -> tuple[int, int]:
     """Parameters, and multiply-adds of one input."""
-    network = initialised(space_name, arch, 0).eval()
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        network(torch.zeros(1, *spaces.get(space_name).input_shape))
-    return sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2
+    network = Network.of(initialised(space_name, arch, 0))
+    x = torch.zeros(1, *spaces.get(space_name).input_shape)
+    return sum(p.numel() for p in network.parameters.values()), int(flops(network, x))
