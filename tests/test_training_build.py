@@ -16,12 +16,14 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.tables import load_table, write_table
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.training import build
+from autodas_dsl.training.digits import digits
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import Row, consult
+from autodas_dsl.training.rows import Row
 from autodas_dsl.training.sheet import begun, table_of
+from autodas_dsl.training.teacher import TEACHER_FILE, builtin_teacher, consult
 
 BUILTIN = Path(autodas_dsl.__path__[0]) / "tables" / "builtin"
-TEACHER = BUILTIN / build.TEACHER_FILE
+TEACHER = BUILTIN / TEACHER_FILE
 
 
 def code_of(error: pytest.ExceptionInfo[InputError]) -> str:
@@ -31,7 +33,7 @@ def code_of(error: pytest.ExceptionInfo[InputError]) -> str:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the teacher in it, a plan of two steps, threads in place of processes."""
-    (tmp_path / build.TEACHER_FILE).write_bytes(TEACHER.read_bytes())
+    (tmp_path / TEACHER_FILE).write_bytes(TEACHER.read_bytes())
     plan = build.Plan(limit=5, seeds=(2, 3), recipe=Recipe(steps=2), within="depth")
     monkeypatch.setitem(build.PLANS, "digits-resnet", plan)
     monkeypatch.setattr(build, "_pool", ThreadPoolExecutor)
@@ -54,7 +56,7 @@ def test_a_build_goes_on_where_it_stopped(folder: Path) -> None:
     build.build_table("digits-resnet", out, progress=lambda *n: told.append(n))
     assert told == [(3, 5), (4, 5), (5, 5)]
     assert out.read_bytes() == whole
-    assert sorted(path.name for path in folder.iterdir()) == sorted([build.TEACHER_FILE, out.name])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([TEACHER_FILE, out.name])
 
 
 def test_a_worker_computes_with_one_thread() -> None:
@@ -143,3 +145,6 @@ def test_the_shipped_teacher_is_the_one_in_the_provenance() -> None:
         assert digest.hexdigest()[:16] in said
         assert f"test {taught.test:.4f}" in said
     assert taught.logits.shape == (9, 300, 10)
+    with torch.no_grad():
+        logits = builtin_teacher()(digits().shifted[4])
+    np.testing.assert_array_equal(logits.numpy(), taught.logits[4])

@@ -29,17 +29,15 @@ from autodas_dsl.tables.table import MINIMUM
 from autodas_dsl.tables.write import write_atomic, write_table
 from autodas_dsl.training.digits import SELECT, TRAIN, digits
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import (
-    DECIMALS,
-    Row,
+from autodas_dsl.training.rows import DECIMALS, Row, single_threaded, size, train_row
+from autodas_dsl.training.sheet import TARGETS, begun, table_of
+from autodas_dsl.training.teacher import (
+    TEACHER_FILE,
+    TEACHER_SPACE,
     Taught,
     consult,
-    single_threaded,
-    size,
-    train_row,
     train_teacher,
 )
-from autodas_dsl.training.sheet import TARGETS, begun, table_of
 
 Progress = Callable[[int, int], None]
 """Told how many architectures are done, and of how many, when that changes."""
@@ -66,8 +64,6 @@ class Plan:
     recipe: Recipe
     within: str = ""
 
-
-TEACHER_FILE = "digits-teacher.safetensors"
 
 PLANS = {
     "digits-resnet": Plan(limit=96, seeds=(8, 16), recipe=Recipe()),
@@ -204,7 +200,7 @@ def _provenance(recipe: Recipe, seeds: tuple[int, int], taught: Taught) -> dict[
         "accuracies": f"share of the {tests} test images, mean over seeds",
         "seeds": f"vanilla 0-{seeds[0] - 1}, kd 0-{seeds[1] - 1}",
         "recipe": f"{recipe}, shifts of up to 1 pixel",
-        "teacher": f"digits-resnet {spaces.get('digits-resnet').teacher}, seed 0, "
+        "teacher": f"{TEACHER_SPACE} {spaces.get(TEACHER_SPACE).teacher}, seed 0, "
         f"selection {taught.select:.4f}, test {taught.test:.4f}, "
         f"sha256 {hashlib.sha256(weights).hexdigest()[:16]}",
         "versions": f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "

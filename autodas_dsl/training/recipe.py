@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl import spaces
 from autodas_dsl.training.digits import SHIFTS, Digits, Split
 from autodas_dsl.training.losses import softened
 from autodas_dsl.training.replicas import side_by_side
@@ -50,6 +51,14 @@ class Recipe:
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / (self.steps - warm)))
+
+
+def initialised(space_name: str, arch: str, seed: int) -> nn.Module:
+    """The network of an architecture with the weights of a seed."""
+    space = spaces.get(space_name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return space.build(space.parse(arch))
 
 
 def train(
