@@ -273,6 +273,16 @@ def test_distilling_refuses_what_cannot_be() -> None:
     with pytest.raises(InputError) as error:
         distill(Sums(), small(), data, loss="cc", recipe=recipe)
     assert code_of(error) == "E733"
+    for wrong in (data.y + 5, data.y - 1):
+        with pytest.raises(InputError) as error:
+            distill(small(), small(), Examples(data.x, wrong), recipe=recipe)
+        assert code_of(error) == "E736"
+    with pytest.raises(InputError) as error:
+        distill(small(), small(), Examples(data.x.expand(8, 3, 8, 8), data.y), recipe=recipe)
+    assert code_of(error) == "E440"
+    with pytest.raises(InputError) as error:
+        distill(small(), small(), data, recipe=Recipe("adamv"))
+    assert code_of(error) == "E737"
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(InputError) as error:
         distill(flat, small(), data, loss="at", recipe=recipe)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.spaces.base import suggestion
-from autodas_dsl.statistics.forward import logits_of
+from autodas_dsl.statistics.errors import foreign
+from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.losses import LOSSES, Loss, Seen
 from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
 from autodas_dsl.training.watching import watched
@@ -90,7 +91,8 @@ def distill(
     InputError
         Unknown loss (E730), networks of different classes or channels where the loss needs equal
         ones (E731), examples and labels of different number (E732), no classifier (E733) or
-        feature map (E735) to be found, a loss that stops being finite (E734), or a network that
+        feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
+        classes (E736), an unknown optimizer (E737), or a network that fails on the examples or
         returns no logits.
     """
     if loss not in LOSSES:
@@ -150,8 +152,17 @@ def _check(
             f"there are {len(data.x)} examples and {len(data.y)} labels",
             "give as many labels as examples, and at least two",
         )
-    with torch.no_grad():
-        given, wanted = look(data.x[:2]), ask(data.x[:2])
+    first = data.x[:2]
+    with torch.no_grad(), foreign(lambda error: failure(error, first)):
+        given, wanted = look(first), ask(first)
+    classes = given.logits.shape[1]
+    if int(data.y.min()) < 0 or int(data.y.max()) >= classes:
+        raise InputError(
+            "E736",
+            f"labels run from {int(data.y.min())} to {int(data.y.max())}, the student has "
+            f"{classes} classes",
+            f"labels count from 0 to {classes - 1}",
+        )
     one, other = (getattr(seen, loss.needs).shape[1] for seen in (given, wanted))
     if loss.equal and one != other:
         what = "classes" if loss.needs == "logits" else "channels"
