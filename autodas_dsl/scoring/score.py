@@ -16,6 +16,7 @@ from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_
 from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import Collected, belongs_to_teacher
 from autodas_dsl.statistics.model_source import ModelSource
+from autodas_dsl.statistics.weights import load_weights
 
 Progress = Callable[[int, str], None]
 NOISE = "noise"
@@ -46,14 +47,40 @@ class Data:
 
 @dataclass(frozen=True)
 class Teacher:
-    """The teacher network, and the image size it works at when that is not the student's."""
+    """The teacher network.
+
+    Parameters
+    ----------
+    source : ModelSource
+    size : int, optional
+        The image size it works at when that is not the student's.
+    weights : str
+        A file of trained weights, as `load_weights` reads it; empty for those it comes with.
+    """
 
     source: ModelSource
     size: int | None = None
     weights: str = ""
 
     def build(self, seed: int = 0) -> nn.Module:
-        return self.source.build(seed)
+        """The network with its weights.
+
+        Raises
+        ------
+        InputError
+            When it cannot be built or the weights do not fit.
+        """
+        network = self.source.build(seed)
+        if self.weights:
+            load_weights(network, self.weights)
+        return network
+
+    @property
+    def note(self) -> str:
+        """Which network it is and where its weights come from, in words."""
+        weights = f"weights of {self.weights}" if self.weights else self.source.weights
+        resized = f", at {self.size}x{self.size}" if self.size else ""
+        return f"teacher: {self.source.name}, {weights}{resized}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +165,8 @@ def score(
     _raise_misfits(formulas, found, len(models))
     names = unique_names(models)
     rows = [_merge(names[place], formulas[number], many) for (place, number), many in found.items()]
-    return Result(tuple(_ranked(rows, formulas)), batches.notes(models, data is None))
+    notes = batches.notes(models, data is None) + ((teacher.note,) if teacher else ())
+    return Result(tuple(_ranked(rows, formulas)), notes)
 
 
 def explain(
