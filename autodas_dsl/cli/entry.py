@@ -14,6 +14,7 @@ from autodas_dsl.language.spans import InputError
 
 COMMANDS = {
     "score": "score",
+    "rank": "rank",
     "table": "table",
     "show": "show",
     "compile": "compile",

@@ -58,13 +58,11 @@ def teacher_of(
     return Teacher(model_of(teacher, "teacher"), teacher_size, teacher_weights or "")
 
 
-def data_of(spec: str | None, size: int | None) -> Data | None:
-    """The data; None stands for noise that nobody asked for, which results then say."""
+def data_of(spec: str | None, size: int | None) -> Data:
+    """Where the batch comes from: noise unless the user says."""
     from autodas_dsl.scoring.score import NOISE, Data
 
-    if spec is None:
-        return None if size is None else Data(NOISE, size)
-    return Data(spec, size)
+    return Data(spec or NOISE, size)
 
 
 def dtype_of(name: str) -> torch.dtype:

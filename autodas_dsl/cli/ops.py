@@ -44,7 +44,8 @@ def command(words: tuple[str, ...], format: str) -> None:
     Of one operator it prints the signature, definition, LaTeX, attributes, laws, aliases and an
     example.
     """
-    entries = list(_named(" ".join(words)) if words else [*OPERATORS.values(), *INPUTS.values()])
+    everything: list[Operator | Input] = [*OPERATORS.values(), *INPUTS.values()]
+    entries = _named(" ".join(words)) if words else everything
     if format == "json":
         click.echo(json.dumps([_as_json(e) for e in entries], indent=2, ensure_ascii=False))
     elif words:

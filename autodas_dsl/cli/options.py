@@ -98,3 +98,10 @@ def teacher_size() -> Decorator:
         "--teacher-size", type=click.IntRange(1), metavar="N",
         help="Height and width to which the teacher's input is resized.",
     )  # fmt: skip
+
+
+def space() -> Decorator:
+    return click.option(
+        "--space", metavar="NAME|FILE.py",
+        help="The space of the architectures, where the table does not say.",
+    )  # fmt: skip

@@ -65,7 +65,7 @@ def command(
 
     proxies = [load(spec) for spec in specs]
 
-    from autodas_dsl.report.terminal import note, progress_bar
+    from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.explain import explain_scores
     from autodas_dsl.scoring.score import score
 
@@ -77,14 +77,7 @@ def command(
         "device": device_of(device),
         "seed": seed,
     }
-    with progress_bar("scoring", len(sources) * seeds) as advance:
-        done = 0
-
-        def progress(count: int, label: str) -> None:
-            nonlocal done
-            done += count
-            advance(done, label)
-
+    with tally("scoring", len(sources) * seeds) as progress:
         result = score(sources, proxies, seeds=seeds, progress=progress, **setting)
     for text in result.notes:
         note(text)

@@ -24,7 +24,7 @@ Examples:
 
 @click.group("table", epilog=_EPILOG)
 def command() -> None:
-    """Build, import and describe tables: architecture to measured accuracy."""
+    """Build, import and describe tables of accuracies."""
 
 
 @command.command("build")
@@ -143,7 +143,7 @@ def _write(table: Table, out: Path) -> None:
 
 @command.command("info")
 @click.argument("name", metavar="TABLE")
-@click.option("--space", metavar="NAME|FILE.py", help="The space of the architectures.")
+@options.space()
 @options.output_format()
 def info(name: str, space: str | None, format: str) -> None:
     """Count and measure a table: ranges, repeats, gaps, noise ceiling, provenance.

@@ -10,12 +10,16 @@ import torch
 
 from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, topological
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.scoring.score import Data, Teacher, explain
-from autodas_dsl.scoring.scorer import Bound, Score
+from autodas_dsl.scoring.score import Batches, Data, Teacher
+from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.model_source import ModelSource
+
+SHOWN = tuple(Statistic(name) for name in ("F_s", "E_s", "P_s", "W"))
+"""What is looked for in every model that is explained, whatever the formulas read."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +87,21 @@ def explain_scores(
     seed: int = 0,
 ) -> Explanation:
     """Explain the scores of one model; parameters as those of `scoring.score.score`."""
-    formulas, scores, collected = explain(
-        model, proxies, teacher=teacher, data=data, dtype=dtype, device=device, seed=seed
-    )
+    formulas = distinct([bind(proxy) for proxy in proxies])
+    scorer = Scorer(
+        formulas, Batches(data or Data()).of(model, seed),
+        teacher=teacher.build(seed).to(device) if teacher else None,
+        teacher_size=teacher.size if teacher else None, dtype=dtype, seed=seed, beside=SHOWN,
+    )  # fmt: skip
+    scores, collected = scorer.explain(model.build(seed).to(device))
     found = tuple(
         Explained(model.name, formula.name, one, _terms(formula, one, collected))
         for formula, one in zip(formulas, scores, strict=True)
     )
-    return Explanation(model.name, dict(collected.taken), dict(collected.layers), found)
+    taken = dict(sorted(collected.taken.items()))
+    if Statistic("P_s") in collected.values:
+        taken["P_s"] = "output of the model"
+    return Explanation(model.name, taken, dict(collected.layers), found)
 
 
 def _terms(formula: Bound, score: Score, collected: Collected) -> tuple[LayerTerm, ...]:

@@ -14,7 +14,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
 from autodas_dsl.statistics.batches import Batch, load_batch
-from autodas_dsl.statistics.collect import Collected, belongs_to_teacher
+from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.statistics.weights import load_weights
 
@@ -144,7 +144,7 @@ def score(
     if teacher is None and any(belongs_to_teacher(s) for f in formulas for s in f.statistics):
         raise no_teacher(formulas)
     found: dict[tuple[int, int], list[Score]] = {}
-    batches = _Batches(data or Data())
+    batches = Batches(data or Data())
     for repeat in range(seeds):
         scorers: dict[int, Scorer] = {}
         network_teacher = teacher.build(seed + repeat).to(device) if teacher else None
@@ -165,33 +165,12 @@ def score(
     _raise_misfits(formulas, found, len(models))
     names = unique_names(models)
     rows = [_merge(names[place], formulas[number], many) for (place, number), many in found.items()]
-    notes = batches.notes(models, data is None) + ((teacher.note,) if teacher else ())
+    notes = batches.notes(models) + ((teacher.note,) if teacher else ())
     return Result(tuple(_ranked(rows, formulas)), notes)
 
 
-def explain(
-    model: ModelSource,
-    proxies: Sequence[Proxy],
-    *,
-    teacher: Teacher | None = None,
-    data: Data | None = None,
-    dtype: torch.dtype = torch.float32,
-    device: str = "cpu",
-    seed: int = 0,
-) -> tuple[tuple[Bound, ...], list[Score], Collected]:
-    """One model's scores with the statistics behind them."""
-    formulas = distinct([bind(proxy) for proxy in proxies])
-    batch = _Batches(data or Data()).of(model, seed)
-    scorer = Scorer(
-        formulas, batch, teacher=teacher.build(seed).to(device) if teacher else None,
-        teacher_size=teacher.size if teacher else None, dtype=dtype, seed=seed,
-    )  # fmt: skip
-    scores, collected = scorer.explain(model.build(seed).to(device))
-    return formulas, scores, collected
-
-
-class _Batches:
-    """One batch per input shape and number of classes."""
+class Batches:
+    """One batch per input shape, number of classes and seed."""
 
     def __init__(self, data: Data) -> None:
         self._data = data
@@ -206,13 +185,13 @@ class _Batches:
             )  # fmt: skip
         return self._loaded[key]
 
-    def notes(self, models: Sequence[ModelSource], by_default: bool) -> tuple[str, ...]:
-        sources = sorted({batch.source for batch in self._loaded.values()})
-        said = [f"data: {source}" for source in sources]
-        if by_default:
-            said.append("no --data was given: noise and random labels stand in for real samples")
+    def notes(self, models: Sequence[ModelSource]) -> tuple[str, ...]:
+        """What was fed to the models, and where their weights come from, in words."""
+        said = [f"data: {source}" for source in sorted({b.source for b in self._loaded.values()})]
+        if self._data.spec == NOISE:
+            said.append("noise and random labels stand in for real samples: give --data for those")
         weights = sorted({model.weights for model in models})
-        return (*said, *(f"weights: {text}" for text in weights))
+        return (*said, *(f"models: {text}" for text in weights))
 
 
 def unique_names(models: Sequence[ModelSource]) -> list[str]:

@@ -100,6 +100,8 @@ class Scorer:
     dtype : torch.dtype
     seed : int
         Of everything drawn at random during the passes.
+    beside : sequence of Statistic
+        Collected too, where a network has them.
 
     Raises
     ------
@@ -116,12 +118,13 @@ class Scorer:
         teacher_size: int | None = None,
         dtype: torch.dtype | None = None,
         seed: int = 0,
+        beside: Sequence[Statistic] = (),
     ) -> None:
         self.formulas = tuple(formulas)
         self._batch = batch
         self._dtype = dtype
         self._seed = seed
-        self._wanted = frozenset().union(*(f.statistics for f in self.formulas))
+        self._wanted = frozenset(beside).union(*(f.statistics for f in self.formulas))
         of_teacher = sorted(str(s) for s in self._wanted if belongs_to_teacher(s))
         self._teacher: Collected | None = None
         if of_teacher and teacher is None:
