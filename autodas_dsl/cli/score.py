@@ -42,6 +42,8 @@ _CONTRACT = ("model", "proxy", "score", "valid", "reason", "rank")
 @options.device()
 @click.option("--explain", is_flag=True,
               help="Show what was taken as F, E, P, the layers, and what each layer adds.")  # fmt: skip
+@click.option("--compile", "compiled", is_flag=True,
+              help="Run formulas through torch.compile: for one formula on many large models.")  # fmt: skip
 @options.output_format()
 def command(
     models: tuple[str, ...],
@@ -53,6 +55,7 @@ def command(
     seed: int,
     device: str,
     explain: bool,
+    compiled: bool,
     format: str,
     **teaching: Any,
 ) -> None:
@@ -78,7 +81,9 @@ def command(
         "seed": seed,
     }
     with tally("scoring", len(sources) * seeds) as progress:
-        result = score(sources, proxies, seeds=seeds, progress=progress, **setting)
+        result = score(
+            sources, proxies, seeds=seeds, compiled=compiled, progress=progress, **setting
+        )
     for text in result.notes:
         note(text)
     if explain:

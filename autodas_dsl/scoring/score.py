@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -118,6 +120,7 @@ def score(
     device: str = "cpu",
     seeds: int = 1,
     seed: int = 0,
+    compiled: bool = False,
     progress: Progress = _silent,
 ) -> Result:
     """Score and rank models.
@@ -134,6 +137,8 @@ def score(
         Precision of passes and formulas.
     seeds : int
         Repeat with so many initialisations and batches; the score is the mean.
+    compiled : bool
+        Run formulas through ``torch.compile``; pays for one formula over many large networks.
 
     Raises
     ------
@@ -143,6 +148,8 @@ def score(
     formulas = distinct([bind(proxy) for proxy in proxies])
     if teacher is None and any(belongs_to_teacher(s) for f in formulas for s in f.statistics):
         raise no_teacher(formulas)
+    if compiled:
+        require_compiler()
     found: dict[tuple[int, int], list[Score]] = {}
     batches = Batches(data or Data())
     for repeat in range(seeds):
@@ -155,7 +162,7 @@ def score(
                 scorer = Scorer(
                     formulas, batch, teacher=network_teacher,
                     teacher_size=teacher.size if teacher else None,
-                    dtype=dtype, seed=seed + repeat,
+                    dtype=dtype, seed=seed + repeat, compiled=compiled,
                 )  # fmt: skip
                 scorers[id(batch)] = scorer
             results = scorer(model.build(seed + repeat).to(device))
@@ -167,6 +174,21 @@ def score(
     rows = [_merge(names[place], formulas[number], many) for (place, number), many in found.items()]
     notes = batches.notes(models) + ((teacher.note,) if teacher else ())
     return Result(tuple(_ranked(rows, formulas)), notes)
+
+
+def require_compiler() -> None:
+    """Make sure that ``torch.compile`` can work.
+
+    Raises
+    ------
+    InputError
+        E462 when there is no C++ compiler.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl")):
+        raise InputError(
+            "E462", "compiling needs a C++ compiler, and there is none",
+            "install g++ or clang++, name one with CXX, or leave --compile out",
+        )  # fmt: skip
 
 
 class Batches:
