@@ -15,6 +15,7 @@ from autodas_dsl.language.spans import InputError
 COMMANDS = {
     "score": "score",
     "rank": "rank",
+    "distill": "distill",
     "table": "table",
     "show": "show",
     "compile": "compile",
