@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
+EXPRESSION = "expression"
+"""The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
 FACTS = ("reported", "measured")
 _BASELINES = ("params", "flops")  # statistics that are proxies, too
@@ -49,7 +51,7 @@ _FORMULA = re.compile(r"let\b|score\b")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"\Z')
 
 
-def expression_proxy(text: str, name: str = "expression") -> Proxy:
+def expression_proxy(text: str, name: str = EXPRESSION) -> Proxy:
     """A proxy made of one expression.
 
     Raises
