@@ -14,7 +14,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from autodas_dsl.language.check import AnyKind, apply_kinds, kind_of_expression
-from autodas_dsl.language.kinds import NUMBER, Kind, KindError, Pair
+from autodas_dsl.language.kinds import NUMBER, Axis, Kind, KindError, Pair, symbol
 from autodas_dsl.language.operators import OPERATORS, Attrs, Operator
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.resolve import Fault, operator_values
@@ -58,7 +58,6 @@ def attributes(entry: Operator) -> tuple[Attrs, ...]:
     return tuple(found)
 
 
-@cache
 def kind_of_call(op: str, attrs: Attrs, kinds: tuple[AnyKind, ...]) -> AnyKind | None:
     """The kind of a call, or None when it does not check."""
     entry = OPERATORS[op]
@@ -70,23 +69,37 @@ def kind_of_call(op: str, attrs: Attrs, kinds: tuple[AnyKind, ...]) -> AnyKind |
 
 
 @cache
-def unary(kind: AnyKind) -> tuple[tuple[str, tuple[Attrs, ...]], ...]:
+def outline(kind: AnyKind) -> AnyKind:
+    """A kind without its sizes: they take no part in what may be applied."""
+    if isinstance(kind, Pair):
+        return Pair(_outline(kind.first), _outline(kind.second))
+    return _outline(kind)
+
+
+def _outline(kind: Kind) -> Kind:
+    return Kind(kind.layers, tuple(Axis(name, symbol(name)) for name in kind.names))
+
+
+Choices = tuple[tuple[str, tuple[Attrs, ...]], ...]
+
+
+def unary(kind: AnyKind) -> Choices:
     """The operators of one argument that take this kind, with the attributes that fit."""
-    found = []
-    for name, entry in OPERATORS.items():
-        fitting = tuple(a for a in attributes(entry) if kind_of_call(name, a, (kind,)) is not None)
-        if fitting:
-            found.append((name, fitting))
-    return tuple(found)
+    return _choices((outline(kind),))
+
+
+def binary(first: AnyKind, second: AnyKind) -> Choices:
+    """The operators that take these two kinds, with the attributes that fit."""
+    return _choices((outline(first), outline(second)))
 
 
 @cache
-def binary(first: AnyKind, second: AnyKind) -> tuple[tuple[str, tuple[Attrs, ...]], ...]:
+def _choices(kinds: tuple[AnyKind, ...]) -> Choices:
     found = []
     for name, entry in OPERATORS.items():
-        fitting = tuple(
-            a for a in attributes(entry) if kind_of_call(name, a, (first, second)) is not None
-        )
+        if len(kinds) != entry.arity and not entry.is_distance:
+            continue
+        fitting = tuple(a for a in attributes(entry) if kind_of_call(name, a, kinds) is not None)
         if fitting:
             found.append((name, fitting))
     return tuple(found)
@@ -121,7 +134,7 @@ class Grower:
         self,
         args: tuple[Expr, ...],
         kinds: tuple[AnyKind, ...],
-        choices: tuple[tuple[str, tuple[Attrs, ...]], ...],
+        choices: Choices,
     ) -> Grown:
         if not choices:
             return args[0], kinds[0]
