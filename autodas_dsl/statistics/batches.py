@@ -108,6 +108,8 @@ def load_batch(
     """
     if size is not None and size < 1:
         raise InputError("E425", f"a batch needs at least one sample, not {size}")
+    if classes is not None and classes < 1:
+        raise InputError("E422", f"a network has at least one class, not {classes}")
     shape = tuple(input_shape) if input_shape is not None else None
     request = _Request(size, seed, shape, classes, dtype, everything)
     if spec == "noise":
