@@ -197,13 +197,18 @@ def test_compiling_without_a_compiler_is_an_error(model, monkeypatch: pytest.Mon
 
 
 def test_score_gives_the_reason_of_an_invalid_score(model) -> None:
-    result = run("score", model(nan=True), "-p", "snip", "-p", "params", "--format", "json")
+    words = ("score", model(), "-p", "log(-params)", "-p", "params")
+    result = run(*words, "--format", "json")
     assert result.exit_code == 0
-    snip, params = json.loads(result.stdout)
-    assert (snip["score"], snip["valid"], snip["rank"]) == (None, False, None)
-    assert "gave nan" in snip["reason"]
+    invalid, params = json.loads(result.stdout)
+    assert (invalid["score"], invalid["valid"], invalid["rank"]) == (None, False, None)
+    assert invalid["reason"] == "`log` gave nan"
     assert params["valid"]
-    assert "reason" in run("score", model(nan=True), "-p", "snip").stdout.split("\n")[0]
+    assert "reason" in run(*words).stdout.split("\n")[0]
+
+
+def test_score_of_a_model_with_nan_weights(model) -> None:
+    refused(run("score", model(nan=True), "-p", "snip"), "E443", "fc.weight")
 
 
 @pytest.mark.parametrize(
@@ -354,7 +359,7 @@ def test_rank_refuses_what_it_cannot_read(table: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("")
     assert run("rank", empty, "-p", "snip").exit_code == 1
-    refused(run("rank", table, "-p", "snip", "--target", "speed"), "E516", "speed")
+    refused(run("rank", table, "-p", "snip", "--target", "speed"), "E511", "speed")
     refused(run("rank", table, "-p", "kd"), "E444", "--teacher")
     refused(run("rank", table, "-p", "snip", "--split", "x"), "E530")
 
