@@ -63,6 +63,7 @@ class Teacher:
 
     source: ModelSource
     size: int | None = None
+    weights: str = ""
 
     def build(self, seed: int = 0) -> nn.Module:
         """The network with its weights.
