@@ -22,7 +22,10 @@ REST = ("H", "W", "R")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A symbolic axis size: a symbol, an integer, or a product, quotient or minimum of sizes."""
+    """A symbolic axis size: a symbol, an integer, or a product, quotient or minimum of sizes.
+
+    Quotients are rounded down, but never to nothing.
+    """
 
     op: str  # "symbol" | "integer" | "mul" | "div" | "min"
     args: tuple[str | int | Size, ...]
@@ -51,7 +54,7 @@ class Size:
             return sizes[str(self.args[0])]
         numbers = [a.evaluate(sizes) for a in self.args if isinstance(a, Size)]
         if self.op == "div":
-            return numbers[0] // math.prod(numbers[1:])
+            return max(1, numbers[0] // math.prod(numbers[1:]))
         return math.prod(numbers) if self.op == "mul" else min(numbers)
 
     def symbols(self) -> frozenset[str]:
@@ -150,16 +153,18 @@ class Pair:
 class Requirement:
     """An equality of sizes that only the networks can confirm, e.g. ``C_s = C_t``.
 
-    `layers` names the list when the equality must hold in every layer.
+    `layers` names the list when the equality must hold in every layer; `words` say it better than
+    an equation, where they are given.
     """
 
     left: Size
     right: Size
     layers: str | None = None
+    words: str = ""
 
     def __str__(self) -> str:
         where = f" in every {LISTS[self.layers]}" if self.layers else ""
-        return f"{self.left} = {self.right}{where}"
+        return f"{self.words or f'{self.left} = {self.right}'}{where}"
 
 
 class KindError(Exception):
@@ -172,6 +177,24 @@ class KindError(Exception):
 
 
 Require = Callable[[Requirement], None]
+
+
+JOINED = "units"  # how symbols of joined layer lists begin
+
+
+def ask_equal(left: Size, right: Size, layers: str | None, require: Require) -> None:
+    """Ask for equal sizes, unless they are equal as symbols.
+
+    Raises
+    ------
+    KindError
+        When layer lists were joined to different lengths, which no network makes equal.
+    """
+    if left == right:
+        return
+    if any(name.startswith(JOINED) for name in left.symbols() | right.symbols()):
+        raise KindError("a joined layer list has a length of its own", "reduce it first")
+    require(Requirement(left, right, layers))
 
 
 def merge_rest(kind: Kind) -> Kind:
@@ -213,7 +236,6 @@ def unite(a: Kind, b: Kind, require: Require) -> Kind:
         )
     for axis in narrow.axes:
         other = wide.size(axis.name)
-        if axis.size != other:
-            left, right = (other, axis.size) if wide is a else (axis.size, other)
-            require(Requirement(left, right, a.layers))
+        left, right = (other, axis.size) if wide is a else (axis.size, other)
+        ask_equal(left, right, a.layers, require)
     return wide

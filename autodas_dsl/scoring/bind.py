@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from autodas_dsl.language.inputs import kind_of
 from autodas_dsl.language.kinds import Requirement, Size
@@ -13,7 +13,10 @@ _BY_LAYER = "\0"
 
 
 def sizes_of(collected: Collected) -> dict[str, int]:
-    """What each size symbol stands for; symbols of layer lists are keyed by layer too."""
+    """What each size symbol stands for; symbols of layer lists are keyed by layer too.
+
+    ``c_W[first]`` and ``c_W[last]`` are the sizes of the first and last layer of a list.
+    """
     found: dict[str, int] = {}
     for statistic, value in collected.values.items():
         kind = kind_of(statistic)
@@ -23,9 +26,17 @@ def sizes_of(collected: Collected) -> dict[str, int]:
         for layer, tensor in enumerate(entries):
             for axis, length in zip(kind.axes, tensor.shape, strict=True):
                 if axis.size.op == "symbol":
-                    place = f"{_BY_LAYER}{layer}" if kind.layers else ""
-                    found[f"{axis.size}{place}"] = length
+                    places = _places(layer, len(entries)) if kind.layers else ("",)
+                    found |= {f"{axis.size}{place}": length for place in places}
     return found
+
+
+def _places(layer: int, count: int) -> Iterator[str]:
+    yield f"{_BY_LAYER}{layer}"
+    if layer == 0:
+        yield "[first]"
+    if layer == count - 1:
+        yield "[last]"
 
 
 def unmet(requirements: Iterable[Requirement], sizes: dict[str, int]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from autodas_dsl.language.kinds import (
+    JOINED,
     NUMBER,
     REST,
     Axis,
@@ -14,6 +15,7 @@ from autodas_dsl.language.kinds import (
     Require,
     Requirement,
     Size,
+    ask_equal,
     integer,
     merge_rest,
     product,
@@ -23,6 +25,9 @@ from autodas_dsl.language.kinds import (
     unite,
 )
 from autodas_dsl.language.operators.entry import Operator, Value
+
+PER_LAYER = ("c_", "r_")  # how symbols of sizes that differ from layer to layer begin
+_UNITS = symbol(JOINED)
 
 Rule = Callable[[Operator, Sequence[Kind], Mapping[str, Value], Require], Kind]
 
@@ -128,9 +133,7 @@ def _matmul(
             f"`@` multiplies two matrices; these are {a.describe()} and {b.describe()}",
             "mm(x), batch(x) and chancov(x) give matrices",
         )
-    inner, outer = a.axes[1].size, b.axes[0].size
-    if inner != outer:
-        require(Requirement(inner, outer, a.layers))
+    ask_equal(a.axes[1].size, b.axes[0].size, a.layers, require)
     name = "C" if a.axes[0].name != "C" else "R"
     return Kind(a.layers, (a.axes[0], Axis(name, b.axes[1].size)))
 
@@ -168,8 +171,8 @@ def _distance(
         axis_dims(b, label)
     for axis in a.axes:
         other = b.size(axis.name) if axis.name in b.names else axis.size
-        if axis.size != other and (op.match == "all" or axis.name in _match(op, a)):
-            require(Requirement(axis.size, other, a.layers))
+        if op.match == "all" or axis.name in _match(op, a):
+            ask_equal(axis.size, other, a.layers, require)
     return Kind(a.layers) if a.axes else NUMBER
 
 
@@ -210,8 +213,30 @@ def _list_pattern(
     inner = op.left.removeprefix("list(").removesuffix(")")
     entry = Kind(None, kind.axes)
     if inner == "x":
-        return entry
-    return _match_pattern(op, inner, op.right, entry, values, require)
+        if op.name == "total":
+            _one_shape(kind, require)
+        mark = "last" if op.name == "last" else "first"
+        return Kind(None, tuple(Axis(a.name, of_layer(a.size, mark)) for a in entry.axes))
+    found = _match_pattern(op, inner, op.right, entry, values, require)
+    sizes = " ".join(str(a.size) for a in entry.axes)
+    units = symbol(f"{JOINED}({kind.layers} {sizes})")
+    return Kind(None, tuple(a if a.size != _UNITS else Axis(a.name, units) for a in found.axes))
+
+
+def _one_shape(kind: Kind, require: Require) -> None:
+    for axis in kind.axes:
+        common = of_layer(axis.size, "first")
+        if common != axis.size:
+            require(Requirement(axis.size, common, kind.layers))
+
+
+def of_layer(size: Size, mark: str) -> Size:
+    """The size that a per-layer size has in the ``first`` or ``last`` layer."""
+    if size.op == "symbol":
+        name = str(size.args[0])
+        return symbol(f"{name}[{mark}]") if name[:2] in PER_LAYER else size
+    args = (of_layer(a, mark) if isinstance(a, Size) else a for a in size.args)
+    return Size(size.op, tuple(args))
 
 
 def _match_pattern(
@@ -226,6 +251,8 @@ def _match_pattern(
     if "H" not in tokens and "..." not in tokens:
         kind = merge_rest(kind)
     sizes, rest = _bind(op, tokens, kind, require)
+    for requirement in _divisible(right, sizes, values, kind.layers):
+        require(requirement)
     axes: list[Axis] = []
     for token in right.split():
         if token == "...":
@@ -249,8 +276,8 @@ def _bind(
     for token, axis in zip(named, kind.axes, strict=False):
         if token.isupper() and token != axis.name:
             raise KindError(wanted)
-        if token in sizes and sizes[token] != axis.size:
-            require(Requirement(sizes[token], axis.size, kind.layers))
+        if token in sizes:
+            ask_equal(sizes[token], axis.size, kind.layers, require)
         sizes.setdefault(token, axis.size)
     return sizes, list(kind.axes[len(named) :])
 
@@ -272,8 +299,23 @@ def _size(
         if base == "*":
             factors += [axis.size for axis in rest]
         elif base in values:
-            factors.append(integer(int(float(values[base]))))
+            factors.append(integer(_whole(values[base])))
         else:
-            by = int(float(values[divisor])) if divisor else 1
+            by = _whole(values[divisor.strip("/")]) if divisor else 1
             factors.append(quotient(sizes.get(base, symbol(base)), by))
     return product(factors)
+
+
+def _whole(value: Value) -> int:
+    return int(float(value))
+
+
+def _divisible(
+    right: str, sizes: Mapping[str, Size], values: Mapping[str, Value], layers: str | None
+) -> Iterator[Requirement]:
+    """What ``H/s`` in a pattern asks for, ``H//s`` not."""
+    for base, divisor in re.findall(r"(\w+)/(\w+)", right):
+        size, by = sizes[base], _whole(values[divisor])
+        if by > 1:
+            multiple = product([quotient(size, by), integer(by)])
+            yield Requirement(size, multiple, layers, f"{size} divisible by {by}")
