@@ -143,10 +143,10 @@ def _divisible(kind: AnyKind) -> list[Requirement]:
     if isinstance(kind, Pair):
         return _divisible(kind.first) + _divisible(kind.second)
     return [
-        Requirement(product([size, *size.args[1:]]), whole, kind.layers)
+        Requirement(product([size, divisor]), whole, kind.layers)
         for axis in kind.axes
         for size in _quotients(axis.size)
-        if isinstance(whole := size.args[0], Size)
+        for whole, divisor in [[part for part in size.args if isinstance(part, Size)]]
     ]
 
 
