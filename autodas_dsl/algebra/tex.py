@@ -28,6 +28,7 @@ FONTS = {"mathcal": "script", "mathrm": "normal", "mathbf": "bold", "mathit": "i
          "text": "normal", "operatorname": "normal"}  # fmt: skip
 SPACES = {"!": -0.1667, ",": 0.1667, ";": 0.2778, ":": 0.2222, "quad": 1.0, "qquad": 2.0, " ": 0.25}
 ACCENTS = {"hat": "^", "bar": "‾", "tilde": "~", "overline": "‾"}
+MAX_LEVELS = 120  # TeX itself stops at 255 groups
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_&]|\s+|[0-9]+(?:\.[0-9]+)?|.", re.DOTALL)
 
 
@@ -104,8 +105,8 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = [t for t in _TOKEN.findall(text) if t.strip() or t == "\\ "]
-        self.raw = list(_TOKEN.findall(text))
         self.at = 0
+        self.level = 0
 
     def fail(self, message: str) -> InputError:
         return InputError("E802", f"LaTeX {self.text!r}: {message}",
@@ -127,11 +128,16 @@ class _Reader:
 
     def row(self, ends: tuple[str, ...]) -> Row:
         """Items up to a token in `ends`, which stays."""
+        self.level += 1
+        if self.level > MAX_LEVELS:
+            raise InputError("E806", f"the formula is nested deeper than {MAX_LEVELS} in LaTeX",
+                             "name inner parts with let")  # fmt: skip
         items: list[Box] = []
         while self.peek() and self.peek() not in ends:
             if self.peek() in ("}", "\\right", "&", "\\\\"):
                 raise self.fail(f"unexpected {self.peek()!r}")
             items.append(self._scripted())
+        self.level -= 1
         return Row(tuple(items))
 
     def group(self) -> Row:
