@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
+EXPRESSION = "expression"
+"""The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
 FACTS = ("reported", "measured")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -46,7 +48,7 @@ _FORMULA = re.compile(r"let\b|score\b")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"\Z')
 
 
-def expression_proxy(text: str, name: str = "expression") -> Proxy:
+def expression_proxy(text: str, name: str = EXPRESSION) -> Proxy:
     """A proxy made of one expression.
 
     Raises

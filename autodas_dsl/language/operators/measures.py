@@ -40,7 +40,7 @@ DISTANCES: list[Operator] = [
         "Mean Euclidean distance between the rows (flattened samples) of a and b.", needs="B",
         latex=r"\mathcal{{D}}_{{\mathrm{{pair}}}}\!\left({0}, {1}\right)",
         laws="zero-on-equal symmetric nonnegative"),
-    _distance("CKA", "a, b -> distance", "kernels.cka({0}, {1}, {ndim})",
+    _distance("CKA", "a, b -> distance", "kernels.cka({0}, {1}, {ndim}, {other_ndim})",
         "1 - linear centred kernel alignment of the flattened samples.", needs="B", match="B",
         latex=r"\mathcal{{D}}_{{\mathrm{{CKA}}}}\!\left({0}, {1}\right)", laws="symmetric"),
     _distance("MMD", "a, b -> distance", "kernels.mmd({0}, {1}, {degree}, {ndim})",

@@ -153,7 +153,8 @@ def _distance(
     a, b = kinds
     if a.layers == b.layers and ("R" in a.names) != ("R" in b.names):
         a, b = merge_rest(a), merge_rest(b)
-    if a.layers != b.layers or a.names != b.names:
+    alike = a.names == b.names or op.match == "B"
+    if a.layers != b.layers or not alike:
         raise KindError(
             f"`{op.name}` compares two values of one kind; "
             f"these are {a.describe()} and {b.describe()}"
@@ -163,8 +164,10 @@ def _distance(
         needed += axis_dims(a, label)
     if not a.axes and not a.layers:
         raise KindError(f"`{op.name}` compares tensors; these are numbers", "use abs(a - b)")
+    for label in op.needs.split():
+        axis_dims(b, label)
     for axis in a.axes:
-        other = b.size(axis.name)
+        other = b.size(axis.name) if axis.name in b.names else axis.size
         if axis.size != other and (op.match == "all" or axis.name in _match(op, a)):
             require(Requirement(axis.size, other, a.layers))
     return Kind(a.layers) if a.axes else NUMBER

@@ -77,7 +77,7 @@ TRANSFORMS: list[Operator] = [
     _transform("mm", "B ... -> B C=B", "kernels.mm({0}, {ndim})",
         "Gram matrix over the batch of the flattened samples.",
         latex=r"\operatorname{{mm}}\!\left({0}\right)", aliases=("gram",), laws="even"),
-    _transform("align", "align", "kernels.align({0}, {1}, {member}, {axis})",
+    _transform("align", "align", "kernels.align({0}, {1}, {axis})",
         "Both members of a pair average-pooled to the smaller HW and C; [HW] or [C] only one.",
         latex=r"\operatorname{{align}}{axis}\!\left({0}\right)", axis="CHW HW C",
         example="align([F_s, F_t])"),
@@ -112,14 +112,14 @@ TRANSFORMS: list[Operator] = [
 ]  # fmt: skip
 
 SPECTRAL: list[Operator] = [
-    _spectral("eigvals", "i i -> C=i", "torch.linalg.eigvalsh({0})",
+    _spectral("eigvals", "i i -> C=i", "kernels.eigvals({0})",
         "Eigenvalues of a symmetric matrix, ascending.",
         latex=r"\lambda\!\left({0}\right)", example="eigvals(mm(F_s))"),
-    _spectral("svdvals", "i j -> C=min(i,j)", "torch.linalg.svdvals({0})",
+    _spectral("svdvals", "i j -> C=min(i,j)", "kernels.svdvals({0})",
         "Singular values of a matrix, descending.",
         latex=r"\operatorname{{svdvals}}\!\left({0}\right)",
         laws="nonnegative", example="svdvals(W)"),
-    _spectral("logdet", "i i ->", "torch.linalg.slogdet({0})[1]",
+    _spectral("logdet", "i i ->", "kernels.logdet({0})",
         "Logarithm of the absolute determinant of a square matrix.",
         latex=r"\ln\left|\det\!\left({0}\right)\right|", example="logdet(hamming(P_s))"),
     _spectral("cond", "i i ->", "kernels.cond({0})",
@@ -136,7 +136,7 @@ SPECTRAL: list[Operator] = [
         "Participation ratio (tr G)^2 / |G|_F^2 of a symmetric matrix.",
         latex=r"\operatorname{{prank}}\!\left({0}\right)", laws="scale-invariant nonnegative",
         example="prank(mm(F_s))"),
-    _spectral("norm_nuc", "i j ->", "torch.linalg.matrix_norm({0}, 'nuc')",
+    _spectral("norm_nuc", "i j ->", "kernels.nuclear({0})",
         "Nuclear norm, the sum of the singular values of a matrix, written |x|_*.",
         latex=r"\left\|{0}\right\|_{{*}}", laws="homogeneous even nonnegative", example="|W|_*"),
 ]  # fmt: skip

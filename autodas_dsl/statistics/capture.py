@@ -1,0 +1,148 @@
+"""Hooks that keep what a forward pass shows: layer outputs, activation inputs, variances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodas_dsl.statistics.layers import activations, batch_norms
+from autodas_dsl.statistics.network import Network
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first tensor of an output: a tensor, or the first found in a tuple, dict or dataclass."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((t for t in map(first_tensor, value) if t is not None), None)
+    return None
+
+
+@dataclass(eq=False)
+class Calls:
+    """Tensors seen at the calls of some modules, in call order within each module.
+
+    `keep_copies` makes the network go on with a copy of each tensor, for networks that write into
+    what their layers return.
+    """
+
+    keep_copies: bool = False
+    seen: dict[nn.Module, list[Tensor]] = field(default_factory=dict)
+    versions: list[tuple[Tensor, int]] = field(default_factory=list)
+
+    def add(self, module: nn.Module, tensor: Tensor) -> None:
+        self.seen.setdefault(module, []).append(tensor)
+        self.watch(tensor)
+
+    def watch(self, tensor: Tensor) -> None:
+        if not self.keep_copies:
+            self.versions.append((tensor, tensor._version))
+
+    def overwritten(self) -> bool:
+        """Whether the network wrote into a tensor after it was seen."""
+        return any(tensor._version != version for tensor, version in self.versions)
+
+    def of(self, module: nn.Module) -> list[Tensor]:
+        return self.seen.get(module, [])
+
+
+def hook_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the output of every Conv and Linear layer."""
+    attentions = {
+        m.out_proj: m for m in network.names if isinstance(m, nn.MultiheadAttention)
+    }  # torch's attention reads the weight of its out_proj without calling it
+    for layer in network.layers:
+        for module in layer.modules:
+            target = attentions.get(module, module)  # type: ignore[call-overload]
+            stack.callback(target.register_forward_hook(_KeepOutput(module, calls)).remove)
+
+
+@dataclass(eq=False)
+class _KeepOutput:
+    module: nn.Module
+    calls: Calls
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+        tensor = first_tensor(output)
+        if tensor is None:
+            return None
+        if module is not self.module:
+            return self._attention(module, tensor, output)
+        self.calls.add(self.module, tensor)
+        return tensor.clone() if self.calls.keep_copies and tensor is output else None
+
+    def _attention(self, module: nn.Module, tensor: Tensor, output: Any) -> Any:
+        if getattr(module, "batch_first", True) or tensor.dim() != 3:
+            self.calls.add(self.module, tensor)
+            return None
+        batch_first = tensor.transpose(0, 1)
+        self.calls.add(self.module, batch_first)
+        return (batch_first.transpose(0, 1), *output[1:])
+
+
+def hook_activations(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the input of every activation module."""
+    for module in activations(network.module).values():
+
+        def keep(module: nn.Module, args: tuple[Any, ...]) -> Any:
+            tensor = first_tensor(args)
+            if tensor is None:
+                return None
+            calls.add(module, tensor)
+            return (tensor.clone(), *args[1:]) if calls.keep_copies else None
+
+        stack.callback(module.register_forward_pre_hook(keep).remove)
+
+
+def hook_variances(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the batch variance of every BatchNorm's input, mean over channels."""
+    for module in batch_norms(network.module).values():
+
+        def keep(module: nn.Module, args: tuple[Any, ...]) -> None:
+            x = args[0].detach()
+            variance = x.var([d for d in range(x.dim()) if d != 1], unbiased=False)
+            calls.seen.setdefault(module, []).append(variance.mean())
+
+        stack.callback(module.register_forward_pre_hook(keep).remove)
+
+
+def units(tensor: Tensor, samples: int, channels_first: bool) -> Tensor:
+    """A layer output as ``[B, C, R]``, a view.
+
+    Parameters
+    ----------
+    samples : int
+        Batch size. Outputs whose leading axis is a multiple of it (windows, tokens joined with
+        the batch) go back to one row per sample.
+    channels_first : bool
+        Whether axis 1 holds the channels; else the last axis does.
+    """
+    if tensor.dim() == 1:
+        tensor = tensor[None]
+    if tensor.dim() == 2 and tensor.shape[0] == samples:
+        return tensor.unsqueeze(2)
+    if channels_first and tensor.dim() > 2:
+        return tensor.flatten(2)
+    rows = tensor.shape[0]
+    tensor = tensor.reshape(samples if rows % samples == 0 else rows, -1, tensor.shape[-1])
+    return tensor.transpose(1, 2)
+
+
+def entry_names(names: Sequence[str], counts: Sequence[int]) -> tuple[str, ...]:
+    """One name per call: ``conv``, then ``conv#2``, ``conv#3``."""
+    return tuple(
+        name if call == 0 else f"{name}#{call + 1}"
+        for name, count in zip(names, counts, strict=True)
+        for call in range(count)
+    )
+
+
+def detached(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(torch.Tensor.detach(t) for t in tensors)

@@ -1,0 +1,129 @@
+"""Gradients of a pass, of its parts, and the tangent kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.statistics.errors import StatisticError, foreign
+from autodas_dsl.statistics.forward import Needs, failure, forward
+from autodas_dsl.statistics.network import Network, seed_for
+from autodas_dsl.statistics.probes import prepare
+
+
+def gradient(
+    objective: Tensor,
+    targets: Sequence[Tensor],
+    *,
+    retain: bool = False,
+    second_order: bool = False,
+) -> tuple[Tensor, ...]:
+    """Gradients, zeros where the objective does not depend on a target.
+
+    Raises
+    ------
+    StatisticError
+        E449, when the objective carries no graph at all.
+    """
+    if not targets:
+        return ()
+    if not objective.requires_grad:
+        raise StatisticError(
+            "E449",
+            "the logits carry no gradient",
+            "the network must not run under torch.no_grad or detach its output",
+        )
+    found = torch.autograd.grad(
+        objective,
+        targets,
+        retain_graph=retain or second_order,
+        create_graph=second_order,
+        allow_unused=True,
+    )
+    return tuple(
+        torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)
+    )
+
+
+def split_gradients(
+    network: Network, x: Tensor, y: Tensor, parts: int, seed: int
+) -> tuple[Tensor, ...]:
+    """``grad[split=n] W``: one gradient for each of `parts` consecutive parts of the batch.
+
+    Returns
+    -------
+    tuple of Tensor
+        ``[G, C, R]`` per layer.
+
+    Raises
+    ------
+    StatisticError
+        E452, when the batch has fewer samples than parts.
+    """
+    _check_samples(f"grad[split={parts}] W", parts, len(x))
+    watched = frozenset(layer.parameter for layer in network.layers)
+    stacks: list[list[Tensor]] = [[] for _ in network.layers]
+    for part, (some_x, some_y) in enumerate(
+        zip(x.tensor_split(parts), y.tensor_split(parts), strict=True)
+    ):
+        setup = prepare("", network, some_x, seed)
+        run_seed = seed_for(seed, f"split {part} of {parts}")
+        with forward(network, setup, Needs(watched=watched), run_seed) as outcome:
+            weights = [outcome.parameters[layer.parameter] for layer in network.layers]
+            with foreign(_describe(some_x)):
+                found = gradient(F.cross_entropy(outcome.logits, some_y), weights)
+        for stack, layer, g in zip(stacks, network.layers, found, strict=True):
+            stack.append(layer.rows(g))
+    return tuple(torch.stack(stack) for stack in stacks)
+
+
+def tangent_kernel(network: Network, x: Tensor, size: int, seed: int) -> Tensor:
+    """``NTK[n]``: inner products of the gradients of each sample's summed logits.
+
+    Over every parameter with ``weight`` in its name; the first `size` samples of the batch go
+    through the network together, so BatchNorm couples them as it does in training.
+
+    Returns
+    -------
+    Tensor
+        ``[n, n]``, symmetric.
+
+    Raises
+    ------
+    StatisticError
+        E452, when the batch has fewer samples.
+    """
+    _check_samples(f"NTK[n={size}]", size, len(x))
+    watched = frozenset(name for name in network.parameters if "weight" in name)
+    setup = prepare("", network, x[:size], seed)
+    with forward(network, setup, Needs(watched=watched), seed_for(seed, "kernel")) as outcome:
+        weights = [outcome.parameters[name] for name in sorted(watched)]
+        sums = outcome.logits.sum(1)
+        rows = []
+        for sample in range(size):
+            with foreign(_describe(x[:size])):
+                found = gradient(sums[sample], weights, retain=sample < size - 1)
+            rows.append([g.flatten() for g in found])
+    kernel = torch.zeros(size, size, dtype=sums.dtype, device=sums.device)
+    for gradients in zip(*rows, strict=True):
+        stacked = torch.stack(gradients)
+        kernel += stacked @ stacked.T
+    return kernel
+
+
+def _describe(x: Tensor) -> Callable[[BaseException], InputError]:
+    return lambda error: failure(error, x)
+
+
+def _check_samples(statistic: str, needed: int, available: int) -> None:
+    if needed > available:
+        raise StatisticError(
+            "E452",
+            f"needs at least {needed} samples, the batch has {available}",
+            "use a larger --batch-size",
+            statistic,
+        )

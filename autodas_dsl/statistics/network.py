@@ -1,0 +1,190 @@
+"""A network made ready for passes, and left exactly as it was found."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from autodas_dsl.statistics.errors import StatisticError
+from autodas_dsl.statistics.layers import BATCH_NORMS, RUNNING_NORMS, Layer, weighted_layers
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A module, its layers, and detached copies of its state in the precision of the passes.
+
+    The tensors share memory with the module where no conversion is needed; nothing writes to
+    them; buffers are cloned for every pass.
+    """
+
+    module: nn.Module
+    dtype: torch.dtype
+    device: torch.device
+    parameters: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+    layers: tuple[Layer, ...]
+    names: Mapping[nn.Module, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, module: nn.Module, dtype: torch.dtype | None = None) -> Network:
+        """Read a module.
+
+        Parameters
+        ----------
+        dtype : torch.dtype, optional
+            Precision of the passes; by default that of the parameters, and float32 for networks
+            kept in half precision, whose gradients would lose most of their digits.
+
+        Raises
+        ------
+        StatisticError
+            When the module is scripted (E455), not initialised (E456) or computes its weights
+            (E450).
+        """
+        if isinstance(module, torch.jit.ScriptModule):
+            raise StatisticError(
+                "E455", "a scripted network cannot be looked into", "give the plain nn.Module"
+            )
+        parameters = dict(module.named_parameters())
+        for name, parameter in parameters.items():
+            if isinstance(parameter, nn.parameter.UninitializedParameter):
+                raise StatisticError(
+                    "E456", f"parameter {name!r} has no shape yet", "run the network once first"
+                )
+        first = next((p for p in parameters.values() if p.is_floating_point()), torch.empty(0))
+        if dtype is None:
+            dtype = torch.float32 if first.dtype in _HALF else first.dtype
+        return cls(
+            module,
+            dtype,
+            first.device,
+            {name: converted(p.detach(), dtype) for name, p in parameters.items()},
+            {name: converted(b.detach(), dtype) for name, b in module.named_buffers()},
+            weighted_layers(module),
+            {m: name for name, m in module.named_modules()},
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weight of each layer by parameter name."""
+        return {layer.parameter: self.parameters[layer.parameter] for layer in self.layers}
+
+    def check_finite(self) -> None:
+        """Raise E442 when a parameter holds NaN or infinity."""
+        for name, parameter in self.parameters.items():
+            if not parameter.is_floating_point() or parameter.is_meta:
+                continue
+            if not bool(parameter.sum().isfinite()) and not bool(parameter.isfinite().all()):
+                raise StatisticError(
+                    "E442",
+                    f"parameter {name!r} holds NaN or infinite values",
+                    "check the weights that were loaded, or how they are initialised",
+                )
+
+
+def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def seed_for(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose, so that the order of passes cannot matter."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch, NumPy and `random`; give all three back as they were."""
+    accelerators = [device] if device is not None and device.type == "cuda" else []
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=accelerators))
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
+        torch.default_generator.manual_seed(seed)
+        for accelerator in accelerators:
+            with torch.cuda.device(accelerator):
+                torch.cuda.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        yield
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a pass is run.
+
+    Attributes
+    ----------
+    dtype : torch.dtype
+        Default floating type while the network runs.
+    norms : str
+        ``"batch"``: normalisation layers with running statistics use those of the batch;
+        ``"running"``: they use the stored ones; ``"identity"``: BatchNorm does nothing.
+    gradients : bool
+    second_order : bool
+        Attention in plain arithmetic, which can be differentiated twice.
+    """
+
+    dtype: torch.dtype
+    norms: str = "batch"
+    gradients: bool = False
+    second_order: bool = False
+
+
+@contextmanager
+def undisturbed(network: Network, conditions: Conditions, seed: int) -> Iterator[ExitStack]:
+    """Everything a pass changes, undone on the way out, whatever happens inside.
+
+    The stack that is yielded takes hooks: they go when the pass ends.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(seeded(seed, network.device))
+        stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        torch.set_default_dtype(conditions.dtype)
+        stack.callback(
+            torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
+        )
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.enter_context(torch.autocast(network.device.type, enabled=False))
+        stack.enter_context(torch.set_grad_enabled(conditions.gradients))
+        if conditions.second_order:
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        for module in network.names:
+            _set_mode(stack, module, conditions.norms)
+        yield stack
+
+
+def _set_mode(stack: ExitStack, module: nn.Module, norms: str) -> None:
+    running = isinstance(module, RUNNING_NORMS) and module.running_mean is not None
+    _set(stack, module, "training", running and norms == "batch")
+    if module.__dict__.get("inplace") is True:
+        _set(stack, module, "inplace", False)
+    if norms == "identity" and isinstance(module, BATCH_NORMS):
+        _set(stack, module, "forward", partial(_without_norm, module))
+
+
+def _without_norm(module: nn.Module, x: Tensor) -> Tensor:
+    # A BatchNorm that carries its activation (as timm's does) keeps the activation.
+    for child in module.children():
+        x = child(x)
+    return x
+
+
+def _set(stack: ExitStack, module: nn.Module, attribute: str, value: Any) -> None:
+    own = module.__dict__
+    if attribute in own:
+        stack.callback(own.__setitem__, attribute, own[attribute])
+    else:
+        stack.callback(own.pop, attribute)
+    own[attribute] = value

@@ -1,0 +1,100 @@
+"""Probes: the weights, the input and the objective that a statistic is collected under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autodas_dsl.statistics.layers import WEIGHTED
+from autodas_dsl.statistics.network import Conditions, Network, converted, seed_for
+
+STEP = 0.01  # size of the perturbation of `noise2` and `jitter`
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What one pass runs on.
+
+    Attributes
+    ----------
+    objective : str
+        ``"loss"``: mean cross-entropy; ``"sum"``: sum of the logits.
+    """
+
+    parameters: Mapping[str, Tensor]
+    x: Tensor
+    dtype: torch.dtype
+    buffers: Mapping[str, Tensor]
+    objective: str = "loss"
+    norms: str = "batch"
+
+    def conditions(self, *, gradients: bool, second_order: bool) -> Conditions:
+        return Conditions(self.dtype, self.norms, gradients, second_order)
+
+
+def prepare(probe: str, network: Network, x: Tensor, seed: int) -> Setup:
+    """The setup of a probe; ``""`` is the batch itself.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input of the real batch, in the precision of the passes.
+    """
+    dtype = network.dtype
+    if probe in ("flow", "flow_bn"):
+        return _flow(network, x, "identity" if probe == "flow" else "batch")
+    parameters: Mapping[str, Tensor] = network.parameters
+    if probe == "ones":
+        return Setup(parameters, torch.ones_like(x), dtype, network.buffers, "sum")
+    if probe in ("noise", "noise2"):
+        parameters = _noise_weights(network, seed)
+        x = _normal(x, seed_for(seed, "noise input"))
+    if probe in ("noise2", "jitter"):
+        x = x + STEP * _normal(x, seed_for(seed, f"{probe} step"))
+    return Setup(parameters, x, dtype, network.buffers)
+
+
+def _flow(network: Network, x: Tensor, norms: str) -> Setup:
+    absolute = {name: _absolute(p) for name, p in network.parameters.items()}
+    buffers = {name: _absolute(b) for name, b in network.buffers.items()}
+    ones = torch.ones_like(x[:1], dtype=torch.float64)
+    return Setup(absolute, ones, torch.float64, buffers, "sum", norms)
+
+
+def _absolute(tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.clone()
+    return converted(tensor, torch.float64).abs()
+
+
+def _normal(like: Tensor, seed: int) -> Tensor:
+    # Drawn in float64 on the CPU, so that precision and device do not change the numbers.
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64)
+    return drawn.to(like.device, like.dtype)
+
+
+def _noise_weights(network: Network, seed: int) -> dict[str, Tensor]:
+    """Conv and Linear weights N(0, 1), normalisation weights 1, the biases of all three 0."""
+    parameters = dict(network.parameters)
+    for module, name in network.names.items():
+        prefix = f"{name}." if name else ""
+        weight = parameters.get(f"{prefix}weight")
+        bias = parameters.get(f"{prefix}bias")
+        normalises = "Norm" in type(module).__name__
+        if isinstance(module, WEIGHTED) and weight is not None:
+            drawn = _normal(weight, seed_for(seed, f"noise weight {name}"))
+            parameters[f"{prefix}weight"] = drawn
+        elif normalises and weight is not None:
+            parameters[f"{prefix}weight"] = torch.ones_like(weight)
+        if bias is not None and (isinstance(module, WEIGHTED) or normalises):
+            parameters[f"{prefix}bias"] = torch.zeros_like(bias)
+    return parameters
+
+
+def one_hot(y: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    return F.one_hot(y, classes).to(dtype)
