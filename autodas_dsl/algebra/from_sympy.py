@@ -67,7 +67,7 @@ def _folded(op: str, args: list[Expr]) -> Expr:
 
 
 def _negative(value: sympy.Basic) -> bool:
-    return isinstance(value, sympy.Mul) and value.args[0].is_Number and value.args[0] < 0
+    return isinstance(value, sympy.Mul) and _is_negative_number(value.args[0])
 
 
 def _sum(value: sympy.Add) -> Expr:

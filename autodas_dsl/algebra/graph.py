@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import networkx as nx
 
 from autodas_dsl.language.check import AnyKind, Proxied, apply_kinds
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.format import format_attrs, format_expression
 from autodas_dsl.language.inputs import kind_of
 from autodas_dsl.language.kinds import NUMBER, Kind, Pair, Requirement
-from autodas_dsl.language.library import proxied, verify
+from autodas_dsl.language.library import library_names, proxied, verify
 from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.proxy import Proxy, format_formula, input_names
 from autodas_dsl.language.resolve import operator_values, statistic_named
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
 
@@ -50,7 +51,7 @@ def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
 
 class _Builder:
     def __init__(self, name: str) -> None:
-        self.graph = nx.MultiDiGraph(name=name)
+        self.graph: nx.MultiDiGraph = nx.MultiDiGraph(name=name)
         self.known: dict[tuple[Any, ...], str] = {}
         self.kinds: dict[str, AnyKind] = {}
 
@@ -118,7 +119,9 @@ def dot(graph: nx.MultiDiGraph) -> str:
     lines = [f"digraph {_quote(graph.graph['name'])} {{", "  rankdir=LR;"]
     for name, data in graph.nodes(data=True):
         bold = ", penwidth=2" if name == graph.graph["score"] else ""
-        lines.append(f"  {name} [label={_quote(data['label'])}, shape={shapes[data['role']]}{bold}];")
+        lines.append(
+            f"  {name} [label={_quote(data['label'])}, shape={shapes[data['role']]}{bold}];"
+        )
     for source, target, data in graph.edges(data=True):
         lines.append(f"  {source} -> {target} [label={_quote(data['kind'])}];")
     return "\n".join([*lines, "}", ""])
@@ -142,3 +145,25 @@ def node_link(graph: nx.MultiDiGraph) -> dict[str, Any]:
     return {"score": graph.graph["score"], "nodes": data["nodes"], "edges": data["edges"]}
 
 
+def as_json(proxy: Proxy) -> str:
+    """The proxy as data: its text, inputs, requirements, complexity and computation graph.
+
+    Raises
+    ------
+    FormulaError
+        When the proxy does not check.
+    """
+    graph = computation_graph(proxy)
+    checked = proxy.check(proxied, library_names)
+    requirements = {str(needed.requirement) for needed in checked.requirements}
+    data = {
+        "name": proxy.name,
+        "about": proxy.about,
+        "source": proxy.source,
+        "better": proxy.better,
+        "formula": format_formula(proxy),
+        "inputs": input_names(checked.statistics),
+        "requirements": sorted(requirements),
+        "graph": node_link(graph),
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False)

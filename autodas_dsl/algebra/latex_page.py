@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from autodas_dsl.algebra.latex import PACKAGES, latex_of, score_symbol, symbol_latex
 from autodas_dsl.algebra.tex import read_tex, width
 from autodas_dsl.algebra.typed import Typed, TypedProxy, typed_proxy
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.format import terms
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Call
 

@@ -17,11 +17,14 @@ from autodas_dsl.algebra.tex import (
     Space,
     read_tex,
 )
-from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.proxy import Proxy
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 _APPLY = "\u2061"
 _SCRIPT = {"L": "ℒ", "D": "𝒟"}
+_BOLD = {str(digit): chr(0x1D7CE + digit) for digit in range(10)} | {
+    chr(65 + at): chr(0x1D400 + at) for at in range(26)
+}
 _LIMITS = ("∑", "∏")
 
 
@@ -100,13 +103,13 @@ def _is_function(box: Box) -> bool:
 def _mark(mark: Mark) -> Element:
     if mark.font == "script":
         return _leaf("mi", _SCRIPT.get(mark.text, mark.text))
+    if mark.font == "bold":
+        return _leaf("mi", "".join(_BOLD.get(letter, letter) for letter in mark.text))
     tag = {"n": "mn", "o": "mo", "t": "mtext"}.get(mark.role, "mi")
     if mark.role == "i" and mark.text.isdigit():
         tag = "mn"
     element = _leaf(tag, mark.text)
-    if mark.font == "bold":
-        element.set("mathvariant", "bold")
-    elif mark.font == "normal" and tag == "mi" and len(mark.text) == 1:
+    if mark.font == "normal" and tag == "mi" and len(mark.text) == 1:
         element.set("mathvariant", "normal")
     return element
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
-from autodas_dsl.language.documents import Proxy, format_formula
+from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import InputError
-
-FORMS = ("text", "unicode", "latex", "mathml", "sympy", "tree", "dot", "json", "graphml", "svg")
 
 
 def show(proxy: Proxy, form: str, **options: Any) -> str:
@@ -41,33 +38,66 @@ def show(proxy: Proxy, form: str, **options: Any) -> str:
     return _PRINTERS[form](proxy, **options)
 
 
-def _part(name: str) -> Any:
-    """A module of this package, loaded when a form needs it: sympy and networkx are slow."""
-    return importlib.import_module(f"autodas_dsl.algebra.{name}")
+# Each printer is imported when its form is asked for: networkx and sympy are slow to load.
+
+
+def _unicode(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.unicode import unicode
+
+    return unicode(proxy)
 
 
 def _latex(proxy: Proxy, **options: Any) -> str:
-    module = _part("latex_page")
-    return str(module.latex(proxy, module.LatexOptions(**options)))
+    from autodas_dsl.algebra.latex_page import LatexOptions, latex
+
+    return latex(proxy, LatexOptions(**options))
 
 
-def _graph(printer: str) -> Callable[[Proxy], str]:
-    def draw(proxy: Proxy) -> str:
-        module = _part("graph")
-        return str(getattr(module, printer)(module.computation_graph(proxy)))
+def _mathml(proxy: Proxy, **options: Any) -> str:
+    from autodas_dsl.algebra.mathml import mathml
 
-    return draw
+    return mathml(proxy, **options)
+
+
+def _sympy(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.to_sympy import sympy_form
+
+    return sympy_form(proxy)
+
+
+def _tree(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.tree_form import tree
+
+    return tree(proxy)
+
+
+def _dot(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.graph import computation_graph, dot
+
+    return dot(computation_graph(proxy))
+
+
+def _graphml(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.graph import computation_graph, graphml
+
+    return graphml(computation_graph(proxy))
+
+
+def _json(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.graph import as_json
+
+    return as_json(proxy)
+
+
+def _svg(proxy: Proxy) -> str:
+    from autodas_dsl.algebra.draw import svg
+    from autodas_dsl.algebra.graph import computation_graph
+
+    return svg(computation_graph(proxy))
 
 
 _PRINTERS: dict[str, Callable[..., str]] = {
-    "text": format_formula,
-    "unicode": lambda proxy: _part("unicode").unicode(proxy),
-    "latex": _latex,
-    "mathml": lambda proxy, **options: _part("mathml").mathml(proxy, **options),
-    "sympy": lambda proxy: _part("printers").sympy_form(proxy),
-    "tree": lambda proxy: _part("printers").tree(proxy),
-    "dot": _graph("dot"),
-    "graphml": _graph("graphml"),
-    "json": lambda proxy: _part("printers").as_json(proxy),
-    "svg": lambda proxy: _part("draw").svg(proxy),
-}
+    "text": format_formula, "unicode": _unicode, "latex": _latex, "mathml": _mathml,
+    "sympy": _sympy, "tree": _tree, "dot": _dot, "json": _json, "graphml": _graphml, "svg": _svg,
+}  # fmt: skip
+FORMS = tuple(_PRINTERS)

@@ -183,8 +183,8 @@ class _Reader:
         if name in FUNCTIONS:
             return Mark("f", name)
         if name in SYMBOLS:
-            return Mark("i" if SYMBOLS[name].isalpha() or name in ("partial", "ell") else "o",
-                        SYMBOLS[name])  # fmt: skip
+            plain = SYMBOLS[name].isalpha() or name in ("partial", "ell", "#")
+            return Mark("i" if plain else "o", SYMBOLS[name])
         if name in FONTS:
             return Mark("f" if name == "operatorname" else "t" if name == "text" else "i",
                         self._words(), FONTS[name])  # fmt: skip

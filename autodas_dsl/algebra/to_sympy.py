@@ -15,7 +15,9 @@ import sympy
 from sympy.core.function import UndefinedFunction
 
 from autodas_dsl.language.format import format_attrs, format_expression, format_number
+from autodas_dsl.language.library import verify
 from autodas_dsl.language.operators import OPERATORS, Attrs
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Expr, Number, PairOf
 
 PAIR = "pair"
@@ -44,6 +46,19 @@ def to_sympy(expr: Expr) -> sympy.Expr:
     if isinstance(expr, PairOf):
         return _opaque(PAIR)(to_sympy(expr.first), to_sympy(expr.second), evaluate=False)
     return sympy.Symbol(format_expression(expr), real=True)
+
+
+def sympy_form(proxy: Proxy) -> str:
+    """Constructors that rebuild the formula in sympy, lets first, one line each.
+
+    Raises
+    ------
+    FormulaError
+        When the proxy does not check.
+    """
+    verify(proxy)
+    lines = [f"{let.name} = {sympy.srepr(to_sympy(let.expr))}" for let in proxy.lets]
+    return "\n".join([*lines, sympy.srepr(to_sympy(proxy.score.expr))])
 
 
 def number_to_sympy(value: float) -> sympy.Rational:

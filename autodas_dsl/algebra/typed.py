@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autodas_dsl.language.check import AnyKind, apply_kinds
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import NUMBER, Kind, Pair, Requirement
 from autodas_dsl.language.library import verify
 from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.resolve import operator_values, statistic_named
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from autodas_dsl.algebra.typed import Typed, typed_proxy
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.format import format_attrs, format_number
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Name, Number, PairOf
 
 _SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(5)

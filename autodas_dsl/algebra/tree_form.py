@@ -1,14 +1,10 @@
-"""The forms without layout of their own: an indented tree, JSON."""
+"""The tree of a proxy, indented, with kinds."""
 
 from __future__ import annotations
 
-import json
-
-from autodas_dsl.algebra.graph import computation_graph, node_link
 from autodas_dsl.algebra.typed import Typed, typed_proxy
-from autodas_dsl.language.documents import Proxy, format_formula, input_names
 from autodas_dsl.language.format import format_attrs, format_expression
-from autodas_dsl.language.library import library_names, proxied
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, PairOf
 
 
@@ -37,7 +33,10 @@ def _plain(node: Typed) -> list[tuple[str, str]]:
 
 def _rows(node: Typed, indent: str, last: bool) -> list[tuple[str, str]]:
     lead = indent + ("└─ " if last else "├─ ")
-    return [(lead + _label(node), str(node.kind)), *_below(node, indent + ("   " if last else "│  "))]
+    return [
+        (lead + _label(node), str(node.kind)),
+        *_below(node, indent + ("   " if last else "│  ")),
+    ]
 
 
 def _below(node: Typed, indent: str) -> list[tuple[str, str]]:
@@ -51,27 +50,3 @@ def _label(node: Typed) -> str:
     if isinstance(node.expr, Call):
         return node.expr.op + format_attrs(node.expr.attrs)
     return "pair" if isinstance(node.expr, PairOf) else format_expression(node.expr)
-
-
-def as_json(proxy: Proxy) -> str:
-    """The proxy as data: its text, inputs, requirements, complexity and computation graph.
-
-    Raises
-    ------
-    FormulaError
-        When the proxy does not check.
-    """
-    graph = computation_graph(proxy)
-    checked = proxy.check(proxied, library_names)
-    requirements = {str(needed.requirement) for needed in checked.requirements}
-    data = {
-        "name": proxy.name,
-        "about": proxy.about,
-        "source": proxy.source,
-        "better": proxy.better,
-        "formula": format_formula(proxy),
-        "inputs": input_names(checked.statistics),
-        "requirements": sorted(requirements),
-        "graph": node_link(graph),
-    }
-    return json.dumps(data, indent=2, ensure_ascii=False)
