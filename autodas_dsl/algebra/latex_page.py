@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from autodas_dsl.algebra.latex import PACKAGES, latex_of, score_symbol, symbol_latex
 from autodas_dsl.algebra.tex import read_tex, width
-from autodas_dsl.algebra.typed import Typed, TypedProxy, typed_proxy
+from autodas_dsl.algebra.typed import Typed, typed_proxy
 from autodas_dsl.language.format import terms
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
@@ -65,9 +65,7 @@ def latex(proxy: Proxy, options: LatexOptions = PLAIN) -> str:
     InputError
         E801 or E802 for a template, of a user's own operator, that is not LaTeX.
     """
-    found = typed_proxy(proxy)
-    sides = [(score_symbol(proxy.name), found.score)]
-    sides += [(let_symbol(name, body), body) for name, body in found.lets]
+    sides = _sides(proxy)
     if options.layout == "align":
         return _align(sides, options)
     lines = [_equation(left, right, options) for left, right in sides]
@@ -82,12 +80,32 @@ def latex(proxy: Proxy, options: LatexOptions = PLAIN) -> str:
                       r"\end{equation}"))  # fmt: skip
 
 
-def score_latex(proxy: Proxy, digits: int | None = None) -> str:
-    """The right-hand side of the score alone, for a cell of a table."""
-    found: TypedProxy = typed_proxy(proxy)
-    text = latex_of(found.score, digits).text
-    read_tex(text)
-    return text
+def cell(proxy: Proxy, options: LatexOptions) -> str:
+    """The right-hand side for a cell of a table, on several lines where it is wide.
+
+    Raises
+    ------
+    FormulaError
+        When the proxy does not check.
+    """
+    rows: list[str] = []
+    for number, (left, right) in enumerate(_sides(proxy)):
+        head = rf"\text{{where }} {left} = " if number else ""
+        first, *rest = _broken(right, options)
+        rows += [head + first, *(rf"\quad {line}" for line in rest)]
+    for row in rows:
+        read_tex(row)
+    if len(rows) == 1:
+        return rows[0]
+    body = r" \\ ".join(f"&{row}" for row in rows)
+    return rf"\begin{{aligned}}[t] {body} \end{{aligned}}"
+
+
+def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
+    """Left and right of the score and of each let."""
+    found = typed_proxy(proxy)
+    lets = [(let_symbol(name, body), body) for name, body in found.lets]
+    return [(score_symbol(proxy.name), found.score), *lets]
 
 
 def let_symbol(name: str, body: Typed) -> str:
