@@ -19,10 +19,10 @@ from autodas_dsl.language.operators import OPERATORS, Operator, Value, axis_dims
 from autodas_dsl.language.resolve import (
     Fault,
     kind_fault,
-    operator_named,
+    name_help,
+    operator_help,
     operator_values,
     statistic_named,
-    suggest,
 )
 from autodas_dsl.language.spans import Diagnostic, Span
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
@@ -174,13 +174,10 @@ class _Checker:
     def _proxy(self, name: Name, scope: Mapping[str, AnyKind | None]) -> AnyKind | None:
         proxy = self._library(name.text)
         if proxy is None:
-            known = [*scope, *(b for b in INPUTS if " " not in b), *self._library_names()]
-            hint = suggest(name.text, known)
-            if f"{name.text}_s" in INPUTS:
-                hint = f"write {name.text}_s for the student's or {name.text}_t for the teacher's"
             raise Fault(
-                "E201", f"there is no statistic, let or proxy `{name.text}`", name.span, hint
-            )
+                "E201", f"there is no statistic, let or proxy `{name.text}`", name.span,
+                name_help(name.text, [*scope, *self._library_names()]),
+            )  # fmt: skip
         if name.attrs:
             raise Fault("E205", f"the proxy `{name.text}` takes no attributes", name.span)
         if name.text in self._open:
@@ -216,8 +213,11 @@ class _Checker:
 
     def _call(self, call: Call, scope: Mapping[str, AnyKind | None]) -> AnyKind | None:
         kinds = [self.kind(arg, scope) for arg in call.args]
-        entry = operator_named(call.op, len(call.args), call.span)
-        values = operator_values(entry, call.attrs, call.span)
+        head = call.head or call.span
+        if call.op not in OPERATORS:
+            raise self._no_operator(call.op, head, scope)
+        entry = OPERATORS[call.op]
+        values = operator_values(entry, call.attrs, head)
         if any(kind is None for kind in kinds):
             return None
         try:
@@ -225,6 +225,15 @@ class _Checker:
             return apply_kinds(entry, known, values, self._recorder(call.span), call.span)
         except KindError as error:
             raise kind_fault(error, call.span) from None
+
+    def _no_operator(self, word: str, span: Span, scope: Mapping[str, AnyKind | None]) -> Fault:
+        help = operator_help(word)
+        for what, known in (("let", word in scope), ("statistic", word in INPUTS),
+                            ("proxy", self._library(word) is not None)):  # fmt: skip
+            if known:
+                help = f"`{word}` is a {what}; it is written without parentheses"
+                break
+        return Fault("E202", f"there is no operator `{word}`", span, help)
 
     def _recorder(self, span: Span) -> Callable[[Requirement], None]:
         def record(requirement: Requirement) -> None:
@@ -277,12 +286,14 @@ def _count(entry: Operator, kinds: list[AnyKind], span: Span) -> None:
     wanted = 2 if entry.is_distance else entry.arity
     if len(kinds) == wanted:
         return
-    words = {1: "one argument", 2: "two arguments"}
-    got = words.get(len(kinds), f"{len(kinds)} arguments")
+    words = {1: "one", 2: "two", 3: "three"}
+    takes = "one argument" if wanted == 1 else "two arguments"
     help = ""
-    if len(kinds) > 2:
-        help = f"nest it: {entry.name}({entry.name}(a, b), c)" if entry.arity == 2 else ""
-    raise Fault("E204", f"`{entry.name}` takes {words[wanted]}, not {got}", span, help)
+    if entry.name in ("max", "min"):
+        takes = "one or two arguments"
+        help = f"nest it: {entry.name}({entry.name}(a, b), c)"
+    got = words.get(len(kinds), str(len(kinds)))
+    raise Fault("E204", f"`{entry.name}` takes {takes}, not {got}", span, help)
 
 
 def _align(kinds: list[AnyKind], values: Mapping[str, Value], span: Span) -> Pair:

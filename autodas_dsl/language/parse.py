@@ -18,9 +18,10 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 from platformdirs import user_cache_path
 
 from autodas_dsl.language import tree
+from autodas_dsl.language.faults import SyntaxFault, unexpected_character, unexpected_token
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.operators import ALIASES, Attrs, Value
-from autodas_dsl.language.spans import Diagnostic, FormulaError, Source, Span
+from autodas_dsl.language.spans import FormulaError, Source, Span
 
 MAX_EXPRESSION_BYTES = 64 * 1024
 MAX_TOKENS = 4096
@@ -34,14 +35,6 @@ _POWERS = {"pow2": 2.0, "pow4": 4.0}
 _NESTING = {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}
 _TOO_DEEP = f"the expression is nested deeper than {MAX_DEPTH}"
 _NAME_PARTS = "name inner parts with let; each term of a sum counts"
-
-
-class SyntaxFault(Exception):
-    """A syntax error at a span; the public boundary adds the source."""
-
-    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, message, span, help)
 
 
 def parse(text: str, name: str = "<formula>") -> tree.Expr:
@@ -82,9 +75,9 @@ def parse_expression(text: str) -> tree.Expr:
         _hold_to_limits(text)
         parsed = _lark().parse(text)
     except UnexpectedCharacters as error:
-        raise _unexpected_character(text, error.pos_in_stream or 0) from None
+        raise unexpected_character(text, error.pos_in_stream or 0) from None
     except (UnexpectedToken, UnexpectedEOF) as error:
-        raise _unexpected_token(text, error) from None
+        raise unexpected_token(text, error) from None
     return _build(parsed, text)
 
 
@@ -101,7 +94,7 @@ def _hold_to_limits(text: str) -> None:
             if level > MAX_DEPTH:
                 raise SyntaxFault("E103", _TOO_DEEP, _token_span(token), _NAME_PARTS)
     except UnexpectedCharacters as error:
-        raise _unexpected_character(text, error.pos_in_stream or 0) from None
+        raise unexpected_character(text, error.pos_in_stream or 0) from None
 
 
 @cache
@@ -267,10 +260,12 @@ def _derived(node: Any, span: Span, kind: str) -> tree.Name:
 def _call(node: Any, built: dict[int, tree.Expr], span: Span) -> tree.Expr:
     word, attrs = _name(node.children[0])
     args = tuple(built[id(child)] for child in _operands(node))
-    return named_call(word, args, attrs, span)
+    return named_call(word, args, attrs, span, _span(node.children[0]))
 
 
-def named_call(word: str, args: Sequence[tree.Expr], attrs: Attrs, span: Span) -> tree.Expr:
+def named_call(
+    word: str, args: Sequence[tree.Expr], attrs: Attrs, span: Span, head: Span
+) -> tree.Expr:
     """The tree of ``word[attrs](args)``: aliases, powers, two-argument max and min, noop."""
     if word == "noop" and len(args) == 1 and not attrs:
         return args[0]
@@ -279,80 +274,4 @@ def named_call(word: str, args: Sequence[tree.Expr], attrs: Attrs, span: Span) -
     op = ALIASES.get(word, word)
     if len(args) == 2:
         op = _BINARY_NAMES.get(op, op)
-    return tree.Call(op, tuple(args), attrs, span)
-
-
-# --- syntax errors in words -------------------------------------------------------------------
-
-_WORDS = {
-    "RPAR": "`)`", "LPAR": "`(`", "RSQB": "`]`", "LSQB": "`[`", "COMMA": "`,`", "VBAR": "`|`",
-    "PLUS": "`+`", "SLASH": "`/`", "CIRCUMFLEX": "`^`", "EQUAL": "`=`", "AT": "`@`",
-}  # fmt: skip
-
-
-def _unexpected_character(text: str, at: int) -> SyntaxFault:
-    char = text[at]
-    span = Span(at, at + 1)
-    if char.isdigit() or char == ".":
-        end = at + 1
-        while end < len(text) and (text[end].isalnum() or text[end] in "._"):
-            end += 1
-        return SyntaxFault(
-            "E104",
-            f"`{text[at:end]}` is not a number",
-            Span(at, end),
-            "numbers look like 0.5, 2, 1e-5",
-        )
-    hints = {
-        "&": "min(a, b) gives the smaller of two", "!": "there are no comparisons",
-        "<": "there are no comparisons", ">": "there are no comparisons",
-        "=": "a formula is one expression; write `let name = …` on a line of its own",
-        "{": "attributes stand in [ ]", "}": "attributes stand in [ ]",
-        "$": "write the formula without LaTeX", "\\": "write the formula without LaTeX",
-        "%": "there is no modulo", "_": "names start with a letter",
-    }  # fmt: skip
-    shown = f"`{char}`" if char.isprintable() and char != "`" else f"U+{ord(char):04X}"
-    return SyntaxFault("E104", f"unexpected character {shown}", span, hints.get(char, ""))
-
-
-def _unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> SyntaxFault:
-    token = getattr(error, "token", None)
-    if token is None or token.type == "$END":
-        end = len(text.rstrip())
-        if not text.strip():
-            return SyntaxFault("E108", "the expression is empty", Span(0, max(1, len(text))))
-        opened = _unclosed(text)
-        if opened is not None:
-            return SyntaxFault(
-                "E109", f"`{text[opened]}` is never closed", Span(opened, opened + 1)
-            )  # fmt: skip
-        return SyntaxFault(
-            "E108", "the expression ends too early", Span(end, end + 1), "an operand is missing"
-        )
-    span = Span(token.start_pos, token.end_pos)
-    expects_operand = "NUMBER" in error.expected if isinstance(error, UnexpectedToken) else False
-    shown = f"`{token}`"
-    if not expects_operand and token.type in ("NAME", "NUMBER", "LPAR", "_DL", "__ANON_0", "VBAR"):
-        return SyntaxFault(
-            "E107", f"expected an operator before {shown}", span,
-            "products are written with *, pairs as [a, b]",
-        )  # fmt: skip
-    if expects_operand:
-        return SyntaxFault("E110", f"expected an operand, found {shown}", span)
-    expected = sorted(_WORDS[t] for t in getattr(error, "accepts", None) or () if t in _WORDS)
-    if not expected:
-        expected = sorted(_WORDS[t] for t in error.expected if t in _WORDS)
-    hint = f"here may stand {', '.join(expected)}" if 0 < len(expected) <= 4 else ""
-    return SyntaxFault("E110", f"unexpected {shown}", span, hint)
-
-
-def _unclosed(text: str) -> int | None:
-    opened: list[int] = []
-    for position, char in enumerate(text):
-        if char in "([":
-            opened.append(position)
-        elif char in ")]" and opened:
-            opened.pop()
-    if not opened and (text.count("|") % 2 or text.count("‖") % 2):
-        return max(text.rfind("|"), text.rfind("‖"))
-    return opened[-1] if opened else None
+    return tree.Call(op, tuple(args), attrs, span, head)

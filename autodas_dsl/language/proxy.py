@@ -16,7 +16,7 @@ from autodas_dsl.language.check import (
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.spans import Diagnostic, Source, Span
-from autodas_dsl.language.tree import Expr, Name, walk
+from autodas_dsl.language.tree import Call, Expr, Name, walk
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,10 @@ def _check_document(proxy: Proxy, library: Library, names: LibraryNames) -> Chec
 
 
 def _owns(formula: Formula, found: Diagnostic) -> bool:
-    return any(node.span is found.span for node in walk(formula.expr))
+    return any(
+        found.span is node.span or (isinstance(node, Call) and found.span is node.head)
+        for node in walk(formula.expr)
+    )
 
 
 def moved(found: Diagnostic, by: int) -> Diagnostic:

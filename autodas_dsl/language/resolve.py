@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
+from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
 from autodas_dsl.language.kinds import KindError
 from autodas_dsl.language.operators import (
@@ -33,31 +35,41 @@ class Fault(Exception):
 def suggest(word: str, known: Iterable[str]) -> str:
     """ "did you mean …?" or the empty string."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if not close:
-        folded = [name for name in names if name.lower() == word.lower()]
-        close = folded[:1]
+    close = [name for name in names if name.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else ""
 
 
-def operator_named(word: str, arity: int, span: Span) -> Operator:
-    """The operator entry of a call.
+def operator_help(word: str) -> str:
+    """What to write instead of an operator that there is not."""
+    if f"{word}_s" in INPUTS:
+        return f"`{word}_s` is a statistic; it is written without parentheses"
+    return (
+        _derivative_help(word)
+        or suggest(word, [*OPERATORS, *ALIASES])
+        or "autodas-dsl ops lists them"
+    )
 
-    Raises
-    ------
-    Fault
-        E202 when there is none, E204 when it takes another number of arguments.
-    """
-    entry = OPERATORS.get(word)
-    if entry is None:
-        known = [*OPERATORS, *ALIASES]
-        hint = suggest(word, known)
-        if word in INPUTS or f"{word}_s" in INPUTS:
-            hint = f"`{word}` is a statistic; it is written without parentheses"
-        raise Fault(
-            "E202", f"there is no operator `{word}`", span, hint or "autodas-dsl ops lists them"
-        )
-    return entry
+
+def name_help(word: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is no let, statistic or proxy."""
+    if f"{word}_s" in INPUTS:
+        return f"write {word}_s for the student's or {word}_t for the teacher's"
+    statistics = [name for name in INPUTS if " " not in name]
+    return (
+        _derivative_help(word)
+        or suggest(word, [*statistics, *known])
+        or "autodas-dsl ops lists the statistics"
+    )
+
+
+def _derivative_help(word: str) -> str:
+    """For ``grad(W)`` and ``gradW``."""
+    for prefix in ("grad", "hess"):
+        rest = word.removeprefix(prefix)
+        if rest != word and (not rest or f"{prefix} {rest}" in INPUTS):
+            return f"write {prefix} {rest or 'W'}"
+    return ""
 
 
 def statistic_named(name: Name) -> Statistic | None:
@@ -123,7 +135,7 @@ def _slot(entry: Input, key: str, value: Value, span: Span) -> tuple[str, Value 
 
 
 def _text(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) else format_number(value)
 
 
 def operator_values(entry: Operator, attrs: Attrs, span: Span) -> dict[str, Value]:
@@ -138,7 +150,9 @@ def operator_values(entry: Operator, attrs: Attrs, span: Span) -> dict[str, Valu
     for key, value in attrs:
         name = key or "axis"
         if name in found:
-            raise Fault("E205", f"attribute `{key or _text(value)}` is given twice", span)
+            shown = f"`{key}`" if key else "the axis"
+            raise Fault("E205", f"{shown} is given twice", span,
+                        "" if key else "several axes are joined, as in CHW")  # fmt: skip
         found[name] = _axis(entry, value, span) if not key else _keyed(entry, key, value, span)
     return entry.values(tuple(found.items()))
 
@@ -147,9 +161,15 @@ def _axis(entry: Operator, value: Value, span: Span) -> Value:
     shown = _DISPLAYED.get(entry.name, entry.name)
     if not entry.axes or isinstance(value, float):
         keyed = [a.name for a in entry.attrs]
-        hint = f"write {keyed[0]}={_text(value)}" if keyed else ""
-        raise Fault("E205", f"`{shown}` takes no attribute `{_text(value)}`", span, hint)
-    if not entry.is_reduction and value not in entry.axes:
+        hint = f"it takes {', '.join([*keyed, *entry.axes]) or 'none'}"
+        if keyed and isinstance(value, float):
+            hint = f"write {keyed[0]}={_text(value)}"
+        raise Fault("E205", f"`{shown}` has no attribute `{_text(value)}`", span, hint)
+    if entry.is_reduction:
+        if not re.fullmatch("(HW|G|B|C)+", value):
+            raise Fault("E206", f"`{value}` is no axis", span,
+                        "axes are B, C, HW and G, joined as in CHW")  # fmt: skip
+    elif value not in entry.axes:
         raise Fault(
             "E206", f"`{value}` is no axis of `{shown}`", span,
             f"it takes {', '.join(entry.axes)}",
@@ -185,9 +205,9 @@ def _within(declared: Attribute, value: Value) -> bool:
 
 def _range(declared: Attribute) -> str:
     if declared.choices:
-        return f"one of {', '.join(f'{c:g}' for c in declared.choices)}"
+        return f"one of {', '.join(format_number(c) for c in declared.choices)}"
     whole = "a whole number" if declared.integer else "a number"
-    return f"{whole} from {declared.low:g} to {declared.high:g}"
+    return f"{whole} from {format_number(declared.low)} to {format_number(declared.high)}"
 
 
 def kind_fault(error: KindError, span: Span) -> Fault:

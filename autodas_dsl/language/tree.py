@@ -38,12 +38,16 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operator applied to arguments; ``a + b`` is ``Call("add", (a, b))``."""
+    """An operator applied to arguments; ``a + b`` is ``Call("add", (a, b))``.
+
+    `head` is the place of the name and its attributes, where there is a name.
+    """
 
     op: str
     args: tuple[Expr, ...]
     attrs: Attrs = ()
     span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    head: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

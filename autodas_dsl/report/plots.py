@@ -143,19 +143,21 @@ def scatter(
 def summary(bars: Sequence[Bar], *, target: str, n: int, split: str = "") -> Figure:
     """Spearman correlation of every proxy with its 95 % interval, sorted, baselines marked."""
     drawn = sorted(bars, key=lambda b: (b.spearman is not None, b.spearman or 0.0, b.proxy))
-    figure, axes = _figure(6.4, 1.3 + 0.28 * max(3, len(drawn)))
+    names = [_short(bar.proxy) for bar in drawn]
+    width = 5.2 + 0.085 * max(map(len, names), default=0)
+    figure, axes = _figure(width, 1.3 + 0.28 * max(3, len(drawn)))
     axes.axvline(0, color=GREY, linewidth=0.8)
     for place, bar in enumerate(drawn):
         _bar(axes, place, bar)
-    axes.set_yticks(range(len(drawn)), [_short(bar.proxy) for bar in drawn])
+    axes.set_yticks(range(len(drawn)), names)
     for tick, bar in zip(axes.get_yticklabels(), drawn, strict=True):
         tick.set_fontweight("bold" if bar.proxy in BASELINES else "normal")
     axes.set_ylim(-0.6, len(drawn) - 0.4)
-    axes.set_xlabel(f"Spearman correlation with {_short(target)} (bars: 95 % bootstrap intervals)")
+    axes.set_xlabel(f"Spearman correlation with {_short(target)}")
     where = f", {split}" if split else ""
     axes.set_title(f"{len(bars)} proxies, n = {n}{_short(where)}", fontsize=10)
     handles = [
-        Line2D([], [], color=BLUE, marker="o", label="proxy"),
+        Line2D([], [], color=BLUE, marker="o", label="proxy, 95 % bootstrap interval"),
         Line2D([], [], color=VERMILION, marker="D", label="size baseline"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
@@ -184,10 +186,11 @@ def search_curve(curves: Sequence[Curve], *, title: str, null_level: float | Non
             color=GREY,
             fontsize=8,
         )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("formulas evaluated")
     axes.set_ylabel("Kendall |τ| of the best formula")
     axes.set_title(_short(title), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3)
+    _legend(figure, axes)
     return figure
 
 
@@ -237,7 +240,7 @@ def pareto(
     axes.set_xlabel("complexity (nodes)")
     axes.set_ylabel("Kendall |τ|")
     axes.set_title(_short(title), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3)
+    _legend(figure, axes)
     return figure
 
 
@@ -276,6 +279,14 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3
+        )
 
 
 def _title(proxy: str, found: Agreement) -> str:

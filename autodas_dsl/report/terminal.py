@@ -30,8 +30,8 @@ Value = str | int | float | bool | None
 Row = Mapping[str, Value]
 Item = TypeVar("Item")
 
-_WIDE = 160
-"""Width of a table in a pipe, where there is no terminal to fit."""
+_WIDE = 10_000
+"""Widest table in a pipe, where there is no terminal to fit."""
 
 
 @dataclass(frozen=True, slots=True)

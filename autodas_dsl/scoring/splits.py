@@ -159,7 +159,7 @@ def stratified(
 def _sizes(how: str, n: int) -> tuple[int, int]:
     if how == "half":
         return n // 2, n - n // 2
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", how)
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", how)
     if match is None:
         raise InputError(
             "E530",

@@ -55,10 +55,11 @@ class _Request:
 
     def choose(self, available: int, where: str) -> NDArray[np.int64]:
         """Which samples to take, in the order in which they are stored."""
-        if self.size is not None and self.size > available:
+        wanted = self.size or 1
+        if wanted > available:
             raise InputError(
                 "E425",
-                f"{where} has {available} samples, {self.size} were asked for",
+                f"{where} has {available} samples, {wanted} were asked for",
                 f"use --batch-size {available} or less" if available else "",
             )
         size = self.size or min(available, DEFAULT_SIZE)
@@ -143,7 +144,7 @@ def _digits(request: _Request) -> Batch:
     chosen = request.choose(len(labels), "digits")
     steps = f"scaled to [0, 1], normalised (mean {mean:.4f}, std {std:.4f})"
     x = (pixels[chosen] - mean) / std
-    return _checked(x, labels[chosen], request, "digits", len(labels), steps)
+    return _checked(x, labels, chosen, request, "digits", steps)
 
 
 def _npz(path: Path, request: _Request) -> Batch:
@@ -152,12 +153,12 @@ def _npz(path: Path, request: _Request) -> Batch:
     if x.dtype == np.uint8:
         pixels, layout = _channels_first(x, request.input_shape)
         taken, steps = _normalised(pixels, chosen)
-        return _checked(taken, y[chosen], request, path.name, len(y), f"{layout}, {steps}")
+        return _checked(taken, y, chosen, request, path.name, f"{layout}, {steps}")
     if not np.issubdtype(x.dtype, np.floating):
         raise InputError(
             "E421", f"x in {path.name} is {x.dtype}", "store uint8 images or floating NCHW arrays"
         )
-    return _checked(x[chosen], y[chosen], request, path.name, len(y), "used as stored")
+    return _checked(x[chosen], y, chosen, request, path.name, "used as stored")
 
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -220,7 +221,7 @@ def _pictures(pictures: images.Pictures, request: _Request) -> Batch:
     if request.classes is None:
         request = _with_classes(request, pictures.classes)
     size = f"resized to {pixels.shape[2]}x{pixels.shape[3]} (bilinear), "
-    return _checked(x, labels[chosen], request, pictures.name, len(labels), size + steps)
+    return _checked(x, labels, chosen, request, pictures.name, size + steps)
 
 
 def _with_classes(request: _Request, classes: int) -> _Request:
@@ -229,10 +230,10 @@ def _with_classes(request: _Request, classes: int) -> _Request:
 
 def _checked(
     x: NDArray[Any],
-    y: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    chosen: NDArray[np.int64],
     request: _Request,
     name: str,
-    available: int,
     steps: str,
 ) -> Batch:
     shape = tuple(x.shape[1:])
@@ -243,15 +244,16 @@ def _checked(
             f"{list(request.input_shape)}",
             "images are stored [N, C, H, W] (floating) or [N, H, W, C] (uint8)",
         )
-    classes = request.classes if request.classes is not None else int(y.max()) + 1
-    _check_labels(y, classes, name)
+    classes = request.classes if request.classes is not None else int(labels.max()) + 1
+    _check_labels(labels, classes, name)
     tensor = torch.from_numpy(np.ascontiguousarray(x)).to(request.dtype)
     if not bool(tensor.isfinite().all()):
         raise InputError("E426", f"{name} holds NaN or infinite values")
-    of = "all" if len(y) == available else f"{len(y)} of"
-    which = f"{of} {available} samples" + ("" if of == "all" else f" (seed {request.seed})")
+    which = f"all {len(labels)} samples"
+    if len(chosen) < len(labels):
+        which = f"{len(chosen)} of {len(labels)} samples (seed {request.seed})"
     source = f"{name}: {which}, {steps}, no augmentation"
-    return Batch(tensor, torch.from_numpy(y), classes, source)
+    return Batch(tensor, torch.from_numpy(labels[chosen]), classes, source)
 
 
 def _check_labels(y: NDArray[np.int64], classes: int, name: str) -> None:

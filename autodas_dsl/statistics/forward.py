@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
-from torch.func import functional_call
 
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.statistics.capture import (
@@ -26,7 +25,7 @@ from autodas_dsl.statistics.errors import (
 )
 from autodas_dsl.statistics.features import FeatureFinder
 from autodas_dsl.statistics.functional import watch_every_activation
-from autodas_dsl.statistics.network import Network, undisturbed
+from autodas_dsl.statistics.network import Network, substituted, undisturbed
 from autodas_dsl.statistics.probes import Setup
 
 
@@ -115,8 +114,9 @@ def _attempt(
         _attach(network, needs, outcome, stack)
         buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}
         x = outcome.x.view_as(outcome.x) if not needs.input_gradient else outcome.x.clone()
+        stack.enter_context(substituted(network, {**outcome.parameters, **buffers}))
         with foreign(lambda error: failure(error, setup.x)):
-            output = functional_call(network.module, {**outcome.parameters, **buffers}, (x,))
+            output = network.module(x)
         outcome.logits = logits_of(output, samples)
         yield outcome
 

@@ -15,6 +15,23 @@ from autodas_dsl.statistics.network import Network, seed_for
 from autodas_dsl.statistics.probes import prepare
 
 
+def loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy."""
+    check_labels(logits, y)
+    return F.cross_entropy(logits, y)
+
+
+def check_labels(logits: Tensor, y: Tensor) -> None:
+    """Raise E451 when a label is beyond the classes of the network."""
+    highest = int(y.max())
+    if highest >= logits.shape[1]:
+        raise StatisticError(
+            "E451",
+            f"the batch has label {highest}, but the network only {logits.shape[1]} classes",
+            "use data with the classes of the network, or build it with more classes",
+        )
+
+
 def gradient(
     objective: Tensor,
     targets: Sequence[Tensor],
@@ -75,7 +92,7 @@ def split_gradients(
         with forward(network, setup, Needs(watched=watched), run_seed) as outcome:
             weights = [outcome.parameters[layer.parameter] for layer in network.layers]
             with foreign(_describe(some_x)):
-                found = gradient(F.cross_entropy(outcome.logits, some_y), weights)
+                found = gradient(loss(outcome.logits, some_y), weights)
         for stack, layer, g in zip(stacks, network.layers, found, strict=True):
             stack.append(layer.rows(g))
     return tuple(torch.stack(stack) for stack in stacks)

@@ -93,6 +93,28 @@ class Network:
                 )
 
 
+@contextmanager
+def substituted(network: Network, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let the module hold other tensors, by the names of its parameters and buffers.
+
+    `torch.func.functional_call` does the same, but leaves a module that is registered under two
+    names with the substitute (seen in torch 2.13).
+    """
+    names = {id(t): name for name, t in network.module.named_parameters()}
+    names |= {id(t): name for name, t in network.module.named_buffers()}
+    with ExitStack() as stack:
+        for module in network.names:
+            for held in (module._parameters, module._buffers):
+                stack.callback(_refill, held, dict(held))
+                held.update({k: tensors[names[id(t)]] for k, t in held.items() if t is not None})  # type: ignore[misc]
+        yield
+
+
+def _refill(held: dict[str, Any], original: dict[str, Any]) -> None:
+    held.clear()
+    held.update(original)
+
+
 def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 

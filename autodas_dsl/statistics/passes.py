@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl.language.inputs import Statistic
@@ -20,7 +19,7 @@ from autodas_dsl.statistics.features import (
     stage_before,
 )
 from autodas_dsl.statistics.forward import Needs, Outcome, failure, forward
-from autodas_dsl.statistics.gradients import gradient
+from autodas_dsl.statistics.gradients import check_labels, gradient, loss
 from autodas_dsl.statistics.layers import Layer, activations, batch_norms, is_activation
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.probes import Setup, one_hot
@@ -92,17 +91,7 @@ class Pass:
     def _objective(self, logits: Tensor) -> Tensor:
         if self.setup.objective == "sum":
             return logits.sum()
-        self._check_labels(logits)
-        return F.cross_entropy(logits, self.y)
-
-    def _check_labels(self, logits: Tensor) -> None:
-        highest = int(self.y.max())
-        if highest >= logits.shape[1]:
-            raise StatisticError(
-                "E451",
-                f"the batch has label {highest}, but the network only {logits.shape[1]} classes",
-                "use data with the classes of the network, or build it with more classes",
-            )
+        return loss(logits, self.y)
 
     def _differentiate(self, outcome: Outcome) -> dict[str, tuple[Tensor, ...]]:
         found: dict[str, tuple[Tensor, ...]] = {}
@@ -241,7 +230,7 @@ class Pass:
         return layer.rows(self._classifier_gradient(layer))
 
     def _closed_form(self, logits: Tensor, embedded: Tensor) -> Tensor:
-        self._check_labels(logits)
+        check_labels(logits, self.y)
         error = logits.softmax(1) - one_hot(self.y, logits.shape[1], logits.dtype)
         return error.T @ embedded / len(embedded)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,21 @@ from autodas_dsl.tables.write import table_text
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""
+
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+"""What reading a damaged or foreign file raises, in torch and in nats_bench."""
 
 _NATS_COLUMNS = {
     "cifar10_valid": ("cifar10-valid", "valid-accuracy"),
@@ -66,7 +82,7 @@ def import_nats(path: Path, *, epochs: int = 200, progress: Progress | None = No
         ) from error
     try:
         api = nats_bench.create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
-    except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             "E521",
             f"nats_bench cannot read {path}: {error}",
@@ -178,7 +194,7 @@ def _plain_records(path: Path) -> list[dict[str, Any]]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError("E526", f"there is no file {path}", "give a .pth file") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             "E527",

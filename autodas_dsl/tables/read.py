@@ -52,6 +52,12 @@ def read_table(source: Source, *, name: str, space: str | Space[Any] | None = No
     sheet = read_sheet(source)
     comments = dict(sheet.comments)
     written = comments.pop("space", None)
+    if written is not None and written.endswith(".py"):
+        raise sheet.error(
+            "E529",
+            f"the table names the file {written} as its space, and files named by data are not run",
+            f"remove the line from the table and give --space {written}",
+        )
     told = written if space is None else space
     known = _named(told) if isinstance(told, str) else told or guess_space(sheet, name)
     used = architecture_columns(sheet, known)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import sklearn
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from autodas_dsl import spaces
 from autodas_dsl.language.spans import InputError
@@ -63,6 +63,8 @@ class Plan:
     within: str = ""
 
 
+TEACHER_FILE = "digits-teacher.safetensors"
+
 PLANS = {
     "digits-resnet": Plan(limit=96, seeds=(8, 16), recipe=Recipe()),
     "digits-vit": Plan(
@@ -87,8 +89,8 @@ def build_table(
 ) -> Path:
     """Train a sample of a space and write its table; a second call goes on where one stopped.
 
-    The teacher's weights are kept beside the table, in ``digits-teacher.safetensors``, and used
-    from there when present. The accuracies do not depend on `workers`.
+    The teacher's weights are kept beside the table, in `TEACHER_FILE`, and used from there when
+    present. The accuracies do not depend on `workers`.
 
     Parameters
     ----------
@@ -118,44 +120,59 @@ def build_table(
             "E722", f'no table can be built for "{space_name}"', suggestion(space_name, [*PLANS])
         )
     plan = PLANS[space_name]
-    seeds = (vanilla_seeds or plan.seeds[0], kd_seeds or plan.seeds[1])
-    archs = sample(space_name, limit or plan.limit)
-    if min(seeds) < 2 or len(archs) < 3:
+    limit = plan.limit if limit is None else limit
+    alone = plan.seeds[0] if vanilla_seeds is None else vanilla_seeds
+    taught = plan.seeds[1] if kd_seeds is None else kd_seeds
+    if min(alone, taught) < 2 or limit < 3:
         raise InputError("E723", "a table needs 2 seeds and 3 architectures", "ask for more")
     out = Path(out)
+    if not out.parent.is_dir():
+        raise InputError("E721", f"there is no folder {out.parent}", "make it, or choose another")
+    order = sampling_order(space_name)
     with _pool(workers) as pool:
-        taught = _teacher(out.with_name("digits-teacher.safetensors"), pool)
-        provenance = _provenance(space_name, plan.recipe, seeds, taught)
-        rows = sheet.read(out, provenance, seeds)
-        waiting = [arch for arch in archs if arch not in rows]
+        teacher = _teacher(out.with_name(TEACHER_FILE), pool)
+        provenance = _provenance(space_name, plan.recipe, (alone, taught), teacher)
+        rows = sheet.read(out, provenance, (alone, taught))
+        waiting = [arch for arch in order[:limit] if arch not in rows]
+        total = len(rows) + len(waiting)
         if progress is not None:
-            progress(len(archs) - len(waiting), len(archs))
-        jobs = [
-            pool.submit(train_row, space_name, arch, plan.recipe, seeds, taught.logits)
-            for arch in waiting
-        ]
-        try:
-            for job in as_completed(jobs):
-                row = job.result()
-                rows[row.arch] = row
-                sheet.replace(out, sheet.render(_ordered(rows, archs), provenance, seeds))
-                if progress is not None:
-                    progress(sum(arch in rows for arch in archs), len(archs))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    ordered = _ordered(rows, archs)
-    sheet.replace(out, sheet.render(ordered, provenance | _findings(space_name, ordered), seeds))
+            progress(len(rows), total)
+        for row in _trained(pool, space_name, waiting, plan.recipe, (alone, taught), teacher):
+            rows[row.arch] = row
+            ordered = [rows[arch] for arch in order if arch in rows]
+            findings = _findings(space_name, ordered) if len(rows) == total else {}
+            sheet.replace(out, sheet.render(ordered, provenance | findings, (alone, taught)))
+            if progress is not None:
+                progress(len(rows), total)
     return out
 
 
-def sample(space_name: str, limit: int) -> list[str]:
-    """The first `limit` architectures of a fixed random order of a space's members."""
+def sampling_order(space_name: str) -> list[str]:
+    """All members of a space in a fixed random order; a table holds the first of them."""
     space = spaces.get(space_name)
     members = space.enumerate()
     assert members is not None, "plans are for spaces that can be listed"
     texts = [space.format(arch) for arch in members]
-    order = np.random.default_rng(0).permutation(len(texts))
-    return [texts[number] for number in order[:limit]]
+    return [texts[number] for number in np.random.default_rng(0).permutation(len(texts))]
+
+
+def _trained(
+    pool: ProcessPoolExecutor,
+    space_name: str,
+    archs: Sequence[str],
+    recipe: Recipe,
+    seeds: tuple[int, int],
+    teacher: Taught,
+) -> Iterator[Row]:
+    """A row for each architecture, in the order in which they are done."""
+    jobs = [
+        pool.submit(train_row, space_name, arch, recipe, seeds, teacher.logits) for arch in archs
+    ]
+    try:
+        for job in as_completed(jobs):
+            yield job.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -165,13 +182,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 def _teacher(path: Path, pool: ProcessPoolExecutor) -> Taught:
     if not path.exists():
-        save_file(pool.submit(train_teacher).result(), path)
+        sheet.replace(path, save(pool.submit(train_teacher).result()))
     return pool.submit(consult, load_file(path)).result()
-
-
-def _ordered(rows: dict[str, Row], archs: Sequence[str]) -> list[Row]:
-    """Rows in the order of the sample, whichever was done first."""
-    return [rows[arch] for arch in archs if arch in rows]
 
 
 def _provenance(

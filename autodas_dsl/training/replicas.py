@@ -100,6 +100,7 @@ def _conv(layers: Sequence[nn.Module]) -> nn.Conv2d:
         padding=first.padding,  # type: ignore[arg-type]
         groups=n * first.groups,
         bias=first.bias is not None,
+        dtype=first.weight.dtype,
     )
     _copy(layers, grouped)
     return grouped
@@ -108,7 +109,9 @@ def _conv(layers: Sequence[nn.Module]) -> nn.Conv2d:
 def _batch_norm(layers: Sequence[nn.Module]) -> nn.BatchNorm2d:
     first = layers[0]
     assert isinstance(first, nn.BatchNorm2d)
-    grouped = nn.BatchNorm2d(len(layers) * first.num_features, first.eps, first.momentum)
+    grouped = nn.BatchNorm2d(
+        len(layers) * first.num_features, first.eps, first.momentum, dtype=first.weight.dtype
+    )
     _copy(layers, grouped)
     return grouped
 

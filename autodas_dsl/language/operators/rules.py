@@ -240,7 +240,9 @@ def _bind(
     op: Operator, tokens: list[str], kind: Kind, require: Require
 ) -> tuple[dict[str, Size], list[Axis]]:
     named = [t for t in tokens if t != "..."]
-    wanted = f"`{op.name}` needs [{' '.join(_shown(tokens))}]; this is {kind.describe()}"
+    wanted = f"`{op.name}` needs {_shown(tokens)}; this is {kind.describe()}"
+    if "H" in tokens and "R" in kind.names:
+        raise KindError(f"`{op.name}` needs a map; the positions of this one are flattened")
     if len(kind.axes) < len(named) or (len(kind.axes) > len(named) and "..." not in tokens):
         raise KindError(wanted)
     sizes: dict[str, Size] = {}  # a name that is no axis, such as "joined", is a size of its own
@@ -253,9 +255,9 @@ def _bind(
     return sizes, list(kind.axes[len(named) :])
 
 
-def _shown(tokens: list[str]) -> list[str]:
+def _shown(tokens: list[str]) -> str:
     text = " ".join(tokens).replace("H W", "HW")
-    return ["a square matrix" if text == "i i" else "a matrix" if text == "i j" else text]
+    return {"i i": "a square matrix", "i j": "a matrix"}.get(text, f"[{text}]")
 
 
 def _size(
