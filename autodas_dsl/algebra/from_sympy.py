@@ -161,4 +161,4 @@ def _opaque(value: AppliedUndef) -> Expr:
         return PairOf(args[0], args[1])
     head = parse(name)
     assert isinstance(head, Name)  # the name was made by `function_name`
-    return named_call(head.text, args, head.attrs, head.span)
+    return named_call(head.text, args, head.attrs, head.span, head.span)

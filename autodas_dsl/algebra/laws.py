@@ -14,7 +14,7 @@ from autodas_dsl.algebra.matching import fill, literal, match
 from autodas_dsl.algebra.typed import Typed
 from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, Expr, Number
+from autodas_dsl.language.tree import Call, Expr, Name, Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,6 @@ RULES = _rules("""
     |x| / |y| -> |x / y|
     |x| -> x if x >= 0
     relu(x) -> x if x >= 0
-    abssqrt(x) -> sqrt(x) if x >= 0
     sqrt(|x|) -> abssqrt(x)
     log(|x|) -> abslog(x)
     abslog(|x|) -> abslog(x)
@@ -122,7 +121,6 @@ RULES = _rules("""
     sum(x) / numel(x) -> mean(x)
     mean(|x - y|) -> L1(x, y)
     mean((x - y)^2) -> L2(x, y)
-    invert(x) * y -> y / (x + 1e-9)
 """)
 
 ROOT_RULES = _rules("""
@@ -145,6 +143,10 @@ ROOT_RULES = _rules("""
     x^p -> x if x >= 0
     |x| -> x if x >= 0
 """)
+
+
+_COUNTS = frozenset({"params", "flops", "layers", "fan_in", "fan_out", "index", "attn", "S", "Y"})
+"""Statistics that are counts, indicators or variances: never negative."""
 
 
 def proposals(node: Typed) -> Iterator[Proposal]:
@@ -188,6 +190,8 @@ def is_nonnegative(expr: Expr) -> bool:
     value = literal(expr)
     if value is not None:
         return value >= 0
+    if isinstance(expr, Name):
+        return not expr.prefix and expr.text in _COUNTS
     if not isinstance(expr, Call):
         return False
     if "nonnegative" in OPERATORS[expr.op].laws:
