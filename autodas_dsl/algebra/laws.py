@@ -296,6 +296,7 @@ def _scale(call: Call, node: Typed) -> Iterator[Expr]:
 def _homogeneous(call: Call, node: Typed) -> Iterator[Expr]:
     for op, _, value, rest in _factors(node):
         yield _scaled(op, Number(abs(value)), _same(call, rest))
+    yield from _even(call, node)  # the law with c = -1
 
 
 def _linear(call: Call, node: Typed) -> Iterator[Expr]:
