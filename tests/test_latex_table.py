@@ -53,9 +53,9 @@ def test_options_reach_the_formulas() -> None:
     proxy = expression_proxy("0.123456 * params + 2 * sum(|W|_F) - mean(|grad W|_F)")
     wide = booktabs([TableRow(proxy, None, None)], options=LatexOptions(width=200, digits=2))
     assert "0.12\\," in wide
-    assert "aligned" not in wide
+    assert "array" not in wide
     narrow = LatexOptions(width=20)
-    assert "aligned" in booktabs([TableRow(proxy, None, None)], options=narrow)
+    assert "array" in booktabs([TableRow(proxy, None, None)], options=narrow)
     assert "0.5 {\\scriptsize [0.4, 0.6]}" in booktabs(ROWS, decimals=1)
 
 

@@ -92,13 +92,13 @@ def cell(proxy: Proxy, options: LatexOptions) -> str:
     for number, (left, right) in enumerate(_sides(proxy)):
         head = rf"\text{{where }} {left} = " if number else ""
         first, *rest = _broken(right, options)
-        rows += [head + first, *(rf"\quad {line}" for line in rest)]
+        rows += [head + first, *(rf"\quad {{}}{line}" for line in rest)]
     for row in rows:
         read_tex(row)
     if len(rows) == 1:
         return rows[0]
-    body = r" \\ ".join(f"&{row}" for row in rows)
-    return rf"\begin{{aligned}}[t] {body} \end{{aligned}}"
+    body = r" \\[4pt] ".join(rows)
+    return rf"\begin{{array}}[t]{{@{{}}l@{{}}}} {body} \end{{array}}"
 
 
 def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
