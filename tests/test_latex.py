@@ -162,6 +162,16 @@ def test_align_breaks_at_the_width_and_numbers_once() -> None:
     assert narrow.splitlines()[2].startswith(r"  &\quad - \sum")
 
 
+def test_align_breaks_a_wide_term_at_its_factors() -> None:
+    proxy = expression_proxy("sum(|W|_F) - 2 * |E_s|_F * |F_s|_F * KL(P_s, P_t)")
+    lines = latex(proxy, LatexOptions("align", width=20)).splitlines()
+    assert len(lines) == 4
+    assert r" - 2\,\left" in lines[1]
+    assert lines[2].startswith(r"  &\quad \cdot \left")
+    whole = latex(proxy, LatexOptions("align", width=300)).splitlines()
+    assert len(whole) == 3
+
+
 def test_every_operator_prints_latex_that_reads() -> None:
     for entry in OPERATORS.values():
         filled = entry.latex.format(

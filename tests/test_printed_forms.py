@@ -250,3 +250,8 @@ def test_what_has_no_formula_is_refused() -> None:
     for value in (sympy.I, sympy.zoo, sympy.gamma(sympy.Symbol("x")), sympy.pi):
         with pytest.raises(InputError, match="E810"):
             from_sympy(value)
+
+
+def test_notebooks_show_latex() -> None:
+    shown = library_proxy("snip")._repr_latex_()
+    assert shown == f"$\\displaystyle {show(library_proxy('snip'), 'latex')}$"

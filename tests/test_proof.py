@@ -15,7 +15,7 @@ from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.scoring.importance import signed_terms, term_importance
-from autodas_dsl.scoring.proof import Proof, both, on_architectures, same_order
+from autodas_dsl.scoring.proof import Proof, both, judges, on_architectures, same_order
 from autodas_dsl.scoring.random_statistics import PROFILES, SHAPES, networks, random_network
 
 PROOF = Proof()
@@ -99,6 +99,18 @@ def test_the_architectures_of_a_run_judge() -> None:
     assert order(params, flops).agrees
     assert both(order, values)(params, flops).reason == "the scores differ on the architectures"
     assert both(order, values)(params, layers).agrees
+
+
+def test_all_judges_of_a_run_stand_together() -> None:
+    def scores(expr: Expr) -> list[float]:
+        return [1.0, 2.0] if "params" in format_expression(expr) else [2.0, 1.0]
+
+    found = judges(scores)
+    assert found.same_scores is not None
+    assert found.same_order is not None
+    assert found.same_order(parse("2 * params"), parse("params")).agrees
+    assert not found.same_scores(parse("params"), parse("flops")).agrees
+    assert judges().same_scores is None
 
 
 # --- random statistics ------------------------------------------------------------------------

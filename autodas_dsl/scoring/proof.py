@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from autodas_dsl.algebra.verdict import Verdict
+from autodas_dsl.algebra.simplify import Judges
+from autodas_dsl.algebra.verdict import Judge, Verdict
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
@@ -16,6 +17,8 @@ from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.scoring.random_statistics import RandomNetwork, networks
+
+Scores = Callable[[Expr], Sequence[float]]
 
 RELATIVE = 1e-8
 ROUNDING = 1e-12
@@ -71,6 +74,26 @@ class Proof:
         statistics = set(statistics_of([a])) | set(statistics_of([b]))
         drawn = networks(statistics, needed, self.seed, repeats if statistics else 1)
         return drawn if statistics else drawn[:1]
+
+
+def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
+    """Everyone who decides on a simplification.
+
+    Parameters
+    ----------
+    scores : callable, optional
+        The scores of a formula on the architectures of a run, NaN where invalid.
+    seed : int
+        Of the random statistics.
+    """
+    proof = Proof(seed)
+    if scores is None:
+        return Judges(proof.equal, None, proof.same_order)
+    return Judges(
+        proof.equal,
+        on_architectures(scores),
+        both(proof.same_order, on_architectures(scores, values=False)),
+    )
 
 
 def requirements(expr: Expr) -> list[Requirement]:
@@ -145,9 +168,7 @@ def _sign(a: float, b: float) -> int:
     return 1 if a > b else -1
 
 
-def on_architectures(
-    scores: Callable[[Expr], Sequence[float]], values: bool = True
-) -> Callable[[Expr, Expr], Verdict]:
+def on_architectures(scores: Scores, values: bool = True) -> Judge:
     """A judge on the architectures of a run.
 
     Parameters
@@ -177,7 +198,7 @@ def _close(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=SCORES_RELATIVE)
 
 
-def both(*judges: Callable[[Expr, Expr], Verdict]) -> Callable[[Expr, Expr], Verdict]:
+def both(*judges: Judge) -> Judge:
     """A judge that agrees when all do; the first that does not gives the reason."""
 
     def judge(first: Expr, second: Expr) -> Verdict:
