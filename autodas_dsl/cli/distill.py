@@ -74,7 +74,11 @@ def command(
     format: str,
     **recipe: Any,
 ) -> None:
-    """Train a student on labels and on what a teacher makes of the same inputs."""
+    """Train a student with a teacher.
+
+    It learns from the labels and from what the teacher makes of the same inputs, and is tested on
+    samples that were held out at random.
+    """
     if out is not None:
         refuse_existing(out, force)
 
