@@ -9,6 +9,9 @@ import networkx as nx
 import pytest
 import sympy
 from golden import check_golden
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_formulas import random_formula
 
 from autodas_dsl.algebra.from_sympy import from_sympy
 from autodas_dsl.algebra.graph import computation_graph, dot
@@ -18,6 +21,7 @@ from autodas_dsl.algebra.to_sympy import to_sympy
 from autodas_dsl.algebra.typed import typed
 from autodas_dsl.algebra.unicode import unicode_of
 from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import library_names, library_proxy, load
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import FormulaError, InputError
@@ -255,3 +259,15 @@ def test_what_has_no_formula_is_refused() -> None:
 def test_notebooks_show_latex() -> None:
     shown = library_proxy("snip")._repr_latex_()
     assert shown == f"$\\displaystyle {show(library_proxy('snip'), 'latex')}$"
+
+
+@settings(max_examples=80, deadline=None)
+@given(slot=st.integers(0, 2**40))
+def test_random_formulas_print_and_read_back(slot: int) -> None:
+    expr = random_formula(slot)
+    proxy = expression_proxy(format_expression(expr))
+    assert parse(show(proxy, "unicode")) == expr
+    assert show(proxy, "latex").count("{") == show(proxy, "latex").count("}")
+    ElementTree.fromstring(show(proxy, "mathml"))
+    ElementTree.fromstring(show(proxy, "svg"))
+    assert from_sympy(to_sympy(expr)) is not None

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from autodas_dsl.algebra.verdict import Verdict
+from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS, Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement, integer, symbol
@@ -237,3 +238,9 @@ def test_invalid_terms_are_no_numbers() -> None:
 def test_a_score_without_terms_is_refused() -> None:
     with pytest.raises(InputError, match="E814"):
         term_importance(parse("params"), linear, ACCURACIES)
+
+
+def test_align_takes_only_what_its_kernel_takes() -> None:
+    refused = kind_of_expression(parse("align(std[B]([E_s, E_t]))"))
+    assert [found.code for found in refused.diagnostics] == ["E207"]
+    assert kind_of_expression(parse("align([E_s, E_t])")).ok

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_formulas import random_formula
 
 from autodas_dsl.algebra.laws import RULES, Rule, folded, is_nonnegative
 from autodas_dsl.algebra.matching import fill, match
@@ -252,3 +255,14 @@ def test_every_rule_can_make_something_smaller(rule: Rule) -> None:
     bound |= {letter: typed(parse("4"), {}) for letter in "cdpq"}
     before, after = (fill(part, bound, folded) for part in (rule.pattern, rule.replacement))
     assert measure(after) < measure(before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(slot=st.integers(0, 2**40))
+def test_simplified_random_formulas_hold_on_other_numbers(slot: int) -> None:
+    raw = random_formula(slot)
+    result = simplified(format_expression(raw))
+    new = result.proxy.expression
+    assert complexity(new) < complexity(raw) or new == raw
+    if new != raw:
+        assert Proof(seed=1).equal(raw, new) == Verdict(True)
