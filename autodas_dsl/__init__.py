@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodas_dsl.algebra.show import show as show
     from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
     from autodas_dsl.language.proxy import Proxy as Proxy
@@ -26,9 +27,10 @@ _HOMES = {
     "parse": "autodas_dsl.language.parse",
     "rank": "autodas_dsl.scoring.rank",
     "score": "autodas_dsl.scoring.score",
+    "show": "autodas_dsl.algebra.show",
 }
 
-__all__ = ["Proxy", "__version__", "distill", "load", "parse", "rank", "score"]
+__all__ = ["Proxy", "__version__", "distill", "load", "parse", "rank", "score", "show"]
 
 
 def __getattr__(name: str) -> Any:
