@@ -256,7 +256,7 @@ def test_without_pygls_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lsp.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install autodas-dsl") as caught:
         lsp.main()
-    assert caught.value.diagnostics[0].code == "E680"
+    assert caught.value.diagnostics[0].code == "E660"
 
 
 def test_the_stem_of_a_file_comes_from_its_uri() -> None:

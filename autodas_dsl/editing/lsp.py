@@ -36,11 +36,11 @@ def main() -> None:
     Raises
     ------
     InputError
-        E680 when pygls is not installed.
+        E660 when pygls is not installed.
     """
     if importlib.util.find_spec("pygls") is None:
         raise InputError(
-            "E680", "the language server needs pygls, which is not installed",
+            "E660", "the language server needs pygls, which is not installed",
             "pip install pygls, or pip install autodas-dsl[lsp]",
         )  # fmt: skip
     server().start_io()
