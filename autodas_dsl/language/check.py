@@ -101,9 +101,14 @@ def check(
     return checker.result
 
 
-def kind_of_expression(expr: Expr, scope: Mapping[str, AnyKind | None] | None = None) -> Checked:
+def kind_of_expression(
+    expr: Expr,
+    scope: Mapping[str, AnyKind | None] | None = None,
+    library: Library = no_library,
+    library_names: LibraryNames = list,
+) -> Checked:
     """Check an expression of any kind, such as one side of a pair."""
-    checker = _Checker(no_library, list)
+    checker = _Checker(library, library_names)
     checker.result.kind = checker.kind(expr, scope or {})
     return checker.result
 
