@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import click
 
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
-from autodas_dsl.language.library import library_files, library_names, library_proxy, proxied
+from autodas_dsl.language.library import (
+    exists,
+    library_files,
+    library_names,
+    library_proxy,
+    names_file,
+    proxied,
+)
 from autodas_dsl.language.proxy import inputs_fault
 from autodas_dsl.language.spans import Diagnostic, InputError, Source
 
@@ -63,9 +69,9 @@ def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
 
 def _reports(specs: Sequence[str]) -> Iterator[Report]:
     for spec in specs:
-        if spec in library_files() and not Path(spec).exists():
+        if spec in library_files() and not exists(spec):
             yield _report(library_proxy(spec), spec)
-        elif spec == "-" or spec.endswith(".proxy") or Path(spec).exists():
+        elif spec == "-" or names_file(spec) or exists(spec):
             for document in documents([spec]):
                 try:
                     yield _report(document.parse(), document.name)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from autodas_dsl.language.documents import decode, parse_document
+from autodas_dsl.language.documents import decode, parse_document, stored
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
 
 STDIN = "<stdin>"
 
@@ -25,24 +24,10 @@ class Document:
     def name(self) -> str:
         return STDIN if self.path is None else str(self.path)
 
-    def read(self) -> bytes:
-        """The bytes as they are stored.
-
-        Raises
-        ------
-        InputError
-            E301, when the file cannot be read.
-        """
-        return self._data
-
     @cached_property
-    def _data(self) -> bytes:
-        if self.path is None:
-            return sys.stdin.buffer.read()
-        try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise InputError("E301", f"cannot read {self.path}: {error.strerror}") from None
+    def data(self) -> bytes:
+        """The bytes as they are stored."""
+        return sys.stdin.buffer.read() if self.path is None else stored(self.path)
 
     def parse(self) -> Proxy:
         """The document, unchecked.
@@ -53,7 +38,7 @@ class Document:
             With everything that is wrong with it.
         """
         stem = self.path.stem if self.path else None
-        return parse_document(decode(self.read(), self.name), self.name, stem=stem)
+        return parse_document(decode(self.data, self.name), self.name, stem=stem)
 
 
 def documents(paths: Sequence[str]) -> Iterator[Document]:

@@ -39,7 +39,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool)
             click.echo(error.render(), err=True)
             wrong += 1
             continue
-        differs = text.encode() != document.read()
+        differs = text.encode() != document.data
         changed += differs
         if diff and differs:
             click.echo(_diff(document, text), nl=False)
@@ -60,7 +60,7 @@ def _put(document: Document, text: str, differs: bool) -> None:
 
 
 def _diff(document: Document, text: str) -> str:
-    before = document.read().decode().splitlines(keepends=True)
+    before = document.data.decode().splitlines(keepends=True)
     name = document.name if document.path else STDIN
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from autodas_dsl.language.examples import example_of
+from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import ALIASES, GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.resolve import suggest
@@ -123,17 +124,19 @@ def _default_axis(entry: Operator) -> str:
 
 def _attribute(attribute: Attribute) -> str:
     if attribute.choices:
-        allowed = f"one of {', '.join(f'{c:g}' for c in attribute.choices)}"
+        allowed = f"one of {', '.join(f'{format_number(c)}' for c in attribute.choices)}"
     else:
         whole = "whole number " if attribute.integer else ""
-        allowed = f"{whole}from {attribute.low:g} to {attribute.high:g}"
-    return f"{attribute.name}={attribute.default:g}, {allowed}. {attribute.doc}".rstrip()
+        allowed = f"{whole}from {format_number(attribute.low)} to {format_number(attribute.high)}"
+    return (
+        f"{attribute.name}={format_number(attribute.default)}, {allowed}. {attribute.doc}".rstrip()
+    )
 
 
 def latex(entry: Operator) -> str:
     """The operator's LaTeX with the arguments of its signature."""
     first, second = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
-    known = {a.name: f"{a.default:g}" for a in entry.attrs} | {"axis": ""}
+    known = {a.name: f"{format_number(a.default)}" for a in entry.attrs} | {"axis": ""}
     return entry.latex.format(first, second, **known)
 
 
@@ -144,6 +147,13 @@ def _statistic(entry: Input) -> Iterable[tuple[str, Iterable[str]]]:
     yield "needs", [entry.needs]
     yield "attributes", [", ".join(_attributes(entry))] * bool(_attributes(entry))
     yield "LaTeX", [entry.latex]
+    yield "example", [_example(entry)]
+
+
+def _example(entry: Input) -> str:
+    """A formula whose score is one number."""
+    whole = f"|{entry.name}|_F" if entry.kind.axes else entry.name
+    return f"mean({whole})" if entry.kind.layers else whole
 
 
 def _attributes(entry: Input) -> list[str]:
@@ -161,7 +171,7 @@ def _as_json(entry: Operator | Input) -> dict[str, object]:
         return {
             "name": entry.name, "type": "statistic", "group": entry.group, "doc": entry.doc,
             "kind": entry.kind.describe(), "latex": entry.latex,
-            "attributes": _attributes(entry), "needs": entry.needs,
+            "attributes": _attributes(entry), "needs": entry.needs, "example": _example(entry),
         }  # fmt: skip
     return {
         "name": entry.name, "type": "operator", "group": entry.group, "doc": entry.doc,

@@ -13,7 +13,7 @@ FORMATS = ("table", "csv", "json")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class ProxyType(click.ParamType[str]):
+class ProxyType(click.ParamType):
     """A PROXY: a file, a library name or an expression; completes library names and files."""
 
     name = "proxy"

@@ -73,7 +73,7 @@ def command(
     format: str,
     **networks: Any,
 ) -> None:
-    """Rank the architectures of a table with formulas and compare with their accuracies.
+    """Rank a table with formulas, against its accuracies.
 
     Prints Kendall's tau-b, Spearman and Pearson with 95 % bootstrap intervals, what remains beyond
     size, and the accuracy lost by picking a formula's best architectures. Invalid scores rank

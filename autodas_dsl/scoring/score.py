@@ -22,6 +22,7 @@ from autodas_dsl.statistics.weights import load_weights
 
 Progress = Callable[[int, str], None]
 NOISE = "noise"
+NOISE_NOTE = "noise and random labels stand in for real samples: give --data for those"
 
 
 def _silent(done: int, label: str) -> None:
@@ -211,7 +212,7 @@ class Batches:
         """What was fed to the models, and where their weights come from, in words."""
         said = [f"data: {source}" for source in sorted({b.source for b in self._loaded.values()})]
         if self._data.spec == NOISE:
-            said.append("noise and random labels stand in for real samples: give --data for those")
+            said.append(NOISE_NOTE)
         weights = sorted({model.weights for model in models})
         return (*said, *(f"models: {text}" for text in weights))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ class Batch:
     def size(self) -> int:
         return len(self.y)
 
+    def to(self, device: str) -> Batch:
+        return Batch(self.x.to(device), self.y.to(device), self.classes, self.source)
+
 
 @dataclass(frozen=True)
 class _Request:
@@ -52,6 +55,7 @@ class _Request:
     input_shape: tuple[int, ...] | None
     classes: int | None
     dtype: torch.dtype
+    everything: bool = False
 
     def choose(self, available: int, where: str) -> NDArray[np.int64]:
         """Which samples to take, in the order in which they are stored."""
@@ -62,7 +66,7 @@ class _Request:
                 f"{where} has {available} samples, {wanted} were asked for",
                 f"use --batch-size {available} or less" if available else "",
             )
-        size = self.size or min(available, DEFAULT_SIZE)
+        size = self.size or (available if self.everything else min(available, DEFAULT_SIZE))
         if size == available:
             return np.arange(available)
         generator = np.random.default_rng(seed_for(self.seed, "batch"))
@@ -77,6 +81,7 @@ def load_batch(
     input_shape: Sequence[int] | None = None,
     classes: int | None = None,
     dtype: torch.dtype = torch.float32,
+    everything: bool = False,
 ) -> Batch:
     """Load a batch.
 
@@ -93,6 +98,8 @@ def load_batch(
         else must have it.
     classes : int, optional
         Classes of the network; by default one more than the highest label.
+    everything : bool
+        Take all samples where no `size` is given.
 
     Raises
     ------
@@ -101,8 +108,10 @@ def load_batch(
     """
     if size is not None and size < 1:
         raise InputError("E425", f"a batch needs at least one sample, not {size}")
+    if classes is not None and classes < 1:
+        raise InputError("E422", f"a network has at least one class, not {classes}")
     shape = tuple(input_shape) if input_shape is not None else None
-    request = _Request(size, seed, shape, classes, dtype)
+    request = _Request(size, seed, shape, classes, dtype, everything)
     if spec == "noise":
         return _noise(request)
     if spec == "digits":
@@ -225,7 +234,7 @@ def _pictures(pictures: images.Pictures, request: _Request) -> Batch:
 
 
 def _with_classes(request: _Request, classes: int) -> _Request:
-    return _Request(request.size, request.seed, request.input_shape, classes, request.dtype)
+    return replace(request, classes=classes)
 
 
 def _checked(

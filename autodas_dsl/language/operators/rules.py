@@ -16,6 +16,7 @@ from autodas_dsl.language.kinds import (
     Size,
     integer,
     merge_rest,
+    of_list,
     product,
     quotient,
     smaller,
@@ -208,10 +209,13 @@ def _list_pattern(
     if kind.layers is None:
         raise KindError(f"`{op.name}` works on a layer list; this is {kind.describe()}")
     inner = op.left.removeprefix("list(").removesuffix(")")
-    entry = Kind(None, kind.axes)
+    # the batch is the same in every layer, other sizes are those of one layer or of all together
+    sizes = {a.name: a.size if a.name == "B" else of_list(op.name, a.size) for a in kind.axes}
     if inner == "x":
-        return entry
-    return _match_pattern(op, inner, op.right, entry, values, require)
+        return Kind(None, tuple(Axis(a.name, sizes[a.name]) for a in kind.axes))
+    units = of_list(op.name, product(a.size for a in kind.axes if a.name != "B"))
+    _bind(op, inner.split(), kind, require)
+    return Kind(None, (kind.axes[0], Axis("C", units)))
 
 
 def _match_pattern(
@@ -245,7 +249,7 @@ def _bind(
         raise KindError(f"`{op.name}` needs a map; the positions of this one are flattened")
     if len(kind.axes) < len(named) or (len(kind.axes) > len(named) and "..." not in tokens):
         raise KindError(wanted)
-    sizes: dict[str, Size] = {}  # a name that is no axis, such as "joined", is a size of its own
+    sizes: dict[str, Size] = {}
     for token, axis in zip(named, kind.axes, strict=False):
         if token.isupper() and token != axis.name:
             raise KindError(wanted)
