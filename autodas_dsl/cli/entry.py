@@ -15,6 +15,7 @@ from autodas_dsl.language.spans import InputError
 COMMANDS = {
     "score": "score",
     "rank": "rank",
+    "evolve": "evolve",
     "distill": "distill",
     "table": "table",
     "show": "show",

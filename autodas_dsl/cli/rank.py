@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
+from autodas_dsl.cli.networks import device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Column
-    from autodas_dsl.scoring.rank import Ranking
+    from autodas_dsl.scoring.rank import Ranking, Setting
     from autodas_dsl.scoring.sensitivity import Sensitivity
+    from autodas_dsl.spaces.base import Space
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -41,7 +42,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 @options.teacher()
 @options.teacher_weights()
 @options.teacher_size()
-@options.data("without it noise with random labels")
+@options.data("without it the usual data of the space")
 @options.batch_size()
 @click.option("--classes", type=click.IntRange(1), metavar="N",
               help="Classes of the networks.  [default: the space's]")  # fmt: skip
@@ -93,7 +94,12 @@ def command(
     table = load_table(name, space)
     named = space or table.space
     family = require_space(table, spaces.get(named) if named else None)
-    where = {"target": target, "setting": _setting(**networks), "seed": seed, "limit": limit}
+    where: dict[str, Any] = {
+        "target": target,
+        "setting": _setting(family, **networks),
+        "seed": seed,
+        "limit": limit,
+    }
     moved: list[Sensitivity] = []
     with ScoreBook() as book:
         with tally("ranking", min(len(table), limit or len(table)) * seeds) as progress:
@@ -114,18 +120,20 @@ def command(
 
 
 def _setting(
+    family: Space[Any],
     data_spec: str | None,
     batch_size: int | None,
     classes: int | None,
     dtype: str,
     device: str,
     **teaching: Any,
-) -> Any:
-    from autodas_dsl.scoring.rank import Setting
+) -> Setting:
+    from autodas_dsl.scoring.score import Data
+    from autodas_dsl.scoring.usual import usual_setting
 
-    return Setting(
-        data_of(data_spec, batch_size), teacher_of(**teaching), dtype_of(dtype), device_of(device),
-        classes,
+    return usual_setting(
+        family, Data(data_spec or family.data, batch_size), teacher_of(**teaching),
+        dtype=dtype_of(dtype), device=device_of(device), classes=classes,
     )  # fmt: skip
 
 
