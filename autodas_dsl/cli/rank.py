@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import device_of, dtype_of, teacher_of
+from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Column
-    from autodas_dsl.scoring.rank import Ranking, Setting
+    from autodas_dsl.scoring.rank import Ranking
     from autodas_dsl.scoring.sensitivity import Sensitivity
-    from autodas_dsl.spaces.base import Space
+    from autodas_dsl.spaces import Space
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -25,7 +25,7 @@ Scores are stored: a second run is served from the store, an interrupted one goe
 
 \b
 Examples:
-  autodas-dsl rank digits-resnet -p snip -p synflow --data digits
+  autodas-dsl rank digits-resnet --library
   autodas-dsl rank resnet_s0.csv -p rho_cnn_s0 --teacher cifar-resnet:9-9-9 --sensitivity
   autodas-dsl rank nasbench201.csv -p nwot --limit 500 --target cifar10 --plot figures"""
 
@@ -35,14 +35,16 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 
 @click.command("rank", epilog=_EPILOG)
 @click.argument("name", metavar="TABLE")
-@options.proxies()
+@options.proxies(required=False)
+@click.option("--library", is_flag=True, help="Every formula of the library.")
+@click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
 @options.space()
 @click.option("--target", metavar="COLUMN",
               help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
 @options.teacher()
 @options.teacher_weights()
 @options.teacher_size()
-@options.data("without it the usual data of the space")
+@options.data("by default what the space is usually scored on")
 @options.batch_size()
 @click.option("--classes", type=click.IntRange(1), metavar="N",
               help="Classes of the networks.  [default: the space's]")  # fmt: skip
@@ -63,6 +65,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 def command(
     name: str,
     specs: tuple[str, ...],
+    library: bool,
+    without: str,
     space: str | None,
     target: str | None,
     limit: int | None,
@@ -82,7 +86,9 @@ def command(
     """
     from autodas_dsl.language.library import load
 
-    proxies = [load(spec) for spec in specs]
+    proxies = [load(spec) for spec in (*specs, *(_library(without) if library else ()))]
+    if not proxies:
+        raise click.UsageError("name formulas with -p, or take --library")
 
     from autodas_dsl import spaces
     from autodas_dsl.report.terminal import note, tally
@@ -94,7 +100,7 @@ def command(
     table = load_table(name, space)
     named = space or table.space
     family = require_space(table, spaces.get(named) if named else None)
-    where: dict[str, Any] = {
+    where = {
         "target": target,
         "setting": _setting(family, **networks),
         "seed": seed,
@@ -119,6 +125,13 @@ def command(
         note(f"plots are in {plot}")
 
 
+def _library(without: str) -> list[str]:
+    from autodas_dsl.language.library import library_names, library_proxy
+
+    left_out = [library_proxy(name).name for name in options.listed(without)]
+    return [name for name in library_names() if name not in left_out]
+
+
 def _setting(
     family: Space[Any],
     data_spec: str | None,
@@ -127,12 +140,11 @@ def _setting(
     dtype: str,
     device: str,
     **teaching: Any,
-) -> Setting:
-    from autodas_dsl.scoring.score import Data
+) -> Any:
     from autodas_dsl.scoring.usual import usual_setting
 
     return usual_setting(
-        family, Data(data_spec or family.data, batch_size), teacher_of(**teaching),
+        family, data_of(data_spec or family.data, batch_size), teacher_of(**teaching),
         dtype=dtype_of(dtype), device=device_of(device), classes=classes,
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ def check(
     Checked
         With all diagnostics found, not only the first.
     """
-    checker = _Checker(library, library_names)
+    checker = _Checker(library, library_names, tuple(name for name, _ in lets))
     scope: dict[str, AnyKind | None] = {}
     for name, body in lets:
         scope[name] = checker.kind(body, scope)
@@ -128,8 +128,11 @@ def _not_a_number(found: AnyKind, span: Span) -> Fault:
 
 
 class _Checker:
-    def __init__(self, library: Library, library_names: LibraryNames) -> None:
+    def __init__(
+        self, library: Library, library_names: LibraryNames, lets: tuple[str, ...] = ()
+    ) -> None:
         self.result = Checked()
+        self._lets = lets
         self._library = library
         self._library_names = library_names
         self._open: list[str] = []
@@ -168,6 +171,9 @@ class _Checker:
 
     def _proxy(self, name: Name, scope: Mapping[str, AnyKind | None]) -> AnyKind | None:
         proxy = self._library(name.text)
+        if proxy is None and name.text in self._lets:
+            raise Fault("E208", f"the let `{name.text}` is not defined yet", name.span,
+                        "a let uses those above it")  # fmt: skip
         if proxy is None:
             raise Fault(
                 "E201", f"there is no statistic, let or proxy `{name.text}`", name.span,

@@ -42,6 +42,9 @@ EXPRESSION = "expression"
 """The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
 FACTS = ("reported", "measured")
+_BASELINES = ("params", "flops")  # statistics that are proxies, too
+_NAMING = "names are letters, digits and _, and not taken"
+_FORMULA_LINES = "formulas are written `let name = …` and `score = …`"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _KEY = re.compile(r"(x-[a-z0-9-]+|[a-z]+):")
 _FORMULA = re.compile(r"let\b|score\b")
@@ -185,28 +188,34 @@ class _Reader:
         return _key_of(items[before].text) if before < len(items) else "end"
 
     def _first_line(self, item: Item, stem: str | None) -> bool:
-        text = item.text.strip()
+        text, _, below = item.text.partition("\n")
+        if below:
+            self._broken = True  # the score may be among the lines below
+            at = item.span.start + len(text) + 1
+            self.report("E304", "an indented line continues the line above it",
+                        Span(at, item.span.end), "items start in the first column")  # fmt: skip
         version = re.match(r"proxy/(\d+)", text)
         if version and version.group(1) != "1":
-            self.report("E307", f"this is a `proxy/{version.group(1)}` document", item.span,
+            self.report("E307", f"this is a `proxy/{version.group(1)}` document",
+                        _head(item, version.end()),
                         "this version reads proxy/1; install a newer one")  # fmt: skip
             return False
-        match = re.fullmatch(r"proxy/1\s+(\S+)", text)
+        match = re.fullmatch(r"proxy/1\s+(\S+)\s*", text)
         if not match:
-            self.report("E305", "a document starts with `proxy/1 name`", item.span)
+            self.report("E305", "a document starts with `proxy/1 name`", _head(item, len(text)),
+                        "the file snip.proxy starts with `proxy/1 snip`")  # fmt: skip
             return False
         self.name = match.group(1)
-        if not _NAME.match(self.name) or self.name in INPUTS or self.name in OPERATORS:
-            reserved = self.name in INPUTS or self.name in OPERATORS
-            clash = "is the name of a statistic or operator" if reserved else "is not a name"
-            plain = self.name in ("params", "flops")
-            if not plain:
-                self.report("E308", f"`{self.name}` {clash}", item.span,
-                            "use letters, digits and _")  # fmt: skip
-        if stem is not None and stem != self.name:
-            self.report("E309", f"the document is named `{self.name}`, the file `{stem}`",
-                        item.span, "give both the same name")  # fmt: skip
+        self._own_name(Span(item.span.start + match.start(1), item.span.start + match.end(1)), stem)
         return True
+
+    def _own_name(self, span: Span, stem: str | None) -> None:
+        reserved = (self.name in INPUTS or self.name in OPERATORS) and self.name not in _BASELINES
+        if reserved or not _NAME.match(self.name):
+            self.report("E308", f"`{self.name}` {_unfit(reserved)}", span, _NAMING)
+        elif stem is not None and stem != self.name:
+            self.report("E309", f"the document is named `{self.name}`, the file `{stem}`", span,
+                        "give both the same name")  # fmt: skip
 
     def _item(self, item: Item) -> None:
         key = _KEY.match(item.text)
@@ -215,14 +224,18 @@ class _Reader:
         elif _FORMULA.match(item.text):
             self._formula(item)
         else:
+            self._broken = True  # it may have been meant as the score
             word = re.split(r"[\s:=]", item.text, maxsplit=1)[0]
-            hint = suggest(word, [*HEADERS, *FACTS, "let", "score"])
             self.report("E310", f"unknown line `{word[:40]}`", _head(item, len(word)),
-                        hint or "a line is `key: …`, `let name = …` or `score = …`")  # fmt: skip
+                        _line_help(word))  # fmt: skip
 
     def _header(self, item: Item, key: str, rest: str) -> None:
         value = " ".join(rest.split())
-        if key in FACTS:
+        if key in ("let", "score"):
+            self._broken = True
+            self.report("E313", f"`{key}` is followed by =, not :", _head(item, len(key) + 1),
+                        _FORMULA_LINES)  # fmt: skip
+        elif key in FACTS:
             self.facts[key].append(value)
         elif key.startswith("x-"):
             self.extra.append((key, value))
@@ -254,10 +267,12 @@ class _Reader:
         match = re.match(r"(?:let\s+(\S+?)|score)\s*(=|\Z)", item.text)
         if not match or match.group(2) != "=":
             self._broken = True
-            self.report("E313", "expected `let name = …` or `score = …`", item.span)
+            self.report("E313", "expected `let name = …` or `score = …`", _first_row(item))
             return
-        name = match.group(1) or "score"
-        self._let_name(item, match.group(1))
+        name = match.group(1)
+        if name is not None:
+            at = item.span.start + match.start(1)
+            self._let_name(item, name, Span(at, at + len(name)))
         body = item.text[match.end() :]
         start = item.span.start + match.end()
         try:
@@ -267,25 +282,23 @@ class _Reader:
             self.diagnostics.append(moved(fault.diagnostic, start))
             return
         comments = tuple(Comment(c.text, c.offset - match.end(), c.trailing) for c in item.comments)
-        formula = Formula(name, expr, comments, start)
-        if name != "score":
+        formula = Formula(name or "score", expr, comments, start)
+        if name is not None:
             self.lets.append(formula)
         elif self.score is not None:
-            self.report("E311", "there are two scores", _head(item, 5))
+            self.report("E311", "there are two scores", _head(item, 5), "name the other with let")
         else:
             self.score = formula
 
-    def _let_name(self, item: Item, name: str | None) -> None:
-        if name is None:
-            return
+    def _let_name(self, item: Item, name: str, span: Span) -> None:
         if self.score is not None:
-            self.report("E314", "a let stands before the score", _head(item, 3))
-        taken = name in INPUTS or name in OPERATORS or name in ALIASES or name in ("let", "score")
-        if not _NAME.match(name) or taken:
-            what = "is the name of a statistic or operator" if taken else "is not a name"
-            self.report("E308", f"`{name}` {what}", item.span, "choose another name")
+            self.report("E314", "a let stands before the score", _head(item, 3),
+                        "move the line up")  # fmt: skip
+        taken = name in INPUTS or name in OPERATORS or name in ALIASES
+        if taken or not _NAME.match(name) or name in ("let", "score"):
+            self.report("E308", f"`{name}` {_unfit(taken)}", span, _NAMING)
         elif name in (f.name for f in self.lets):
-            self.report("E311", f"`{name}` is defined twice", item.span)
+            self.report("E311", f"`{name}` is defined twice", span, "choose another name")
 
     def _verify_inputs(self, proxy: Proxy) -> None:
         """Compare `inputs` with the formula, as far as it can be told without the library."""
@@ -298,6 +311,25 @@ class _Reader:
 
 def _head(item: Item, length: int) -> Span:
     return Span(item.span.start, item.span.start + max(1, length))
+
+
+def _first_row(item: Item) -> Span:
+    return _head(item, len(item.text.partition("\n")[0]))
+
+
+def _unfit(taken: bool) -> str:
+    return "is the name of a statistic or operator" if taken else "is not a name"
+
+
+def _line_help(word: str) -> str:
+    """What a line that is neither header nor formula was probably meant to be."""
+    if not word[:1].isalpha():
+        return "lines that continue a formula are indented"
+    if word in (*HEADERS, *FACTS):
+        return f"a header is written `{word}: …`"
+    return suggest(word, [*HEADERS, *FACTS, "let", "score"]) or (
+        "a line is `key: …`, `let name = …` or `score = …`"
+    )
 
 
 def _key_of(text: str) -> str:

@@ -1,59 +1,74 @@
-"""The plots of a finished search, into its folder."""
+"""The plots of a search: how it went, what it found, and how the best formula ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.run import Run
-from autodas_dsl.evolution.task import Task
-from autodas_dsl.report.plots import Curve, Point, pareto, save, scatter, search_curve
+from autodas_dsl.evolution.session import BEST, Scores, Session
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.report.plots import Bar, Curve, Point, pareto, save, scatter, search_curve, summary
+from autodas_dsl.scoring.bootstrap import interval
+from autodas_dsl.scoring.correlations import agreement
+
+FOLDER = "plots"
 
 
-def draw_run(run: Run, tasks: Sequence[Task], strategy: str, folder: Path) -> tuple[Path, ...]:
-    """Draw the search, the front, and the best formula against the accuracies of each table.
-
-    Each as SVG and PNG: ``search``, ``pareto``, and one ``best-TABLE`` per table, of the held-out
-    architectures where there are some.
+def draw(session: Session, folder: Path) -> tuple[Path, ...]:
+    """Write all plots of a search into ``folder/plots``, as SVG and PNG.
 
     Raises
     ------
     InputError
-        The folder cannot be written.
+        When the folder cannot be written.
     """
-    steps = run.steps
-    curve = Curve(
-        strategy,
-        np.array([step.evaluations for step in steps], dtype=np.float64),
-        np.array([[step.tau for step in steps]]),
-    )
-    names = ", ".join(task.name for task in tasks)
-    written = [*save(search_curve([curve], title=f"Search on {names}"), folder / "search")]
-    written += save(_front(run, names), folder / "pareto")
-    for task in tasks:
-        networks = task.report or task.selection
-        (outcome,) = networks.evaluate([lower(run.best)])
-        half = "held out" if task.report else "selected on"
-        figure = scatter(
-            outcome.scores, networks.accuracies, proxy="best", target=f"{task.target} ({half})"
+    shelf = folder / FOLDER
+    shelf.mkdir(exist_ok=True)
+    run = session.run
+    title = " + ".join(f"{one.task}, {one.target}" for one in session.scores)
+    written = [*save(_curve(run, title), shelf / "search_curve")]
+    written += save(_pareto(run, title), shelf / "pareto")
+    for one in session.scores:
+        suffix = f"_{one.task}" if len(session.scores) > 1 else ""
+        text = format_expression(run.best.expression)
+        best = one.scores[BEST]
+        held = one.held_out
+        written += save(
+            scatter(best[held], one.accuracies[held], proxy=text, target=f"{one.target}, held-out"),
+            shelf / f"scatter{suffix}",
         )
-        written += save(figure, folder / f"best-{task.name}")
+        written += save(_summary(one), shelf / f"comparison{suffix}")
     return tuple(written)
 
 
-def _front(run: Run, names: str) -> Figure:
-    points = [Point(e.individual.complexity, e.individual.tau) for e in run.entries]
-    steps: list[Point] = []
-    for point in sorted(points, key=lambda p: p.complexity):
-        if not steps or point.tau > steps[-1].tau:
-            steps.append(point)
-    sizes = {
+def _curve(run: Run, title: str) -> Figure:
+    evaluations = np.array([step.evaluations for step in run.steps], dtype=np.float64)
+    best = np.array([[step.tau for step in run.steps]])
+    return search_curve([Curve("selection", evaluations, best)], title=title)
+
+
+def _pareto(run: Run, title: str) -> Figure:
+    chosen = {format_expression(proxy.expression) for proxy in run.pareto}
+    every = [(e.formula, Point(e.individual.complexity, e.individual.tau)) for e in run.entries]
+    front = [point for formula, point in every if formula in chosen]
+    points = [point for _, point in every]
+    baselines = {
         name: abs(found[0].agreement.kendall)
         for name, found in run.baselines.items()
         if found and found[0].agreement.kendall is not None
     }
-    return pareto(points, steps, title=f"Hall of fame on {names}", baselines=sizes)
+    return pareto(points, front, title=title, baselines=baselines)
+
+
+def _summary(one: Scores) -> Figure:
+    bars = []
+    accuracies = one.accuracies[one.held_out]
+    for name, scores in one.scores.items():
+        mine = scores[one.held_out]
+        found, spread = agreement(mine, accuracies), interval(mine, accuracies)
+        low, high = (spread.low, spread.high) if spread else (None, None)
+        bars.append(Bar(name, found.spearman, low, high, found.reason))
+    return summary(bars, target=one.target, n=len(accuracies), split="held-out")
