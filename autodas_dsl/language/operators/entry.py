@@ -13,7 +13,7 @@ A signature is one line of text:
 ``B C H W -> B C H=H/r W=W/r``
     a pattern: axes by name, ``...`` for the rest, lower-case letters for any axis (twice the same
     letter: equal sizes), sizes as products, quotients and minima of axes and attributes, ``*`` for
-    the product of the rest.
+    the product of the rest. ``H/s`` must come out even, ``H//s`` not.
 ``list(B ...) -> B C``
     an operation on a whole layer list.
 """
@@ -91,7 +91,9 @@ class Operator:
     group : str
         A key of `GROUPS`.
     latex : str
-        ``{0}``, ``{1}`` arguments.
+        A template, braces doubled: ``{0}``, ``{1}`` arguments, attribute names their values,
+        ``{axis}`` the axis or layer index as a subscript where it must be shown, ``{within}`` the
+        same as the tail of a subscript, ``{attrs}`` other attributes as a superscript.
     axis : str
         The default axis word (``"C"``), when the operator works along an axis.
     axes : tuple of str
