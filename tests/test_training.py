@@ -286,7 +286,7 @@ def test_distilling_refuses_what_cannot_be() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(InputError) as error:
         distill(flat, small(), data, loss="at", recipe=recipe)
-    assert code_of(error) == "E738"
+    assert code_of(error) == "E735"
     with pytest.raises(InputError) as error:
         distill(small(), small(), Examples(data.x * torch.nan, data.y), recipe=recipe)
     assert code_of(error) == "E734"

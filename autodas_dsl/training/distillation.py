@@ -91,7 +91,7 @@ def distill(
     InputError
         Unknown loss (E730), networks of different classes or channels where the loss needs equal
         ones (E731), examples and labels of different number (E732), no classifier (E733) or
-        feature map (E738) to be found, a loss that stops being finite (E734), labels outside the
+        feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
         classes (E736), an unknown optimizer (E737), or a network that fails on the examples or
         returns no logits.
     """

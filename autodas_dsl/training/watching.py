@@ -27,7 +27,7 @@ def watched(module: nn.Module, needs: frozenset[str]) -> Callable[[Tensor], Seen
     Raises
     ------
     InputError
-        When called: no classifier was found (E733), or no feature map before it (E738).
+        When called: no classifier was found (E733), or no feature map before it (E735).
     """
     if not needs:
         return lambda x: Seen(logits_of(module(x), len(x)))
@@ -50,7 +50,7 @@ def watched(module: nn.Module, needs: frozenset[str]) -> Callable[[Tensor], Seen
             return Seen(logits, embedded)
         if head.before is None:
             raise InputError(
-                "E738",
+                "E735",
                 "no feature map or token sequence was seen before the classifier",
                 "take a loss that compares logits or embeddings",
             )
