@@ -72,8 +72,9 @@ def _element(box: Box) -> Element:
     if isinstance(box, Root):
         return _node("msqrt", _element(box.inside))
     if isinstance(box, Fence):
-        return _node("mrow", _delimiter(box.opening, "prefix"), _element(box.inside),
-                     _delimiter(box.closing, "postfix"))  # fmt: skip
+        tall = _is_tall(box.inside)
+        return _node("mrow", _delimiter(box.opening, "prefix", tall), _element(box.inside),
+                     _delimiter(box.closing, "postfix", tall))  # fmt: skip
     if isinstance(box, Accent):
         return _node("mover", _element(box.inside), _leaf("mo", box.mark))
     if isinstance(box, Space):
@@ -125,10 +126,24 @@ def _script(box: Script) -> Element:
     return _node("mover" if over else "msup", *parts)
 
 
-def _delimiter(text: str, form: str) -> Element:
+def _is_tall(box: Box) -> bool:
+    """Whether a box is higher than a line: fences of a low one do not stretch.
+
+    Browsers give a stretched fence the width of its largest form.
+    """
+    if isinstance(box, Fraction | Root):
+        return True
+    if isinstance(box, Row):
+        return any(_is_tall(item) for item in box.items)
+    if isinstance(box, Script):
+        return _is_tall(box.base) or (isinstance(box.base, Mark) and box.base.text in _LIMITS)
+    return isinstance(box, Fence | Accent) and _is_tall(box.inside)
+
+
+def _delimiter(text: str, form: str, tall: bool) -> Element:
     element = _leaf("mo", text)
     element.set("fence", "true")
-    element.set("stretchy", "true")
+    element.set("stretchy", "true" if tall else "false")
     element.set("form", form)
     return element
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Column
     from autodas_dsl.scoring.rank import Ranking
     from autodas_dsl.scoring.sensitivity import Sensitivity
+    from autodas_dsl.spaces import Space
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -24,7 +25,7 @@ Scores are stored: a second run is served from the store, an interrupted one goe
 
 \b
 Examples:
-  autodas-dsl rank digits-resnet -p snip -p synflow --data digits
+  autodas-dsl rank digits-resnet --library
   autodas-dsl rank resnet_s0.csv -p rho_cnn_s0 --teacher cifar-resnet:9-9-9 --sensitivity
   autodas-dsl rank nasbench201.csv -p nwot --limit 500 --target cifar10 --plot figures"""
 
@@ -34,14 +35,16 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 
 @click.command("rank", epilog=_EPILOG)
 @click.argument("name", metavar="TABLE")
-@options.proxies()
+@options.proxies(required=False)
+@click.option("--library", is_flag=True, help="Every formula of the library.")
+@click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
 @options.space()
 @click.option("--target", metavar="COLUMN",
               help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
 @options.teacher()
 @options.teacher_weights()
 @options.teacher_size()
-@options.data("without it noise with random labels")
+@options.data("by default what the space is usually scored on")
 @options.batch_size()
 @click.option("--classes", type=click.IntRange(1), metavar="N",
               help="Classes of the networks.  [default: the space's]")  # fmt: skip
@@ -62,6 +65,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 def command(
     name: str,
     specs: tuple[str, ...],
+    library: bool,
+    without: str,
     space: str | None,
     target: str | None,
     limit: int | None,
@@ -81,7 +86,9 @@ def command(
     """
     from autodas_dsl.language.library import load
 
-    proxies = [load(spec) for spec in specs]
+    proxies = [load(spec) for spec in (*specs, *(_library(without) if library else ()))]
+    if not proxies:
+        raise click.UsageError("name formulas with -p, or take --library")
 
     from autodas_dsl import spaces
     from autodas_dsl.report.terminal import note, tally
@@ -93,7 +100,12 @@ def command(
     table = load_table(name, space)
     named = space or table.space
     family = require_space(table, spaces.get(named) if named else None)
-    where = {"target": target, "setting": _setting(**networks), "seed": seed, "limit": limit}
+    where = {
+        "target": target,
+        "setting": _setting(family, **networks),
+        "seed": seed,
+        "limit": limit,
+    }
     moved: list[Sensitivity] = []
     with ScoreBook() as book:
         with tally("ranking", min(len(table), limit or len(table)) * seeds) as progress:
@@ -113,7 +125,15 @@ def command(
         note(f"plots are in {plot}")
 
 
+def _library(without: str) -> list[str]:
+    from autodas_dsl.language.library import library_names, library_proxy
+
+    left_out = [library_proxy(name.strip()).name for name in without.split(",") if name.strip()]
+    return [name for name in library_names() if name not in left_out]
+
+
 def _setting(
+    family: Space[Any],
     data_spec: str | None,
     batch_size: int | None,
     classes: int | None,
@@ -121,11 +141,11 @@ def _setting(
     device: str,
     **teaching: Any,
 ) -> Any:
-    from autodas_dsl.scoring.rank import Setting
+    from autodas_dsl.scoring.usual import usual_setting
 
-    return Setting(
-        data_of(data_spec, batch_size), teacher_of(**teaching), dtype_of(dtype), device_of(device),
-        classes,
+    return usual_setting(
+        family, data_of(data_spec or family.data, batch_size), teacher_of(**teaching),
+        dtype=dtype_of(dtype), device=device_of(device), classes=classes,
     )  # fmt: skip
 
 

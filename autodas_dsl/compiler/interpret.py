@@ -133,12 +133,12 @@ def _single(value: Entry) -> Tensor:
 def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
     """Numbers only: elementwise over the layers, or a reduction of the list."""
     result = _operation(node)(*args)
-    if removes_level(node):
-        blame.check(result, 0, args)
-        return result.double()
     if hides(node):
         for layer in range(len(args[0])):
             blame.check(args[0][layer], layer, [args[0][layer]])
+    if removes_level(node):
+        blame.check(result, 0, args)
+        return result.double()
     return result
 
 

@@ -45,7 +45,7 @@ DISTANCES: list[Operator] = [
         latex=r"\mathcal{{D}}_{{\mathrm{{CKA}}}}\!\left({0}, {1}\right)", laws="symmetric"),
     _distance("MMD", "a, b -> distance", "kernels.mmd({0}, {1}, {degree}, {ndim})",
         "Squared maximum mean discrepancy with kernel (x.y)^degree between the channels of each "
-        "sample, mean over the batch; on [B C] between the rows.", needs="B", match="HW last",
+        "sample, mean over the batch; on [B C] between the rows.", needs="B C", match="HW last",
         latex=r"\mathcal{{D}}_{{\mathrm{{MMD}}}}{attrs}\!\left({0}, {1}\right)",
         attrs=(Attribute("degree", 1, 1, 4, integer=True, search=(1, 2),
                          doc="Degree of the polynomial kernel."),),
