@@ -16,7 +16,7 @@ from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.scoring.random_statistics import RandomNetwork, networks
+from autodas_dsl.scoring.random_statistics import PROFILES, RandomNetwork, networks
 
 Scores = Callable[[Expr], Sequence[float]]
 
@@ -32,10 +32,13 @@ class Proof:
     Parameters
     ----------
     seed : int
+    profiles : sequence of str
+        Keys of `random_statistics.PROFILES`; all of them unless a law is about ordinary values.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, profiles: Sequence[str] = tuple(PROFILES)) -> None:
         self.seed = seed
+        self.profiles = profiles
 
     def equal(self, first: Expr, second: Expr) -> Verdict:
         """Whether two expressions of one kind have equal values, not finite in the same places.
@@ -72,7 +75,8 @@ class Proof:
     ) -> list[RandomNetwork]:
         needed = [*requirements(first), *requirements(second)]
         statistics = set(statistics_of([a])) | set(statistics_of([b]))
-        drawn = networks(statistics, needed, self.seed, repeats if statistics else 1)
+        found = networks(statistics, needed, self.seed, repeats if statistics else 1)
+        drawn = [network for network in found if network.label in self.profiles]
         return drawn if statistics else drawn[:1]
 
 
