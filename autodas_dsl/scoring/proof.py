@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -153,15 +154,17 @@ def same_order(first: Sequence[float], second: Sequence[float]) -> Verdict:
     An invalid score stands below every valid one, all of them tied, as in correlations. Scores
     within 1e-9 of each other are a tie, and ties must be the same.
     """
-    left, right = ([s if math.isfinite(s) else -math.inf for s in scores]
-                   for scores in (first, second))  # fmt: skip
+    pairs = sorted(zip(map(_placed, first), map(_placed, second), strict=True))
     if not any(math.isfinite(score) for score in first):
         return Verdict(False, "neither is valid anywhere")
-    for number, (a, b) in enumerate(zip(left, right, strict=True)):
-        for c, d in zip(left[:number], right[:number], strict=True):
-            if _sign(a, c) != _sign(b, d):
-                return Verdict(False, "the ranking differs")
+    for (a, b), (c, d) in pairwise(pairs):  # neighbours in the first order decide about all
+        if _sign(a, c) != _sign(b, d):
+            return Verdict(False, "the ranking differs")
     return Verdict(True)
+
+
+def _placed(score: float) -> float:
+    return score if math.isfinite(score) else -math.inf
 
 
 def _sign(a: float, b: float) -> int:
