@@ -10,15 +10,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
+    from autodas_dsl.language.proxy import Proxy as Proxy
+    from autodas_dsl.scoring.rank import rank as rank
+    from autodas_dsl.scoring.score import score as score
+    from autodas_dsl.training.distill import distill as distill
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Proxy": "autodas_dsl.language.proxy",
+    "distill": "autodas_dsl.training.distill",
+    "load": "autodas_dsl.language.library",
     "parse": "autodas_dsl.language.parse",
+    "rank": "autodas_dsl.scoring.rank",
+    "score": "autodas_dsl.scoring.score",
 }
 
-__all__ = ["__version__", "parse"]
+__all__ = ["Proxy", "__version__", "distill", "load", "parse", "rank", "score"]
 
 
 def __getattr__(name: str) -> Any:

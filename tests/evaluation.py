@@ -126,6 +126,8 @@ def _apply(entry: Operator, args: list[Valued], values: Mapping[str, Value]) -> 
     flat = [Kind(None, kind.axes) for kind in kinds]
     if entry.left.startswith("list("):
         found = np.asarray(meaning([args[0][1]], values, kinds), dtype=np.float64)
+        if not kinds[0].axes and not np.isfinite(args[0][1]).all():
+            found = np.float64(np.nan)
     elif layers is None:
         found = unit([x for _, x in args], flat)
     elif all(not kind.axes for kind in kinds):

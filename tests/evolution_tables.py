@@ -47,7 +47,8 @@ class Fake:
 
     def __call__(self, nodes: Sequence[Node]) -> list[Outcome]:
         self.seen += map(repr, nodes)
-        time.sleep(self.pause)
+        if self.pause:
+            time.sleep(self.pause)
         return [self._outcome(node) for node in nodes]
 
     def _outcome(self, node: Node) -> Outcome:

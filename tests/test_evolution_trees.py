@@ -75,7 +75,7 @@ def _in_step(expr: Expr) -> None:
 
 
 @pytest.mark.parametrize("terms", VARIERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(slot=st.integers(0, 2**40))
 def test_every_generated_formula_checks(terms: str, slot: int) -> None:
     expr = VARIERS[terms].generator.formula(Stream(1, 2, slot, Purpose.TEST))
@@ -84,7 +84,7 @@ def test_every_generated_formula_checks(terms: str, slot: int) -> None:
 
 
 @pytest.mark.parametrize("terms", VARIERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(slot=st.integers(0, 2**40))
 def test_every_mutant_and_child_checks(terms: str, slot: int) -> None:
     varier, stream = VARIERS[terms], Stream(3, 4, slot, Purpose.TEST)

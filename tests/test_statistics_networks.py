@@ -331,6 +331,58 @@ def test_logits_without_a_graph() -> None:
         collect(seeded(Detached), BATCH, [GRAD])
 
 
+def test_activations_that_have_no_second_derivative() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Hardsigmoid(), nn.Linear(192, 5), nn.Hardsigmoid())
+    collect(network, BATCH, [GRAD])
+    with pytest.raises(StatisticError, match=r"E458.*hess W: .*hardsigmoid"):
+        collect(network, BATCH, [HESS])
+
+
+def test_weights_used_without_a_call_of_their_layer() -> None:
+    class Uncalled(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.conv2d(x, self.stem.weight, self.stem.bias, padding=1)
+            return F.linear(self.deep(x).mean((2, 3)), weight=self.fc.weight, bias=self.fc.bias)
+
+    class Called(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.deep(self.stem(x)).mean((2, 3)))
+
+    ours, exact = (collect(seeded(n), BATCH, [A, GRAD_A]) for n in (Uncalled, Called))
+    assert same(ours[A], exact[A])
+    assert same(ours[GRAD_A], exact[GRAD_A])
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_of_torch(batch_first: bool) -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=batch_first)
+            self.mlp = nn.Linear(8, 8)
+            self.head = nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.flatten(1, 2)
+            x = x if batch_first else x.transpose(0, 1)
+            x, _ = self.attention(x, x, x)
+            x = x if batch_first else x.transpose(0, 1)
+            return self.head(self.mlp(x).mean(1))
+
+    network = seeded(Attention)
+    found = collect(network, BATCH, [A, GRAD_A, GRAD, HESS, F_S, Statistic("attn")])
+    assert found.layers["A"] == ("attention.out_proj", "mlp", "head")
+    output, change = found[A][0], found[GRAD_A][0]
+    assert output.shape == (8, 8, 24)
+    assert torch.allclose(network.mlp(output.transpose(1, 2)), found[A][1].transpose(1, 2))
+    # dL/db of the projection is the sum of dL/dA over samples and positions.
+    bias = network.attention.out_proj.bias
+    loss = F.cross_entropy(network(BATCH.x), BATCH.y)
+    assert torch.allclose(change.sum((0, 2)), torch.autograd.grad(loss, bias)[0], atol=1e-7)
+    assert found[Statistic("attn")].tolist() == [1, 0, 0]
+    assert found[F_S].shape == (8, 8, 1, 24)
+
+
 def test_parametrised_and_scripted_networks() -> None:
     network = seeded(Small)
     nn.utils.parametrizations.weight_norm(network.deep)

@@ -6,7 +6,9 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count, pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,10 +79,14 @@ class Engine:
     ----------
     collected : sequence of Values
         One per network, all with the same statistics.
+    compiled : bool
+        Run each pass over tensors through ``torch.compile``: seconds for every new formula, kept
+        for the next engine with the same formula.
     """
 
-    def __init__(self, collected: Sequence[Values]) -> None:
+    def __init__(self, collected: Sequence[Values], compiled: bool = False) -> None:
         self._collected = collected
+        self._compiled = compiled
         self._layout: Layout = build_layout(collected)
         self._memo: OrderedDict[Node, Tensor] = OrderedDict()
         self._memo_bytes = 0
@@ -103,7 +109,7 @@ class Engine:
         program = build_program(roots, self._memo.__contains__)
         values: dict[Node, Tensor | list[Tensor]] = {}
         if program.steps:
-            functions = load(program.source, f"program {next(_PROGRAMS)}")
+            functions = self._functions(program)
             with torch.inference_mode():
                 for step in program.steps:
                     self._run(step, functions[step.name], values)
@@ -111,6 +117,13 @@ class Engine:
         outcomes = [self._outcome(root, program, values, every_reason) for root in roots]
         self._remember(values)
         return outcomes
+
+    def _functions(self, program: Program) -> dict[str, Callable[..., Any]]:
+        if self._compiled:
+            return _compiled(
+                program.source, tuple(s.name for s in program.steps if s.form == "pass")
+            )
+        return load(program.source, f"program {next(_PROGRAMS)}")
 
     def _outcome(
         self,
@@ -255,6 +268,13 @@ class Engine:
         while self._memo_bytes > MEMO_BYTES:
             _, old = self._memo.popitem(last=False)
             self._memo_bytes -= old.numel() * old.element_size()
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str, passes: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
+    """The functions of a program, those of passes compiled for tensors of any size."""
+    functions = load(source, f"program {next(_PROGRAMS)}")
+    return functions | {name: torch.compile(functions[name], dynamic=True) for name in passes}
 
 
 def _at(tensor: Tensor, unit: int) -> slice:

@@ -235,7 +235,10 @@ def last(entries: Sequence[Tensor]) -> Tensor:
 
 
 def total(entries: Sequence[Tensor]) -> Tensor:
+    """The sum of equally shaped entries; NaN where the shapes differ."""
     result = entries[0]
+    if any(entry.shape != result.shape for entry in entries):
+        return torch.full_like(result, torch.nan)
     for entry in entries[1:]:
         result = result + entry
     return result

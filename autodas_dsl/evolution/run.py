@@ -230,7 +230,7 @@ class Search:
             self._population = (
                 self._strategy.survive(self._population, born)
                 if generation
-                else distinct(born)[: self.config.population]
+                else sorted(distinct(born), key=lambda individual: individual.number)
             )
             self.archive.add(born)
             self._record(generation)

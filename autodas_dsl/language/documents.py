@@ -73,11 +73,22 @@ def read_document(path: Path) -> Proxy:
     InputError
         When the file cannot be read.
     """
+    return parse_document(decode(stored(path), str(path)), str(path), stem=path.stem)
+
+
+def stored(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    InputError
+        E301, when it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise InputError("E301", f"cannot read {path}: {error.strerror}") from None
-    return parse_document(decode(data, str(path)), str(path), stem=path.stem)
+        quotient = "" if path.suffix else "a quotient is written with spaces, a / b"
+        raise InputError("E301", f"cannot read {path}: {error.strerror}", quotient) from None
 
 
 def decode(data: bytes, name: str) -> str:

@@ -26,12 +26,8 @@ class StatisticError(InputError):
 class OutOfMemory(StatisticError):
     """The pass did not fit into memory; a smaller batch may."""
 
-    def __init__(self, samples: int, reason: str) -> None:
-        super().__init__(
-            "E445",
-            f"out of memory on a batch of {samples}: {reason}",
-            "use a smaller --batch-size",
-        )
+    def __init__(self, reason: str) -> None:
+        super().__init__("E445", f"out of memory: {reason}", "use a smaller --batch-size")
 
 
 class foreign:

@@ -19,7 +19,7 @@ from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
 from autodas_dsl.statistics.network import Network
 
-_IGNORED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Softmax)
+_IGNORED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Softmax, nn.Identity)
 _POOLING = frozenset({
     F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d, F.avg_pool2d,
     torch.mean, torch.Tensor.mean, torch.amax, torch.Tensor.amax, torch.flatten,
@@ -73,6 +73,7 @@ class FeatureFinder:
     stages: bool = False
     last: Seen | None = None
     every: list[Seen] = field(default_factory=list)
+    steady: dict[str, int] = field(default_factory=dict)  # resolution of modules that keep it
     heads: dict[int, Head] = field(default_factory=dict)
     chosen: dict[str, Seen] = field(default_factory=dict)
     head: Head | None = None
@@ -119,6 +120,8 @@ class FeatureFinder:
                     self.head = head if named_head else self.head
             if self.has_positions(tensor):
                 self._see(name, tensor, tensor is output)
+                if self.stages:
+                    self._compare(name, first_tensor(args), tensor)
 
         return keep
 
@@ -133,6 +136,10 @@ class FeatureFinder:
             self.last = Seen(name, tensor)
         if self.stages:
             self.every.append(self.last if same and not plain else Seen(name, tensor))
+
+    def _compare(self, name: str, source: Tensor | None, tensor: Tensor) -> None:
+        if source is not None and self.has_positions(source) and _area(source) == _area(tensor):
+            self.steady[name] = _area(tensor)
 
     def classifier(self, classes: int) -> Head | None:
         """The last Conv or Linear layer with one output per class, or the one named."""
@@ -228,8 +235,9 @@ def stage_before(finder: FeatureFinder, final: Seen, steps: int) -> tuple[Seen, 
 
     A stage ends where the resolution falls; its map is the last one at that resolution among the
     modules closest to the root, so that an inner layer of the next stage's first block is not
-    taken for it. A network of one resolution (a plain vision transformer) has one stage per
-    block: the outputs of its longest, outermost sequence of numbered blocks.
+    taken for it; what changes its resolution only inside a block is not counted. A network of one
+    resolution (a plain vision transformer) has one stage per block: the outputs of its longest,
+    outermost sequence of numbered blocks.
 
     Parameters
     ----------
@@ -247,16 +255,22 @@ def stage_before(finder: FeatureFinder, final: Seen, steps: int) -> tuple[Seen, 
         When the network has fewer stages; its argument is the number of stages.
     """
     every = _until(finder.every, final)
-    areas = {id(seen): _area(seen.tensor) for seen in every}
     ladder: dict[int, Seen] = {}
     for seen in every:
-        area = areas[id(seen)]
+        area = _area(seen.tensor)
+        if any(finder.steady.get(name, area) != area for name in _holders(seen.name)):
+            continue
         if area > _area(final.tensor) and seen.depth <= ladder.get(area, seen).depth:
             ladder[area] = seen
     stages = [ladder[area] for area in sorted(ladder)] or _blocks(every)[-2::-1]
     if steps > len(stages):
         raise IndexError(len(stages) + 1)
     return stages[steps - 1], len(stages) + 1
+
+
+def _holders(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _until(every: list[Seen], final: Seen) -> list[Seen]:
@@ -273,7 +287,7 @@ def _blocks(every: list[Seen]) -> list[Seen]:
     groups: dict[str, dict[str, Seen]] = {}
     for seen in every:
         parent, _, last = seen.name.rpartition(".")
-        if last.isdigit():
+        if last[-1:].isdigit():
             groups.setdefault(parent, {})[seen.name] = seen
     lists = [list(group.values()) for group in groups.values() if len(group) > 1]
     return min(lists, key=lambda blocks: (blocks[0].depth, -len(blocks)), default=[])

@@ -101,6 +101,7 @@ def timm_source(name: str) -> ModelSource:
     settings = timm.get_pretrained_cfg(name)
     shape = tuple(settings.input_size) if settings is not None else (3, 224, 224)
     classes = settings.num_classes if settings is not None else 1000
+    classes = classes or None  # 0: a backbone without classifier
     return ModelSource(f"timm:{name}", lambda: timm.create_model(name), shape, classes)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from autodas_dsl.language.kinds import (
-    JOINED,
     NUMBER,
     REST,
     Axis,
@@ -15,9 +14,9 @@ from autodas_dsl.language.kinds import (
     Require,
     Requirement,
     Size,
-    ask_equal,
     integer,
     merge_rest,
+    of_list,
     product,
     quotient,
     smaller,
@@ -25,9 +24,6 @@ from autodas_dsl.language.kinds import (
     unite,
 )
 from autodas_dsl.language.operators.entry import Operator, Value
-
-PER_LAYER = ("c_", "r_")  # how symbols of sizes that differ from layer to layer begin
-_UNITS = symbol(JOINED)
 
 Rule = Callable[[Operator, Sequence[Kind], Mapping[str, Value], Require], Kind]
 
@@ -133,7 +129,9 @@ def _matmul(
             f"`@` multiplies two matrices; these are {a.describe()} and {b.describe()}",
             "mm(x), batch(x) and chancov(x) give matrices",
         )
-    ask_equal(a.axes[1].size, b.axes[0].size, a.layers, require)
+    inner, outer = a.axes[1].size, b.axes[0].size
+    if inner != outer:
+        require(Requirement(inner, outer, a.layers))
     name = "C" if a.axes[0].name != "C" else "R"
     return Kind(a.layers, (a.axes[0], Axis(name, b.axes[1].size)))
 
@@ -171,8 +169,8 @@ def _distance(
         axis_dims(b, label)
     for axis in a.axes:
         other = b.size(axis.name) if axis.name in b.names else axis.size
-        if op.match == "all" or axis.name in _match(op, a):
-            ask_equal(axis.size, other, a.layers, require)
+        if axis.size != other and (op.match == "all" or axis.name in _match(op, a)):
+            require(Requirement(axis.size, other, a.layers))
     return Kind(a.layers) if a.axes else NUMBER
 
 
@@ -211,32 +209,13 @@ def _list_pattern(
     if kind.layers is None:
         raise KindError(f"`{op.name}` works on a layer list; this is {kind.describe()}")
     inner = op.left.removeprefix("list(").removesuffix(")")
-    entry = Kind(None, kind.axes)
+    # the batch is the same in every layer, other sizes are those of one layer or of all together
+    sizes = {a.name: a.size if a.name == "B" else of_list(op.name, a.size) for a in kind.axes}
     if inner == "x":
-        if op.name == "total":
-            _one_shape(kind, require)
-        mark = "last" if op.name == "last" else "first"
-        return Kind(None, tuple(Axis(a.name, of_layer(a.size, mark)) for a in entry.axes))
-    found = _match_pattern(op, inner, op.right, entry, values, require)
-    sizes = " ".join(str(a.size) for a in entry.axes)
-    units = symbol(f"{JOINED}({kind.layers} {sizes})")
-    return Kind(None, tuple(a if a.size != _UNITS else Axis(a.name, units) for a in found.axes))
-
-
-def _one_shape(kind: Kind, require: Require) -> None:
-    for axis in kind.axes:
-        common = of_layer(axis.size, "first")
-        if common != axis.size:
-            require(Requirement(axis.size, common, kind.layers))
-
-
-def of_layer(size: Size, mark: str) -> Size:
-    """The size that a per-layer size has in the ``first`` or ``last`` layer."""
-    if size.op == "symbol":
-        name = str(size.args[0])
-        return symbol(f"{name}[{mark}]") if name[:2] in PER_LAYER else size
-    args = (of_layer(a, mark) if isinstance(a, Size) else a for a in size.args)
-    return Size(size.op, tuple(args))
+        return Kind(None, tuple(Axis(a.name, sizes[a.name]) for a in kind.axes))
+    units = of_list(op.name, product(a.size for a in kind.axes if a.name != "B"))
+    _bind(op, inner.split(), kind, require)
+    return Kind(None, (kind.axes[0], Axis("C", units)))
 
 
 def _match_pattern(
@@ -272,12 +251,12 @@ def _bind(
         raise KindError(f"`{op.name}` needs a map; the positions of this one are flattened")
     if len(kind.axes) < len(named) or (len(kind.axes) > len(named) and "..." not in tokens):
         raise KindError(wanted)
-    sizes: dict[str, Size] = {}  # a name that is no axis, such as "joined", is a size of its own
+    sizes: dict[str, Size] = {}
     for token, axis in zip(named, kind.axes, strict=False):
         if token.isupper() and token != axis.name:
             raise KindError(wanted)
-        if token in sizes:
-            ask_equal(sizes[token], axis.size, kind.layers, require)
+        if token in sizes and sizes[token] != axis.size:
+            require(Requirement(sizes[token], axis.size, kind.layers))
         sizes.setdefault(token, axis.size)
     return sizes, list(kind.axes[len(named) :])
 
