@@ -292,6 +292,27 @@ def test_labels_beyond_the_classes() -> None:
         with pytest.raises(InputError, match=r"E451.*label 5.*only 5 classes"):
             collect(seeded(Small), wrong, [statistic])
     collect(seeded(Small), wrong, [P_S, FLOW])
+    negative = Batch(BATCH.x, BATCH.y - 100, 5, "test")
+    for statistic in (GRAD, Statistic("Y")):
+        with pytest.raises(StatisticError, match=r"E451.*label -100"):
+            collect(seeded(Small), negative, [statistic])
+
+
+def test_a_network_without_layers() -> None:
+    class Bare(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1)[:, :5]
+
+    for statistic in (W, GRAD, Statistic("W", "grad", parts=2), Statistic("fan_in")):
+        with pytest.raises(StatisticError, match=r"E443.*the network has no Conv or Linear"):
+            collect(Bare(), BATCH, [statistic])
+    assert collect(Bare(), BATCH, [P_S, Statistic("params")])[P_S].shape == (8, 5)
+
+
+def test_a_compiled_network_is_read_as_the_plain_one() -> None:
+    network = seeded(Small)
+    compiled = torch.compile(network)
+    assert same(collect(compiled, BATCH, [GRAD])[GRAD], collect(network, BATCH, [GRAD])[GRAD])
 
 
 def test_a_batch_of_the_wrong_shape() -> None:

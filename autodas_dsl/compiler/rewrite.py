@@ -22,7 +22,7 @@ def rewrite(root: Node) -> Node:
 
 
 def verify(new: Node, old: Node) -> None:
-    """A rewrite keeps the layer list and the axes; sizes are those of either operand.
+    """A rewrite keeps the kind; sizes that a requirement makes equal may change their symbols.
 
     Raises
     ------

@@ -177,7 +177,7 @@ class Judge:
         )  # fmt: skip
 
     def _rejected_individual(self, expr: Expr, key: str, reason: str) -> Individual:
-        self._rejected[reason] += 1
+        self._rejected[reason.partition(" in layer ")[0]] += 1
         return Individual(expr, key, complexity(expr), len(self._known), reason=reason)
 
     def _enter(self, individual: Individual) -> None:

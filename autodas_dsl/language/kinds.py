@@ -215,6 +215,12 @@ class KindError(Exception):
 Require = Callable[[Requirement], None]
 
 
+def ask_equal(left: Size, right: Size, layers: str | None, require: Require) -> None:
+    """Ask for equal sizes, unless they are equal as symbols."""
+    if left != right:
+        require(Requirement(left, right, layers))
+
+
 def merge_rest(kind: Kind) -> Kind:
     """The same kind with ``H`` and ``W`` read as one axis ``R``."""
     if "H" not in kind.names:
@@ -254,7 +260,6 @@ def unite(a: Kind, b: Kind, require: Require) -> Kind:
         )
     for axis in narrow.axes:
         other = wide.size(axis.name)
-        if axis.size != other:
-            left, right = (other, axis.size) if wide is a else (axis.size, other)
-            require(Requirement(left, right, a.layers))
+        left, right = (other, axis.size) if wide is a else (axis.size, other)
+        ask_equal(left, right, a.layers, require)
     return wide

@@ -164,6 +164,13 @@ class _Collector:
     def collect(self, wanted: Iterable[Statistic]) -> Collected:
         groups: defaultdict[str, list[Statistic]] = defaultdict(list)
         for statistic in sorted(set(wanted)):
+            if INPUTS[statistic.base].kind.layers == "lin" and not self.network.layers:
+                raise StatisticError(
+                    "E443",
+                    "the network has no Conv or Linear layer",
+                    "it is one value per such layer",
+                    str(statistic),
+                )
             groups[_pass_of(statistic)].append(statistic)
         if set(groups) - {"architecture", "labels"} or any(
             s.name == "W" for s in groups["architecture"]
