@@ -26,20 +26,11 @@ class Shapes:
 
     def of(self, kind: Kind, layer: int = 0) -> tuple[int, ...]:
         known = self.known(kind.layers, layer)
-        return tuple(axis.size.evaluate(known, self.layered) for axis in kind.axes)
+        return tuple(axis.size.evaluate(known) for axis in kind.axes)
 
     def known(self, layers: str | None, layer: int) -> dict[str, int]:
         inner = self.lists[layers][layer] if layers else {}
         return {**self.single, **inner}
-
-    @property
-    def layered(self) -> dict[str, list[int]]:
-        """For each symbol of a layer list its value in every layer."""
-        return {
-            name: [entry[name] for entry in entries]
-            for entries in self.lists.values()
-            for name in entries[0]
-        }
 
     def count(self, layers: str) -> int:
         return len(self.lists[layers])
@@ -48,11 +39,14 @@ class Shapes:
         layers = requirement.layers
         each = range(self.count(layers)) if layers else (0,)
         known = [self.known(layers, layer) for layer in each]
-        return all(
-            requirement.left.evaluate(k, self.layered)
-            == requirement.right.evaluate(k, self.layered)
-            for k in known
-        )
+        left, right = requirement.left, requirement.right
+        return all(left.evaluate(k, self.layered) == right.evaluate(k, self.layered) for k in known)
+
+    @property
+    def layered(self) -> dict[str, list[int]]:
+        """The sizes of each symbol of a layer list, layer by layer."""
+        names = {name: entries for entries in self.lists.values() for name in entries[0]}
+        return {name: [entry[name] for entry in entries] for name, entries in names.items()}
 
 
 def shapes(student: int = 6, teacher: int = 6, layers: int = 3) -> Shapes:

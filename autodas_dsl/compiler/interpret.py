@@ -144,6 +144,7 @@ def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
 
 def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     if isinstance(value, Tensor):
+        blame.check(value, 0, [value])
         return value[0 if node.op == "first" else -1] if node.op != "total" else value.sum()
     if node.op == "total" and len({tuple(v.shape) for v in value}) > 1:
         raise ShapeMismatch(node)
