@@ -74,7 +74,7 @@ def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
 def _space_source(text: str) -> ModelSource:
     from autodas_dsl import spaces
 
-    space, arch = spaces.resolve(text)  # type: ignore[attr-defined]
+    space, arch = spaces.resolve(text)
     return ModelSource(
         text,
         lambda: space.build(arch),

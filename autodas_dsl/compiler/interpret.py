@@ -1,0 +1,230 @@
+"""A slow and obvious evaluator, the oracle: one network, one node after the other, no fusing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from autodas_dsl.compiler import kernels
+from autodas_dsl.compiler.ir import Node, topological
+from autodas_dsl.compiler.templates import (
+    LIST_OPERATORS,
+    aligned_index,
+    hides,
+    removes_level,
+    source_kind,
+    text_of,
+)
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.kinds import Kind
+from autodas_dsl.language.operators import OPERATORS
+
+Entry = Tensor | tuple[Tensor, ...]
+
+
+class Values(Protocol):
+    """The statistics of one network (`statistics.collect.Collected`)."""
+
+    @property
+    def values(self) -> Mapping[Statistic, Entry]: ...
+
+    @property
+    def layers(self) -> Mapping[str, tuple[str, ...]]: ...
+
+
+class NotFinite(Exception):
+    """A value that is not finite where a level was removed, or before an operator that hides it.
+
+    Parameters
+    ----------
+    node : Node
+        The operator to blame: the first on the way up whose value is not finite.
+    layer : str
+        The layer it happened in, or empty.
+    value : float
+    """
+
+    def __init__(self, node: Node, layer: str, value: float) -> None:
+        self.node, self.layer, self.value = node, layer, value
+        where = f" in layer {layer}" if layer else ""
+        what = str(node.content) if node.op == "stat" else f"`{_display(node.op)}`"
+        super().__init__(f"{what} gave {value}{where}")
+
+
+def _display(op: str) -> str:
+    return {"div": "/", "pow": "^", "mul": "*", "add": "+", "sub": "-"}.get(op, op)
+
+
+def interpret(root: Node, collected: Values) -> float:
+    """The score of one formula on one network.
+
+    Raises
+    ------
+    NotFinite
+        When the score is invalid.
+    """
+    found = evaluate(root, collected)
+    if isinstance(found, tuple):
+        raise TypeError("a score is one number")
+    value = float(found)
+    if not math.isfinite(value):
+        raise NotFinite(root, "", value)
+    return value
+
+
+def evaluate(root: Node, collected: Values) -> Entry:
+    """The value of any node: a tensor, or one per layer.
+
+    Raises
+    ------
+    NotFinite
+    """
+    done: dict[Node, Entry] = {}
+    for node in topological([root]):
+        done[node] = _step(node, [done[arg] for arg in node.args], collected, done)
+    return done[root]
+
+
+def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Entry]) -> Entry:
+    if node.op == "number":
+        return torch.tensor(node.value, dtype=torch.float64)
+    if node.op == "stat":
+        value = collected.values[node.statistic]
+        if isinstance(value, tuple) or node.kind.axes:
+            return value
+        return value.double()
+    blame = _Blame(node, collected, done)
+    if node.op in LIST_OPERATORS:
+        return _list_operator(node, args[0], blame)
+    layers = _widest_list(node)
+    if layers is None:
+        return _apply(node, [_single(arg) for arg in args], blame, 0)
+    if all(not arg.kind.axes for arg in node.args):
+        return _numbers(node, [_single(arg) for arg in args], blame)
+    count = next(len(a) for a in args if isinstance(a, tuple))
+    units = [[_unit(arg, k.kind, i) for arg, k in zip(args, node.args, strict=True)]
+             for i in range(count)]  # fmt: skip
+    results = tuple(_apply(node, unit, blame, i) for i, unit in enumerate(units))
+    return results if node.kind.axes else torch.stack(results)
+
+
+def _widest_list(node: Node) -> str | None:
+    """The layer list that a node works through entry by entry, if any."""
+    return next((arg.kind.layers for arg in node.args if arg.kind.layers), None)
+
+
+def _unit(value: Entry, kind: Kind, layer: int) -> Tensor:
+    if isinstance(value, tuple) or kind.layers:
+        return value[layer]
+    return value
+
+
+def _single(value: Entry) -> Tensor:
+    if isinstance(value, tuple):
+        raise TypeError("a layer list where one value was expected")
+    return value
+
+
+def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
+    """Numbers only: elementwise over the layers, or a reduction of the list."""
+    result = _operation(node)(*args)
+    if hides(node):
+        for layer in range(len(args[0])):
+            blame.check(args[0][layer], layer, [args[0][layer]])
+    if removes_level(node):
+        blame.check(result, 0, args)
+        return result.double()
+    return result
+
+
+def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
+    if isinstance(value, Tensor):
+        return value[0 if node.op == "first" else -1] if node.op != "total" else value.sum()
+    if node.op == "total" and len({tuple(v.shape) for v in value}) > 1:
+        raise ShapeMismatch(node)
+    result = getattr(kernels, node.op)(value)
+    return result if isinstance(result, Tensor) else _single(result)
+
+
+class ShapeMismatch(Exception):
+    """`total` of layers that do not have one common shape."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__("`total` adds layers of one shape; these layers have different shapes")
+        self.node = node
+
+
+def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
+    """One unit: spread the arguments by axis name, apply, test finiteness."""
+    if hides(node):
+        for arg in args:
+            blame.check(arg, layer, args)
+    result = _operation(node)(*_spread(node, args))
+    if removes_level(node):
+        blame.check(result, layer, args)
+        return result.double()
+    return result
+
+
+def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
+    if node.op not in OPERATORS or len(args) != 2 or OPERATORS[node.op].is_distance:
+        return args
+    if OPERATORS[node.op].signature not in ("x, y -> x", "x, y -> dot"):
+        return args
+    wide = source_kind(node)
+    out = []
+    for arg, own in zip(args, node.args, strict=True):
+        index = aligned_index(own.kind, wide) if own.kind.axes else ""
+        out.append(eval(f"a{index}", {"a": arg}) if index else arg)
+    return out
+
+
+@lru_cache(maxsize=4096)
+def _operation(node: Node) -> Callable[..., Tensor]:
+    names = [f"a{i}" for i in range(len(node.args))]
+    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math}
+    operation: Callable[..., Tensor] = eval(
+        f"lambda {', '.join(names)}: {text_of(node, names)}", scope
+    )
+    return operation
+
+
+class _Blame:
+    """Finds the operator that first gave a value that is not finite."""
+
+    def __init__(self, node: Node, collected: Values, done: dict[Node, Entry]) -> None:
+        self.node, self.collected, self.done = node, collected, done
+
+    def check(self, value: Tensor, layer: int, args: list[Tensor]) -> None:
+        if bool(torch.isfinite(value).all()):
+            return
+        culprit = self._search(layer)
+        bad = value[~torch.isfinite(value)].flatten()[0] if value.dim() else value
+        layers = _widest_list(self.node)
+        names = self.collected.layers.get(layers, ()) if layers else ()
+        name = (
+            names[layer] if any(a.kind.axes for a in self.node.args) and layer < len(names) else ""
+        )
+        raise NotFinite(culprit, name, float(bad))
+
+    def _search(self, layer: int) -> Node:
+        """Down the arguments to the deepest node whose value at this layer is not finite."""
+        node = self.node
+        while True:
+            for arg in node.args:
+                if arg in self.done and not _is_finite(self.done[arg], arg.kind, layer):
+                    node = arg
+                    break
+            else:
+                return node
+
+
+def _is_finite(value: Entry, kind: Kind, layer: int) -> bool:
+    if isinstance(value, tuple):
+        return bool(torch.isfinite(value[layer]).all()) if layer < len(value) else True
+    return bool(torch.isfinite(value).all())

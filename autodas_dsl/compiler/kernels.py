@@ -1,0 +1,381 @@
+"""The torch functions that operator entries name. All are pure and hold for any leading axes.
+
+`axis` is one negative dimension, `dims` a tuple of them, `ndim` the number of named axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import EllipsisType
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+EPS = 1e-9
+Dims = tuple[int, ...]
+
+
+def finite(result: Tensor) -> Tensor:
+    """A number where a level was removed: float64, NaN where it is not finite."""
+    result = result.double()
+    return torch.where(torch.isfinite(result), result, torch.nan)
+
+
+def or_nan(result: Tensor, source: Tensor, ndim: int, source_ndim: int) -> Tensor:
+    """`result`, NaN for every unit in which `source` is not finite.
+
+    For operators whose result can be finite although their input is not.
+    """
+    if bool(torch.isfinite(source.sum())):
+        return result
+    good = torch.isfinite(source)
+    if source_ndim:
+        good = good.flatten(-source_ndim).all(-1) if source_ndim > 1 else good.all(-1)
+    if bool(good.all()):
+        return result
+    return torch.where(good[_over(ndim)], result, torch.nan)
+
+
+def _over(ndim: int) -> tuple[EllipsisType | None, ...]:
+    """The index that appends `ndim` axes of size 1."""
+    return (Ellipsis,) + (None,) * ndim
+
+
+def spread(value: Tensor, like: Tensor, ndim: int) -> Tensor:
+    """A number per unit, ready to combine with a tensor per unit."""
+    return value.to(like.dtype)[_over(ndim)]
+
+
+def abslog(x: Tensor) -> Tensor:
+    magnitude = torch.abs(x)
+    return torch.where(magnitude == 0, torch.zeros_like(x), torch.log(magnitude))
+
+
+# --- normalising --------------------------------------------------------------------------------
+
+
+def normalize(x: Tensor, dims: Dims) -> Tensor:
+    return (x - x.mean(dims, keepdim=True)) / (x.std(dims, correction=0, keepdim=True) + EPS)
+
+
+def minmax(x: Tensor, dims: Dims) -> Tensor:
+    low, high = x.amin(dims, keepdim=True), x.amax(dims, keepdim=True)
+    return (x - low) / (high - low + EPS)
+
+
+def batchnorm(x: Tensor, ndim: int) -> Tensor:
+    dims = (-ndim, *range(2 - ndim, 0))
+    centred = x - x.mean(dims, keepdim=True)
+    return centred / torch.sqrt(x.var(dims, correction=0, keepdim=True) + EPS)
+
+
+def l2norm(x: Tensor, axis: int) -> Tensor:
+    return x / torch.linalg.vector_norm(x, 2, axis, keepdim=True).clamp_min(EPS)
+
+
+def l1norm(x: Tensor, axis: int) -> Tensor:
+    return x / (x.sum(axis, keepdim=True) + EPS)
+
+
+def satt(x: Tensor) -> Tensor:
+    energy = x.abs().mean(-3)
+    positions = energy.flatten(-2)
+    return (positions.shape[-1] * torch.softmax(positions / 0.5, -1)).view_as(energy)
+
+
+def natt(x: Tensor, ndim: int) -> Tensor:
+    return x.shape[-ndim] * torch.softmax(x / 0.5, -ndim)
+
+
+def catt(x: Tensor, ndim: int) -> Tensor:
+    energy = x if ndim == 2 else x.abs().mean(tuple(range(2 - ndim, 0)))
+    return energy.shape[-1] * torch.softmax(energy / 0.5, -1)
+
+
+@lru_cache(maxsize=256)
+def _draws(shape: Sequence[int], seed: int) -> Tensor:
+    """Uniform numbers of a fixed NumPy generator: torch draws differ between dtypes."""
+    return torch.from_numpy(np.random.Generator(np.random.Philox(seed)).random(tuple(shape)))
+
+
+def mask(x: Tensor, p: float, seed: float) -> Tensor:
+    batch, _, height, width = x.shape[-4:]
+    kept = _draws((batch, height, width), int(seed)) >= p
+    return x * kept.unsqueeze(-3).to(x)
+
+
+def drop(x: Tensor, p: float, seed: float, ndim: int) -> Tensor:
+    batch, channels = x.shape[-ndim : x.dim() - ndim + 2]
+    kept = _draws((batch, channels), int(seed)) >= p
+    return x * (kept.to(x) / (1 - p))[_over(ndim - 2)]
+
+
+# --- transforms ---------------------------------------------------------------------------------
+
+
+def multiscale(x: Tensor, r: float) -> Tensor:
+    window = [min(int(r), side) for side in x.shape[-2:]]
+    pooled = functional.max_pool2d(x.flatten(0, -4), window)
+    return pooled.unflatten(0, x.shape[:-3])
+
+
+def local(x: Tensor, s: float) -> Tensor:
+    side = int(s)
+    height, width = x.shape[-2:]
+    patches = x.unflatten(-2, (height // side, side)).unflatten(-1, (width // side, side))
+    # [... c h p w p] -> [... (c h w) p p]
+    return patches.transpose(-3, -2).reshape(*x.shape[:-3], -1, side, side)
+
+
+def batch(x: Tensor, ndim: int) -> Tensor:
+    return x.flatten(1 - ndim) if ndim > 1 else x.unsqueeze(-1)
+
+
+def channel(x: Tensor, ndim: int) -> Tensor:
+    return x.flatten(2 - ndim) if ndim > 2 else x.unsqueeze(-1)
+
+
+def bmm(x: Tensor, ndim: int) -> Tensor:
+    rows = channel(x, ndim)
+    return rows @ rows.transpose(-1, -2)
+
+
+def mm(x: Tensor, ndim: int) -> Tensor:
+    rows = batch(x, ndim)
+    return rows @ rows.transpose(-1, -2)
+
+
+def align(x: Tensor, other: Tensor, word: str) -> Tensor:
+    """Average-pooled to the smaller of the two sizes along channels, positions or both."""
+    ndim = 4 if word == "HW" or (x.dim() >= 4 and other.dim() >= 4) else 2
+    sizes = list(x.shape[1 - ndim :])
+    smaller = [min(a, b) for a, b in zip(sizes, other.shape[1 - ndim :], strict=True)]
+    pooled: list[int | None] = [
+        s if _pools(word, d) else n for d, (n, s) in enumerate(zip(sizes, smaller, strict=True))
+    ]
+    if pooled == sizes:
+        return x
+    flat = x.flatten(0, -ndim)
+    if ndim == 2:
+        out = functional.adaptive_avg_pool1d(flat.unsqueeze(1), smaller[0]).squeeze(1)
+    else:
+        out = functional.adaptive_avg_pool3d(
+            flat.unsqueeze(1), (pooled[0], pooled[1], pooled[2])
+        ).squeeze(1)
+    return out.unflatten(0, x.shape[: x.dim() - ndim + 1])
+
+
+def _pools(word: str, position: int) -> bool:
+    return ("C" in word) if position == 0 else ("HW" in word)
+
+
+def hamming(x: Tensor, ndim: int) -> Tensor:
+    on = (batch(x, ndim) > 0).to(x.dtype)
+    off = 1 - on
+    return on @ on.transpose(-1, -2) + off @ off.transpose(-1, -2)
+
+
+def corr(x: Tensor, ndim: int) -> Tensor:
+    rows = batch(x, ndim)
+    rows = rows - rows.mean(-1, keepdim=True)
+    cov = rows @ rows.transpose(-1, -2)
+    scale = torch.sqrt(torch.diagonal(cov, dim1=-2, dim2=-1))
+    return cov / (scale.unsqueeze(-1) * scale.unsqueeze(-2))
+
+
+def reldist(x: Tensor, ndim: int) -> Tensor:
+    rows = batch(x, ndim)
+    squares = (rows * rows).sum(-1)
+    inner = rows @ rows.transpose(-1, -2)
+    squared = (squares.unsqueeze(-1) + squares.unsqueeze(-2) - 2 * inner).clamp_min(0)
+    same = torch.eye(rows.shape[-2], dtype=torch.bool, device=x.device)
+    distance = torch.sqrt(squared).masked_fill(same, 0)
+    positive = (distance > 0).sum((-2, -1), keepdim=True)
+    return distance / (distance.sum((-2, -1), keepdim=True) / positive)
+
+
+def angles(x: Tensor, ndim: int) -> Tensor:
+    rows = batch(x, ndim)
+    edges = l2norm(rows.unsqueeze(-3) - rows.unsqueeze(-2), -1)
+    return edges @ edges.transpose(-1, -2)
+
+
+def _channel_rows(x: Tensor, ndim: int) -> Tensor:
+    """[B C ...] -> centred [C, B*positions]."""
+    rows = channel(x, ndim).transpose(-3, -2).flatten(-2)
+    return rows - rows.mean(-1, keepdim=True)
+
+
+def chancov(x: Tensor, ndim: int) -> Tensor:
+    rows = _channel_rows(x, ndim)
+    return rows @ rows.transpose(-1, -2) / rows.shape[-1]
+
+
+def chancorr(x: Tensor, ndim: int) -> Tensor:
+    rows = l2norm(_channel_rows(x, ndim), -1)
+    return rows @ rows.transpose(-1, -2)
+
+
+# --- layer lists: one network's entries in, one tensor out ---------------------------------------
+
+
+def concat(entries: Sequence[Tensor]) -> Tensor:
+    return torch.cat([entry.reshape(len(entry), -1) for entry in entries], 1)
+
+
+def first(entries: Sequence[Tensor]) -> Tensor:
+    return entries[0]
+
+
+def last(entries: Sequence[Tensor]) -> Tensor:
+    return entries[-1]
+
+
+def total(entries: Sequence[Tensor]) -> Tensor:
+    """The sum of equally shaped entries; NaN where the shapes differ."""
+    result = entries[0]
+    if any(entry.shape != result.shape for entry in entries):
+        return torch.full_like(result, torch.nan)
+    for entry in entries[1:]:
+        result = result + entry
+    return result
+
+
+# --- spectra ------------------------------------------------------------------------------------
+
+
+def _decomposed(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function` of matrices; NaN for those that are not finite, which LAPACK refuses."""
+    if bool(torch.isfinite(x.sum())):
+        return function(x)
+    good = torch.isfinite(x).flatten(-2).all(-1)
+    result = function(torch.where(good[..., None, None], x, torch.zeros_like(x)))
+    extra = result.dim() - good.dim()
+    return torch.where(good[_over(extra)], result, torch.nan)
+
+
+def eigvals(x: Tensor) -> Tensor:
+    return _decomposed(x, torch.linalg.eigvalsh)
+
+
+def svdvals(x: Tensor) -> Tensor:
+    return _decomposed(x, torch.linalg.svdvals)
+
+
+def logdet(x: Tensor) -> Tensor:
+    return _decomposed(x, lambda m: torch.linalg.slogdet(m)[1])
+
+
+def nuclear(x: Tensor) -> Tensor:
+    return svdvals(x).sum(-1)
+
+
+def cond(x: Tensor) -> Tensor:
+    values = eigvals(x)
+    return values[..., -1] / values[..., 0]
+
+
+def rank(x: Tensor) -> Tensor:
+    return _decomposed(x, lambda m: torch.linalg.matrix_rank(m).to(m.dtype))
+
+
+def erank(x: Tensor) -> Tensor:
+    share = eigvals(x).clamp_min(0)
+    share = share / share.sum(-1, keepdim=True)
+    return torch.exp(-torch.xlogy(share, share).sum(-1))
+
+
+def prank(x: Tensor) -> Tensor:
+    trace = torch.diagonal(x, dim1=-2, dim2=-1).sum(-1)
+    return trace**2 / (x * x).sum((-2, -1))
+
+
+# --- distances ----------------------------------------------------------------------------------
+
+
+def smooth_l1(a: Tensor, b: Tensor, dims: Dims) -> Tensor:
+    gap = torch.abs(a - b)
+    return torch.where(gap < 1, gap * gap / 2, gap - 0.5).mean(dims)
+
+
+def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims) -> Tensor:
+    own = torch.log_softmax(a / T, axis)
+    target = torch.log_softmax(b / T, axis)
+    pointwise = torch.exp(target) * (target - own)
+    summed = pointwise.sum((axis, *positions), keepdim=True).mean(samples, keepdim=True) if samples \
+        else pointwise.sum((axis, *positions), keepdim=True)  # fmt: skip
+    return T * T * summed.flatten(-(len(positions) + len(samples) + 1)).squeeze(-1)
+
+
+def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
+    logs = torch.log_softmax(a, axis)
+    label = b.argmax(axis, keepdim=True)
+    shape = torch.broadcast_shapes(label.shape, (*logs.shape[:axis], 1, *logs.shape[axis:][1:]))
+    picked = -logs.gather(axis, label.expand(shape))
+    return picked.mean((axis, *others))
+
+
+def _cosines(a: Tensor, b: Tensor, axis: int) -> Tensor:
+    inner = (a * b).sum(axis, keepdim=True)
+    lengths = torch.linalg.vector_norm(a, 2, axis, keepdim=True) * torch.linalg.vector_norm(
+        b, 2, axis, keepdim=True
+    )
+    return inner / lengths.clamp_min(EPS)
+
+
+def cosine(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
+    return 1 - _cosines(a, b, axis).mean((axis, *others))
+
+
+def pearson(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
+    a, b = a - a.mean(axis, keepdim=True), b - b.mean(axis, keepdim=True)
+    return cosine(a, b, axis, others)
+
+
+def pairwise(a: Tensor, b: Tensor, ndim: int) -> Tensor:
+    return torch.linalg.vector_norm(batch(a - b, ndim), 2, -1).mean(-1)
+
+
+def cka(a: Tensor, b: Tensor, ndim: int, other_ndim: int) -> Tensor:
+    grams = []
+    for x, own in ((a, ndim), (b, other_ndim)):
+        rows = batch(x, own)
+        rows = rows - rows.mean(-2, keepdim=True)
+        grams.append(rows @ rows.transpose(-1, -2))
+    first_gram, second_gram = grams
+    inner = (first_gram * second_gram).sum((-2, -1))
+    lengths = torch.linalg.matrix_norm(first_gram) * torch.linalg.matrix_norm(second_gram)
+    return 1 - inner / lengths.clamp_min(EPS)
+
+
+def mmd(a: Tensor, b: Tensor, degree: float, ndim: int) -> Tensor:
+    x, y = (t.flatten(2 - ndim) if ndim > 2 else t.unsqueeze(-3) for t in (a, b))
+
+    def kernel(p: Tensor, q: Tensor) -> Tensor:
+        return ((p @ q.transpose(-1, -2)) ** int(degree)).mean((-2, -1))
+
+    return (kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)).mean(-1)
+
+
+# --- reductions ---------------------------------------------------------------------------------
+
+
+def median(x: Tensor, dims: Dims) -> Tensor:
+    kept = [d for d in range(-x.dim(), 0) if d not in dims]
+    values = x.permute(*kept, *dims).flatten(len(kept)).sort(-1).values
+    n = values.shape[-1]
+    return (values[..., (n - 1) // 2] + values[..., n // 2]) / 2
+
+
+def numel(x: Tensor, dims: Dims) -> Tensor:
+    return torch.ones_like(x).sum(dims)
+
+
+def patterns(x: Tensor, ndim: int) -> Tensor:
+    signs = batch(x, ndim) > 0
+    stacked = signs.reshape(-1, *signs.shape[-2:])
+    counts = [torch.unique(unit, dim=1).shape[1] for unit in stacked]
+    return torch.tensor(counts, dtype=x.dtype).reshape(signs.shape[:-2])

@@ -1,0 +1,347 @@
+"""``.proxy`` documents: read by lines, checked, written in one canonical rendering.
+
+Reading a document never executes anything.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from autodas_dsl.language.format import Comment
+from autodas_dsl.language.inputs import INPUTS
+from autodas_dsl.language.lines import Item, Note, read_items
+from autodas_dsl.language.operators import ALIASES, OPERATORS
+from autodas_dsl.language.parse import SyntaxFault, parse, parse_expression
+from autodas_dsl.language.proxy import (
+    Formula,
+    Proxy,
+    Written,
+    format_document,
+    format_formula,
+    input_names,
+    inputs_fault,
+    moved,
+)
+from autodas_dsl.language.resolve import suggest
+from autodas_dsl.language.spans import Diagnostic, FormulaError, InputError, Source, Span
+
+__all__ = [
+    "Formula",
+    "Proxy",
+    "expression_proxy",
+    "format_document",
+    "format_formula",
+    "input_names",
+    "parse_document",
+    "read_document",
+]
+
+MAX_DOCUMENT_BYTES = 1024 * 1024
+EXPRESSION = "expression"
+"""The name of a proxy that is a bare expression, without a document."""
+HEADERS = ("about", "source", "better", "inputs")
+FACTS = ("reported", "measured")
+_BASELINES = ("params", "flops")  # statistics that are proxies, too
+_NAMING = "names are letters, digits and _, and not taken"
+_FORMULA_LINES = "formulas are written `let name = …` and `score = …`"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_KEY = re.compile(r"(x-[a-z0-9-]+|[a-z]+):")
+_FORMULA = re.compile(r"let\b|score\b")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"\Z')
+
+
+def expression_proxy(text: str, name: str = EXPRESSION) -> Proxy:
+    """A proxy made of one expression.
+
+    Raises
+    ------
+    FormulaError
+        When the text does not parse.
+    """
+    return Proxy(name, Formula("score", parse(text, "<expression>")),
+                 text=Source("<expression>", text))  # fmt: skip
+
+
+def read_document(path: Path) -> Proxy:
+    """Read a ``.proxy`` file.
+
+    Raises
+    ------
+    FormulaError
+        With all diagnostics, when the document is not well formed.
+    InputError
+        When the file cannot be read.
+    """
+    return parse_document(decode(stored(path), str(path)), str(path), stem=path.stem)
+
+
+def stored(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    InputError
+        E301, when it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        quotient = "" if path.suffix else "a quotient is written with spaces, a / b"
+        raise InputError("E301", f"cannot read {path}: {error.strerror}", quotient) from None
+
+
+def decode(data: bytes, name: str) -> str:
+    """The text of a document: UTF-8, without byte order mark, ``\\n`` line ends.
+
+    Raises
+    ------
+    InputError
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise InputError("E302", f"{name} is larger than 1 MiB", "a document holds one formula")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("E303", f"{name}:{line}: not UTF-8", "save the file as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_document(text: str, name: str = "<document>", stem: str | None = None) -> Proxy:
+    """Parse the text of a document.
+
+    Raises
+    ------
+    FormulaError
+        With every mistake found.
+    """
+    source = Source(name, text)
+    reader = _Reader(source)
+    proxy = reader.read(stem)
+    if reader.diagnostics or proxy is None:
+        raise FormulaError(sorted(reader.diagnostics, key=_place), source)
+    return proxy
+
+
+def _place(found: Diagnostic) -> int:
+    return found.span.start if found.span else 0
+
+
+class _Reader:
+    """Collects the items of one document and everything that is wrong with them."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.diagnostics: list[Diagnostic] = []
+        self.name = ""
+        self.lets: list[Formula] = []
+        self.score: Formula | None = None
+        self.headers: dict[str, str] = {}
+        self.extra: list[tuple[str, str]] = []
+        self.facts: dict[str, list[str]] = {key: [] for key in FACTS}
+        self.notes: list[tuple[str, str]] = []
+        self.inputs: Written | None = None
+        self._broken = False
+
+    def report(self, code: str, message: str, span: Span, help: str = "") -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, help))
+
+    def read(self, stem: str | None) -> Proxy | None:
+        items, notes, faults = read_items(self.source.text)
+        for fault in faults:
+            self.report("E304", fault.message, fault.span, fault.help)
+        if not items:
+            self.report("E305", "the document is empty", Span(0, 1), "start it with `proxy/1 name`")
+            return None
+        if not self._first_line(items[0], stem):
+            return None
+        for item in items[1:]:
+            self._item(item)
+        notes += [
+            Note(comment.text, number)
+            for number, item in enumerate(items)
+            if not _FORMULA.match(item.text)
+            for comment in item.comments
+        ]
+        notes.sort(key=lambda note: note.before)
+        self.notes = [(self._anchor(note.before, items), note.text) for note in notes]
+        if self.score is None:
+            if not self._broken:
+                end = len(self.source.text.rstrip())
+                self.report("E306", "the document has no score", Span(end, end + 1),
+                            "add a line `score = …`")  # fmt: skip
+            return None
+        proxy = self._proxy(self.score)
+        self._verify_inputs(proxy)
+        return proxy
+
+    def _proxy(self, score: Formula) -> Proxy:
+        return Proxy(
+            self.name, score, tuple(self.lets), self.headers.get("about", ""),
+            self.headers.get("source", ""), self.headers.get("better", "higher"),
+            tuple(self.extra), tuple(self.facts["reported"]), tuple(self.facts["measured"]),
+            tuple(self.notes), self.source, self.inputs,
+        )  # fmt: skip
+
+    def _anchor(self, before: int, items: list[Item]) -> str:
+        return _key_of(items[before].text) if before < len(items) else "end"
+
+    def _first_line(self, item: Item, stem: str | None) -> bool:
+        text, _, below = item.text.partition("\n")
+        if below:
+            self._broken = True  # the score may be among the lines below
+            at = item.span.start + len(text) + 1
+            self.report("E304", "an indented line continues the line above it",
+                        Span(at, item.span.end), "items start in the first column")  # fmt: skip
+        version = re.match(r"proxy/(\d+)", text)
+        if version and version.group(1) != "1":
+            self.report("E307", f"this is a `proxy/{version.group(1)}` document",
+                        _head(item, version.end()),
+                        "this version reads proxy/1; install a newer one")  # fmt: skip
+            return False
+        match = re.fullmatch(r"proxy/1\s+(\S+)\s*", text)
+        if not match:
+            self.report("E305", "a document starts with `proxy/1 name`", _head(item, len(text)),
+                        "the file snip.proxy starts with `proxy/1 snip`")  # fmt: skip
+            return False
+        self.name = match.group(1)
+        self._own_name(Span(item.span.start + match.start(1), item.span.start + match.end(1)), stem)
+        return True
+
+    def _own_name(self, span: Span, stem: str | None) -> None:
+        reserved = (self.name in INPUTS or self.name in OPERATORS) and self.name not in _BASELINES
+        if reserved or not _NAME.match(self.name):
+            self.report("E308", f"`{self.name}` {_unfit(reserved)}", span, _NAMING)
+        elif stem is not None and stem != self.name:
+            self.report("E309", f"the document is named `{self.name}`, the file `{stem}`", span,
+                        "give both the same name")  # fmt: skip
+
+    def _item(self, item: Item) -> None:
+        key = _KEY.match(item.text)
+        if key:
+            self._header(item, key.group(1), item.text[key.end() :])
+        elif _FORMULA.match(item.text):
+            self._formula(item)
+        else:
+            self._broken = True  # it may have been meant as the score
+            word = re.split(r"[\s:=]", item.text, maxsplit=1)[0]
+            self.report("E310", f"unknown line `{word[:40]}`", _head(item, len(word)),
+                        _line_help(word))  # fmt: skip
+
+    def _header(self, item: Item, key: str, rest: str) -> None:
+        value = " ".join(rest.split())
+        if key in ("let", "score"):
+            self._broken = True
+            self.report("E313", f"`{key}` is followed by =, not :", _head(item, len(key) + 1),
+                        _FORMULA_LINES)  # fmt: skip
+        elif key in FACTS:
+            self.facts[key].append(value)
+        elif key.startswith("x-"):
+            self.extra.append((key, value))
+        elif key not in HEADERS:
+            hint = suggest(key, [*HEADERS, *FACTS]) or "own headers start with x-"
+            self.report("E310", f"unknown header `{key}`", _head(item, len(key)), hint)
+        elif key in self.headers:
+            self.report("E311", f"`{key}` is given twice", _head(item, len(key)))
+        else:
+            self._known_header(item, key, value)
+
+    def _known_header(self, item: Item, key: str, value: str) -> None:
+        if key in ("about", "source"):
+            quoted = _QUOTED.match(value)
+            if not quoted:
+                self.report("E312", f"the text of `{key}` stands in double quotes", item.span,
+                            'write \\" for a quote inside')  # fmt: skip
+                value = ""
+            else:
+                value = _unescape(quoted.group(1))
+        if key == "better" and value not in ("higher", "lower"):
+            self.report("E312", "`better` is higher or lower", item.span)
+        if key == "inputs":
+            names = tuple(word.strip() for word in value.split(",") if word.strip())
+            self.inputs = Written(names, item.span)
+        self.headers[key] = value
+
+    def _formula(self, item: Item) -> None:
+        match = re.match(r"(?:let\s+(\S+?)|score)\s*(=|\Z)", item.text)
+        if not match or match.group(2) != "=":
+            self._broken = True
+            self.report("E313", "expected `let name = …` or `score = …`", _first_row(item))
+            return
+        name = match.group(1)
+        if name is not None:
+            at = item.span.start + match.start(1)
+            self._let_name(item, name, Span(at, at + len(name)))
+        body = item.text[match.end() :]
+        start = item.span.start + match.end()
+        try:
+            expr = parse_expression(body)
+        except SyntaxFault as fault:
+            self._broken = True
+            self.diagnostics.append(moved(fault.diagnostic, start))
+            return
+        comments = tuple(Comment(c.text, c.offset - match.end(), c.trailing) for c in item.comments)
+        formula = Formula(name or "score", expr, comments, start)
+        if name is not None:
+            self.lets.append(formula)
+        elif self.score is not None:
+            self.report("E311", "there are two scores", _head(item, 5), "name the other with let")
+        else:
+            self.score = formula
+
+    def _let_name(self, item: Item, name: str, span: Span) -> None:
+        if self.score is not None:
+            self.report("E314", "a let stands before the score", _head(item, 3),
+                        "move the line up")  # fmt: skip
+        taken = name in INPUTS or name in OPERATORS or name in ALIASES
+        if taken or not _NAME.match(name) or name in ("let", "score"):
+            self.report("E308", f"`{name}` {_unfit(taken)}", span, _NAMING)
+        elif name in (f.name for f in self.lets):
+            self.report("E311", f"`{name}` is defined twice", span, "choose another name")
+
+    def _verify_inputs(self, proxy: Proxy) -> None:
+        """Compare `inputs` with the formula, as far as it can be told without the library."""
+        if self.diagnostics:
+            return
+        fault = inputs_fault(proxy, proxy.check())
+        if fault is not None:
+            self.diagnostics.append(fault)
+
+
+def _head(item: Item, length: int) -> Span:
+    return Span(item.span.start, item.span.start + max(1, length))
+
+
+def _first_row(item: Item) -> Span:
+    return _head(item, len(item.text.partition("\n")[0]))
+
+
+def _unfit(taken: bool) -> str:
+    return "is the name of a statistic or operator" if taken else "is not a name"
+
+
+def _line_help(word: str) -> str:
+    """What a line that is neither header nor formula was probably meant to be."""
+    if not word[:1].isalpha():
+        return "lines that continue a formula are indented"
+    if word in (*HEADERS, *FACTS):
+        return f"a header is written `{word}: …`"
+    return suggest(word, [*HEADERS, *FACTS, "let", "score"]) or (
+        "a line is `key: …`, `let name = …` or `score = …`"
+    )
+
+
+def _key_of(text: str) -> str:
+    """What a note is anchored to: a header key, ``let name``, ``score``, or the first line."""
+    key = _KEY.match(text)
+    if key:
+        return key.group(1)
+    let = re.match(r"let\s+([^\s=]+)", text)
+    if let:
+        return f"let {let.group(1)}"
+    return "score" if text.startswith("score") else "proxy"
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda m: "\n" if m.group(1) == "n" else m.group(1), text)

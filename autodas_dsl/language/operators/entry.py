@@ -1,0 +1,208 @@
+"""What one operator is, and how its signature becomes a kind rule.
+
+A signature is one line of text:
+
+``x -> x``
+    the kind stays; with an `axis`, that axis must be there.
+``x, y -> x``
+    elementwise on two values, broadcast by axis name.
+``x -> less``
+    a reduction: removes all axes of a tensor, or the named ones, or the layer list.
+``a, b -> distance``
+    a distance between two values (or the members of a pair) that agree on the axes in `match`.
+``B C H W -> B C H=H/r W=W/r``
+    a pattern: axes by name, ``...`` for the rest, lower-case letters for any axis (twice the same
+    letter: equal sizes), sizes as products, quotients and minima of axes and attributes, ``*`` for
+    the product of the rest. ``H/s`` must come out even, ``H//s`` not.
+``list(B ...) -> B C``
+    an operation on a whole layer list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Value = str | float
+Attrs = tuple[tuple[str, Value], ...]
+
+GROUPS = {
+    "arithmetic": "Arithmetic",
+    "elementwise": "Elementwise",
+    "normalise": "Normalise",
+    "transform": "Transforms",
+    "spectral": "Spectra",
+    "distance": "Distances",
+    "norm": "Norms",
+    "reduction": "Reductions",
+}
+
+LAWS = {
+    "commutative": "f(x, y) = f(y, x)",
+    "associative": "f(f(x, y), z) = f(x, f(y, z))",
+    "idempotent": "f(f(x)) = f(x)",
+    "involution": "f(f(x)) = x",
+    "even": "f(-x) = f(x)",
+    "odd": "f(-x) = -f(x)",
+    "increasing": "x < y implies f(x) <= f(y)",
+    "shift-invariant": "f(x + c) = f(x) for a number c",
+    "scale-invariant": "f(c x) = f(x) for a number c > 0",
+    "homogeneous": "f(c x) = |c| f(x) for a number c",
+    "linear": "f(c x + y) = c f(x) + f(y) for a number c",
+    "zero-on-equal": "f(x, x) = 0",
+    "symmetric": "f(a, b) = f(b, a)",
+    "nonnegative": "f >= 0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute of an operator, written ``name=value`` in brackets.
+
+    `low` and `high` bound the value; `integer` restricts it to whole numbers; `choices` lists the
+    allowed values where only a few make sense. `search` are the values that evolution draws from.
+    """
+
+    name: str
+    default: float
+    low: float
+    high: float
+    integer: bool = False
+    choices: tuple[float, ...] = ()
+    search: tuple[float, ...] = ()
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator: everything the language knows about it.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name.
+    signature : str
+        See the module docstring.
+    torch : str
+        The emitted expression: ``{0}``, ``{1}`` arguments, ``{axis}`` one negative dimension,
+        ``{dims}`` a tuple of them, attribute names their values. Holds for any leading axes.
+    doc : str
+        The definition, one sentence.
+    group : str
+        A key of `GROUPS`.
+    latex : str
+        A template, braces doubled: ``{0}``, ``{1}`` arguments, attribute names their values,
+        ``{axis}`` the axis or layer index as a subscript where it must be shown, ``{within}`` the
+        same as the tail of a subscript, ``{attrs}`` other attributes as a superscript.
+    axis : str
+        The default axis word (``"C"``), when the operator works along an axis.
+    axes : tuple of str
+        Axis words it accepts; the first is the default.
+    attrs : tuple of Attribute
+    aliases : tuple of str
+    laws : frozenset of str
+        Keys of `LAWS`, each of them tested.
+    sympy : str
+        The sympy expression where the operator *is* that function; empty: an opaque function.
+    match : str
+        For distances: the axis names whose sizes must agree, or ``"all"``.
+    hides : bool
+        The result can be finite although the input is not: inputs are tested.
+    search : bool
+        Evolution may draw it.
+    example : str
+        A formula that uses it; derived from the signature when empty.
+    """
+
+    name: str
+    signature: str
+    torch: str
+    doc: str
+    group: str
+    latex: str
+    axes: tuple[str, ...] = ()
+    attrs: tuple[Attribute, ...] = ()
+    aliases: tuple[str, ...] = ()
+    laws: frozenset[str] = frozenset()
+    sympy: str = ""
+    match: str = "all"
+    needs: str = ""
+    hides: bool = False
+    search: bool = True
+    example: str = ""
+
+    @property
+    def arity(self) -> int:
+        return 2 if self.left.count(",") == 1 else 1
+
+    @property
+    def left(self) -> str:
+        return self.signature.partition("->")[0].strip()
+
+    @property
+    def right(self) -> str:
+        return self.signature.partition("->")[2].strip()
+
+    @property
+    def is_reduction(self) -> bool:
+        return self.right == "less"
+
+    @property
+    def is_distance(self) -> bool:
+        return self.right == "distance"
+
+    @property
+    def axis(self) -> str:
+        return self.axes[0] if self.axes and not self.is_reduction else ""
+
+    def attribute(self, name: str) -> Attribute | None:
+        return next((a for a in self.attrs if a.name == name), None)
+
+    def values(self, attrs: Attrs) -> dict[str, Value]:
+        """All attribute values, defaults filled in; ``axis`` among them where there is one."""
+        found: dict[str, Value] = {a.name: a.default for a in self.attrs}
+        if self.axis:
+            found["axis"] = self.axis
+        found.update(dict(attrs))
+        return found
+
+    def trimmed(self, attrs: Mapping[str, Value]) -> Attrs:
+        """Attributes without those at their default, in the order of declaration."""
+        defaults = self.values(())
+        order = ["axis", *(a.name for a in self.attrs)]
+        return tuple((k, attrs[k]) for k in order if k in attrs and attrs[k] != defaults.get(k))
+
+
+def op(
+    name: str,
+    signature: str,
+    torch: str,
+    doc: str,
+    *,
+    group: str,
+    latex: str,
+    axis: str = "",
+    attrs: tuple[Attribute, ...] = (),
+    aliases: tuple[str, ...] = (),
+    laws: str = "",
+    sympy: str = "",
+    match: str = "all",
+    needs: str = "",
+    hides: bool = False,
+    search: bool = True,
+    example: str = "",
+) -> Operator:
+    """One entry of the operator table; words in `axis` and `laws` are separated by spaces.
+
+    Raises
+    ------
+    ValueError
+        When `group` or a law is not a known one.
+    """
+    unknown = [law for law in laws.split() if law not in LAWS]
+    if unknown or group not in GROUPS:
+        raise ValueError(f"operator `{name}`: unknown group or law: {group!r}, {unknown}")
+    return Operator(
+        name, signature, torch, doc, group, latex, tuple(axis.split()), attrs, aliases,
+        frozenset(laws.split()), sympy, match, needs, hides, search, example,
+    )  # fmt: skip

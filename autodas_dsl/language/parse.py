@@ -1,0 +1,277 @@
+"""Text to surface tree: limits, Lark, diagnostics for syntax errors."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+from platformdirs import user_cache_path
+
+from autodas_dsl.language import tree
+from autodas_dsl.language.faults import SyntaxFault, unexpected_character, unexpected_token
+from autodas_dsl.language.folders import data_folder
+from autodas_dsl.language.operators import ALIASES, Attrs, Value
+from autodas_dsl.language.spans import FormulaError, Source, Span
+
+MAX_EXPRESSION_BYTES = 64 * 1024
+MAX_TOKENS = 4096
+MAX_DEPTH = 200
+
+_NORMS = {"F": "norm_F", "1": "norm_1", "2": "norm_2", "inf": "norm_inf", "∞": "norm_inf",
+          "*": "norm_nuc", "₁": "norm_1", "₂": "norm_2", "": "norm_F"}  # fmt: skip
+_SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
+_BINARY_NAMES = {"max": "maximum", "min": "minimum"}
+_POWERS = {"pow2": 2.0, "pow4": 4.0}
+_NESTING = {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}
+_TOO_DEEP = f"the expression is nested deeper than {MAX_DEPTH}"
+_NAME_PARTS = "name inner parts with let; each term of a sum counts"
+
+
+def parse(text: str, name: str = "<formula>") -> tree.Expr:
+    """Parse one expression.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        What diagnostics call the text.
+
+    Returns
+    -------
+    Expr
+        The surface tree, unchecked.
+
+    Raises
+    ------
+    FormulaError
+        With one diagnostic that points at the place.
+    """
+    try:
+        return parse_expression(text)
+    except SyntaxFault as fault:
+        raise FormulaError([fault.diagnostic], Source(name, text)) from None
+
+
+def parse_expression(text: str) -> tree.Expr:
+    """As `parse`, for callers that report faults themselves.
+
+    Raises
+    ------
+    SyntaxFault
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_EXPRESSION_BYTES:
+        raise SyntaxFault("E101", "the expression is longer than 64 KiB", Span(0, 1))
+    try:
+        _hold_to_limits(text)
+        parsed = _lark().parse(text)
+    except UnexpectedCharacters as error:
+        raise unexpected_character(text, error.pos_in_stream or 0) from None
+    except (UnexpectedToken, UnexpectedEOF) as error:
+        raise unexpected_token(text, error) from None
+    return _build(parsed, text)
+
+
+def _hold_to_limits(text: str) -> None:
+    """Count tokens and brackets before the parser sees the text."""
+    tokens = level = 0
+    try:
+        for token in _lark().lex(text):
+            tokens += 1
+            level += _NESTING.get(token.type, 0)
+            if tokens > MAX_TOKENS:
+                raise SyntaxFault("E102", f"the expression has more than {MAX_TOKENS} tokens",
+                                  _token_span(token))  # fmt: skip
+            if level > MAX_DEPTH:
+                raise SyntaxFault("E103", _TOO_DEEP, _token_span(token), _NAME_PARTS)
+    except UnexpectedCharacters as error:
+        raise unexpected_character(text, error.pos_in_stream or 0) from None
+
+
+@cache
+def _lark() -> lark.Lark:
+    grammar = (data_folder("grammar") / "proxy.lark").read_text(encoding="utf-8")
+    key = hashlib.sha256(f"{lark.__version__} {sys.version} {grammar}".encode()).hexdigest()
+    path = user_cache_path("autodas-dsl") / f"grammar-{key[:16]}.lark"
+    saved = _read_tables(path)
+    if saved is not None:
+        return lark.Lark.load(io.BytesIO(saved))
+    built = lark.Lark(
+        grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    built.save(buffer)
+    _write_tables(path, buffer.getvalue())
+    return built
+
+
+def _read_tables(path: Path) -> bytes | None:
+    """Saved parser tables, if they are there and whole; they lie in the user's own cache folder."""
+    try:
+        digest, _, payload = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return payload if hashlib.sha256(payload).hexdigest().encode() == digest else None
+
+
+def _write_tables(path: Path, payload: bytes) -> None:
+    """Save parser tables; a cache folder that cannot be written costs only time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        Path(temporary).replace(path)
+    except OSError:
+        return
+
+
+# --- from Lark's tree to ours -----------------------------------------------------------------
+
+
+def _build(parsed: Any, text: str) -> tree.Expr:
+    """Bottom-up over an explicit stack, so that a chain of 2,000 sums is no recursion."""
+    order: list[Any] = []
+    stack = [parsed]
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        stack.extend(_operands(node))
+    built: dict[int, tree.Expr] = {}
+    levels: dict[int, int] = {}
+    for node in reversed(order):
+        levels[id(node)] = 1 + max((levels[id(c)] for c in _operands(node)), default=0)
+        if levels[id(node)] > MAX_DEPTH:
+            raise SyntaxFault("E103", _TOO_DEEP, _span(node), _NAME_PARTS)
+        built[id(node)] = _node(node, built, text)
+    return built[id(parsed)]
+
+
+def _operands(node: Any) -> list[Any]:
+    """The children that are expressions themselves."""
+    if node.data in ("name", "number", "derived", "partial"):
+        return []
+    first = 1 if node.data == "call" else 0
+    return [child for child in node.children[first:] if isinstance(child, lark.Tree)]
+
+
+def _span(node: Any) -> Span:
+    return Span(node.meta.start_pos, node.meta.end_pos)
+
+
+def _token_span(token: Any) -> Span:
+    return Span(token.start_pos, token.end_pos)
+
+
+def _node(node: Any, built: dict[int, tree.Expr], text: str) -> tree.Expr:
+    span, kind = _span(node), str(node.data)
+    if kind == "number":
+        return tree.Number(_number(node.children[0]), span)
+    if kind == "name":
+        word, attrs = _name(node)
+        return tree.Name(word, attrs, span=span)
+    if kind in ("derived", "partial"):
+        return _derived(node, span, kind)
+    if kind == "call":
+        return _call(node, built, span)
+    args = tuple(built[id(child)] for child in _operands(node))
+    if kind == "pair":
+        return tree.PairOf(args[0], args[1], span)
+    if kind == "superscript":
+        mark = node.children[1]
+        exponent = tree.Number(_SUPERSCRIPTS[mark], Span(mark.start_pos, mark.end_pos))
+        return tree.Call("pow", (args[0], exponent), span=span)
+    if kind in ("abs", "norm"):
+        _no_double_bars(text, span, args[0])
+    if kind == "norm":
+        return tree.Call(_NORMS[str(node.children[-1]).lstrip("|‖_")], args, span=span)
+    return tree.Call("sqrt" if kind == "root" else kind, args, span=span)
+
+
+def _no_double_bars(text: str, span: Span, inside: tree.Expr) -> None:
+    if text.startswith("||", span.start) and isinstance(inside, tree.Call):
+        bars = inside.op == "abs" or inside.op.startswith("norm_")
+        if bars and inside.span.start == span.start + 1:
+            raise SyntaxFault(
+                "E106", "bars directly inside bars can be read in two ways",
+                Span(span.start, span.start + 2), "write |x|_F, or |abs(W)|_*",
+            )  # fmt: skip
+
+
+def _number(token: Any) -> float:
+    value = float(token)
+    if not math.isfinite(value):
+        raise SyntaxFault(
+            "E105", f"the number {token} is too large for float64",
+            Span(token.start_pos, token.end_pos), "the largest is about 1.8e308",
+        )  # fmt: skip
+    return value
+
+
+def _name(node: Any) -> tuple[str, Attrs]:
+    word = _plain(str(node.children[0]))
+    return word, tuple(_attr(child) for child in node.children[1:])
+
+
+def _plain(word: str) -> str:
+    for mark, letter in (("ₛ", "s"), ("ₜ", "t")):
+        word = word.replace(f"_{mark}", f"_{letter}").replace(mark, f"_{letter}")
+    return word
+
+
+def _attr(node: Any) -> tuple[str, Value]:
+    value = node.children[-1]
+    if node.data == "keyed":
+        return str(node.children[0]), _value(value)
+    return "", _value(value)
+
+
+def _value(node: Any) -> Value:
+    token = node.children[0]
+    if node.data == "word":
+        return _plain(str(token))
+    return -_number(token) if node.data == "minus" else _number(token)
+
+
+def _derived(node: Any, span: Span, kind: str) -> tree.Name:
+    parts = [child for child in node.children if isinstance(child, lark.Tree)]
+    word, attrs = _name(parts[-1])
+    if kind == "partial":
+        return tree.Name(word, attrs, "grad", (), span)
+    prefix, prefix_attrs = _name(parts[0])
+    if prefix not in ("grad", "hess"):
+        end = _span(parts[0]).end
+        raise SyntaxFault(
+            "E107", f"expected an operator between `{prefix}` and `{word}`",
+            Span(end, _span(parts[1]).start), "only grad and hess stand before a name",
+        )  # fmt: skip
+    return tree.Name(word, attrs, prefix, prefix_attrs, span)
+
+
+def _call(node: Any, built: dict[int, tree.Expr], span: Span) -> tree.Expr:
+    word, attrs = _name(node.children[0])
+    args = tuple(built[id(child)] for child in _operands(node))
+    return named_call(word, args, attrs, span, _span(node.children[0]))
+
+
+def named_call(
+    word: str, args: Sequence[tree.Expr], attrs: Attrs, span: Span, head: Span
+) -> tree.Expr:
+    """The tree of ``word[attrs](args)``: aliases, powers, two-argument max and min, noop."""
+    if word == "noop" and len(args) == 1 and not attrs:
+        return args[0]
+    if word in _POWERS and len(args) == 1 and not attrs:
+        return tree.Call("pow", (args[0], tree.Number(_POWERS[word], span)), span=span)
+    op = ALIASES.get(word, word)
+    if len(args) == 2:
+        op = _BINARY_NAMES.get(op, op)
+    return tree.Call(op, tuple(args), attrs, span, head)

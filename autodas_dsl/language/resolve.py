@@ -1,0 +1,214 @@
+"""What a name means: statistics, operators, attributes; with suggestions when it means nothing."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from autodas_dsl.language.format import format_number
+from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
+from autodas_dsl.language.kinds import KindError
+from autodas_dsl.language.operators import (
+    ALIASES,
+    OPERATORS,
+    Attribute,
+    Attrs,
+    Operator,
+    Value,
+)
+from autodas_dsl.language.spans import Span
+from autodas_dsl.language.tree import Name
+
+_DISPLAYED = {"maximum": "max", "minimum": "min"}
+MAX_PARTS = 64
+
+
+class Fault(Exception):
+    """A mistake at a span; the checker turns it into a diagnostic."""
+
+    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.span, self.help = code, message, span, help
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """ "did you mean …?" or the empty string."""
+    names = sorted(set(known))
+    close = [name for name in names if name.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def operator_help(word: str) -> str:
+    """What to write instead of an operator that there is not."""
+    if f"{word}_s" in INPUTS:
+        return f"`{word}_s` is a statistic; it is written without parentheses"
+    return (
+        _derivative_help(word)
+        or suggest(word, [*OPERATORS, *ALIASES])
+        or "autodas-dsl ops lists them"
+    )
+
+
+def name_help(word: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is no let, statistic or proxy."""
+    if f"{word}_s" in INPUTS:
+        return f"write {word}_s for the student's or {word}_t for the teacher's"
+    statistics = [name for name in INPUTS if " " not in name]
+    return (
+        _derivative_help(word)
+        or suggest(word, [*statistics, *known])
+        or "autodas-dsl ops lists the statistics"
+    )
+
+
+def _derivative_help(word: str) -> str:
+    """For ``grad(W)`` and ``gradW``."""
+    for prefix in ("grad", "hess"):
+        rest = word.removeprefix(prefix)
+        if rest != word and (not rest or f"{prefix} {rest}" in INPUTS):
+            return f"write {prefix} {rest or 'W'}"
+    return ""
+
+
+def statistic_named(name: Name) -> Statistic | None:
+    """The statistic that a name denotes, or None when its base is no statistic.
+
+    Raises
+    ------
+    Fault
+        E205 or E206 for an attribute that the statistic does not take.
+    """
+    base = f"{name.prefix} {name.text}" if name.prefix else name.text
+    entry = INPUTS.get(base)
+    if entry is None:
+        if name.prefix:
+            allowed = sorted(b.partition(" ")[2] for b in INPUTS if b.startswith(f"{name.prefix} "))
+            raise Fault(
+                "E201", f"there is no `{base}`", name.span,
+                f"{name.prefix} stands before {', '.join(allowed)}",
+            )  # fmt: skip
+        return None
+    if name.prefix and name.attrs:
+        raise Fault(
+            "E205", f"`{name.text}` after {name.prefix} takes no attributes", name.span,
+            f"write {name.prefix}[…] {name.text}",
+        )  # fmt: skip
+    found: dict[str, Value | bool] = {}
+    for key, value in name.prefix_attrs if name.prefix else name.attrs:
+        slot, content = _slot(entry, key, value, name.span)
+        if slot in found:
+            raise Fault("E205", f"`{base}` has two attributes that exclude each other", name.span)
+        found[slot] = content
+    if found.get("probe") and found.get("parts"):
+        raise Fault("E205", f"`{base}` has two attributes that exclude each other", name.span)
+    if entry.name == "NTK":
+        found.setdefault("parts", NTK_SAMPLES)
+    return Statistic(name.text, name.prefix, **found)  # type: ignore[arg-type]
+
+
+def _slot(entry: Input, key: str, value: Value, span: Span) -> tuple[str, Value | bool]:
+    if key and key == entry.parts:
+        if not isinstance(value, float) or value != int(value) or not 2 <= value <= MAX_PARTS:
+            raise Fault(
+                "E206", f"{key} of `{entry.name}` is a whole number from 2 to {MAX_PARTS}", span
+            )
+        return "parts", int(value)
+    if not key and isinstance(value, float) and entry.stages:
+        if value != int(value) or not -9 <= value <= -1:
+            raise Fault(
+                "E206", "a stage is a whole number from -9 to -1", span, "-1 is the last map"
+            )
+        return "stage", int(value)
+    if not key and value in entry.probes:
+        return "probe", value
+    if not key and value == "all" and entry.every:
+        return "every", True
+    allowed = [*entry.probes, *(["-2"] if entry.stages else []), *(["all"] if entry.every else [])]
+    allowed += [f"{entry.parts}=…"] if entry.parts else []
+    shown = f"{key}={_text(value)}" if key else _text(value)
+    hint = suggest(shown, allowed) or (
+        f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+    )
+    raise Fault("E205", f"`{entry.name}` has no attribute `{shown}`", span, hint)
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else format_number(value)
+
+
+def operator_values(entry: Operator, attrs: Attrs, span: Span) -> dict[str, Value]:
+    """All attribute values of a call, checked, with defaults filled in.
+
+    Raises
+    ------
+    Fault
+        E205 for an unknown attribute, E206 for a value out of range.
+    """
+    found: dict[str, Value] = {}
+    for key, value in attrs:
+        name = key or "axis"
+        if name in found:
+            shown = f"`{key}`" if key else "the axis"
+            raise Fault("E205", f"{shown} is given twice", span,
+                        "" if key else "several axes are joined, as in CHW")  # fmt: skip
+        found[name] = _axis(entry, value, span) if not key else _keyed(entry, key, value, span)
+    return entry.values(tuple(found.items()))
+
+
+def _axis(entry: Operator, value: Value, span: Span) -> Value:
+    shown = _DISPLAYED.get(entry.name, entry.name)
+    if not entry.axes or isinstance(value, float):
+        keyed = [a.name for a in entry.attrs]
+        hint = f"it takes {', '.join([*keyed, *entry.axes]) or 'none'}"
+        if keyed and isinstance(value, float):
+            hint = f"write {keyed[0]}={_text(value)}"
+        raise Fault("E205", f"`{shown}` has no attribute `{_text(value)}`", span, hint)
+    if entry.is_reduction:
+        if not re.fullmatch("(HW|G|B|C)+", value):
+            raise Fault("E206", f"`{value}` is no axis", span,
+                        "axes are B, C, HW and G, joined as in CHW")  # fmt: skip
+    elif value not in entry.axes:
+        raise Fault(
+            "E206", f"`{value}` is no axis of `{shown}`", span,
+            f"it takes {', '.join(entry.axes)}",
+        )  # fmt: skip
+    return value
+
+
+def _keyed(entry: Operator, key: str, value: Value, span: Span) -> Value:
+    shown = _DISPLAYED.get(entry.name, entry.name)
+    declared = entry.attribute(key)
+    if declared is None:
+        names = [a.name for a in entry.attrs]
+        axis = f"an axis is written alone: {shown}[{value}](…)" if key == "axis" else ""
+        listed = f"it takes {', '.join(names)}" if names else "it takes none"
+        raise Fault(
+            "E205",
+            f"`{shown}` has no attribute `{key}`",
+            span,
+            axis or suggest(key, names) or listed,
+        )
+    if not _within(declared, value):
+        raise Fault("E206", f"{key} of `{shown}` must be {_range(declared)}", span)
+    return value
+
+
+def _within(declared: Attribute, value: Value) -> bool:
+    if isinstance(value, str) or not declared.low <= value <= declared.high:
+        return False
+    if declared.choices:
+        return value in declared.choices
+    return not declared.integer or value == int(value)
+
+
+def _range(declared: Attribute) -> str:
+    if declared.choices:
+        return f"one of {', '.join(format_number(c) for c in declared.choices)}"
+    whole = "a whole number" if declared.integer else "a number"
+    return f"{whole} from {format_number(declared.low)} to {format_number(declared.high)}"
+
+
+def kind_fault(error: KindError, span: Span) -> Fault:
+    return Fault("E207", error.reason, span, error.help)

@@ -1,0 +1,109 @@
+"""The surface tree: what a person wrote, with pairs and let names, without layout.
+
+Nodes are immutable and compare by structure; the span of a node takes no part in comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from autodas_dsl.language.operators import Attrs
+from autodas_dsl.language.spans import Span
+
+_NOWHERE = Span(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A non-negative finite float64; ``-1`` is ``neg`` of ``1``."""
+
+    value: float
+    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A let name, a statistic or a library proxy: ``F_s[-2]``, ``grad[flow] W``.
+
+    A bare attribute has the key ``""``.
+    """
+
+    text: str
+    attrs: Attrs = ()
+    prefix: str = ""
+    prefix_attrs: Attrs = ()
+    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator applied to arguments; ``a + b`` is ``Call("add", (a, b))``.
+
+    `head` is the place of the name and its attributes, where there is a name.
+    """
+
+    op: str
+    args: tuple[Expr, ...]
+    attrs: Attrs = ()
+    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    head: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PairOf:
+    """``[a, b]``."""
+
+    first: Expr
+    second: Expr
+    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+
+
+Expr = Number | Name | Call | PairOf
+
+
+def children(node: Expr) -> tuple[Expr, ...]:
+    if isinstance(node, Call):
+        return node.args
+    return (node.first, node.second) if isinstance(node, PairOf) else ()
+
+
+def with_children(node: Expr, new: tuple[Expr, ...]) -> Expr:
+    """The same node over other children."""
+    if isinstance(node, Call):
+        return replace(node, args=new)
+    if isinstance(node, PairOf):
+        return PairOf(new[0], new[1], node.span)
+    return node
+
+
+def walk(node: Expr) -> Iterator[Expr]:
+    """All nodes, parents before children, left to right; safe for any depth."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(children(current)))
+
+
+def transform(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """Rebuild a tree bottom-up through `change`."""
+    old = children(node)
+    new = tuple(transform(child, change) for child in old)
+    return change(with_children(node, new) if new != old else node)
+
+
+def complexity(node: Expr) -> int:
+    """Number of nodes; attributes are free."""
+    return sum(1 for _ in walk(node))
+
+
+def depth(node: Expr) -> int:
+    """Nodes on the longest path from the root; safe for any depth."""
+    deepest = 0
+    stack = [(node, 1)]
+    while stack:
+        current, level = stack.pop()
+        deepest = max(deepest, level)
+        stack.extend((child, level + 1) for child in children(current))
+    return deepest

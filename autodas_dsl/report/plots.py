@@ -1,0 +1,372 @@
+"""Plots of results: scatter, summary over proxies, search curve, Pareto front.
+
+Every function returns a matplotlib figure that belongs to no global state; `save` writes it as SVG
+and PNG whose bytes depend on the numbers alone. Colours are those of Okabe and Ito, told apart by
+colour-blind readers, and always doubled by a marker or a line style.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from itertools import cycle
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from autodas_dsl.scoring.correlations import Agreement, agreement
+from autodas_dsl.tables.write import write_atomic
+
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+VERMILION, PURPLE, SKY = "#D55E00", "#CC79A7", "#56B4E9"
+GREY = "#666666"
+BASELINES = ("params", "flops")
+
+_LINES = tuple(zip((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY), "osD^vP", strict=True))
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e0e0e0",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "autodas-dsl",
+    "svg.fonttype": "none",
+    "savefig.dpi": 150.0,
+}
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def _styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Draw in the house style, and lay out once: every file of a figure shows the same."""
+
+    @wraps(plot)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with mpl.rc_context(_STYLE):
+            figure = plot(*args, **kwargs)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+        return figure
+
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A proxy in the summary plot: its Spearman correlation and interval; None if undefined."""
+
+    proxy: str
+    spearman: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Curve:
+    """How one strategy got on.
+
+    Attributes
+    ----------
+    strategy : str
+    evaluations : array, shape [m]
+        Formulas evaluated so far, increasing.
+    best : array, shape [runs, m]
+        Best |tau| so far on the selection architectures.
+    held_out : array, shape [runs, m], optional
+        |tau| of that best formula on the held-out architectures.
+    """
+
+    strategy: str
+    evaluations: npt.NDArray[np.float64]
+    best: npt.NDArray[np.float64]
+    held_out: npt.NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A formula on the Pareto plot: its complexity and |tau|."""
+
+    complexity: int
+    tau: float
+    label: str = ""
+
+
+@_styled
+def scatter(
+    scores: npt.ArrayLike,
+    accuracies: npt.ArrayLike,
+    *,
+    proxy: str,
+    target: str,
+    measured: Agreement | None = None,
+) -> Figure:
+    """Accuracy against the score of one proxy, correlations and n in the title.
+
+    Networks without a valid score stand in a strip of their own at the left. Positive scores that
+    span more than three decades get a logarithmic axis.
+    """
+    x = np.asarray(scores, dtype=np.float64)
+    y = np.asarray(accuracies, dtype=np.float64)
+    found = agreement(x, y) if measured is None else measured
+    valid = np.isfinite(x)
+    figure, axes = _figure(5.2, 4.2)
+    axes.scatter(x[valid], y[valid], s=22, color=BLUE, alpha=0.75, linewidths=0)
+    positive = valid.any() and x[valid].min() > 0
+    if positive and x[valid].max() > 1e3 * x[valid].min():
+        axes.set_xscale("log")
+    outer = axes if valid.all() else _invalid_strip(figure, axes, y[~valid])
+    axes.set_xlabel("score")
+    outer.set_ylabel(f"{_short(target)} accuracy")
+    figure.suptitle(_title(proxy, found), fontsize=10)
+    return figure
+
+
+@_styled
+def summary(bars: Sequence[Bar], *, target: str, n: int, split: str = "") -> Figure:
+    """Spearman correlation of every proxy with its 95 % interval, sorted, baselines marked."""
+    drawn = sorted(bars, key=lambda b: (b.spearman is not None, b.spearman or 0.0, b.proxy))
+    names = [_short(bar.proxy) for bar in drawn]
+    width = 5.2 + 0.085 * max(map(len, names), default=0)
+    figure, axes = _figure(width, 1.3 + 0.28 * max(3, len(drawn)))
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    for place, bar in enumerate(drawn):
+        _bar(axes, place, bar)
+    axes.set_yticks(range(len(drawn)), names)
+    for tick, bar in zip(axes.get_yticklabels(), drawn, strict=True):
+        tick.set_fontweight("bold" if bar.proxy in BASELINES else "normal")
+    axes.set_ylim(-0.6, len(drawn) - 0.4)
+    axes.set_xlabel(f"Spearman correlation with {_short(target)}")
+    where = f", {split}" if split else ""
+    axes.set_title(f"{len(bars)} proxies, n = {n}{_short(where)}", fontsize=10)
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", label="proxy, 95 % bootstrap interval"),
+        Line2D([], [], color=VERMILION, marker="D", label="size baseline"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
+    return figure
+
+
+@_styled
+def search_curve(curves: Sequence[Curve], *, title: str, null_level: float | None = None) -> Figure:
+    """Best |tau| against evaluations for several strategies, mean and range over runs.
+
+    Solid lines are the selection architectures, dashed ones the held-out architectures; the dotted
+    line is what the search finds on shuffled accuracies.
+    """
+    figure, axes = _figure(6.4, 4.2)
+    for curve, (colour, marker) in zip(curves, cycle(_LINES), strict=False):
+        _draw_curve(axes, curve, colour, marker)
+    if null_level is not None:
+        axes.axhline(null_level, color=GREY, linestyle=":", linewidth=1.4)
+        axes.annotate(
+            "best on shuffled accuracies",
+            (1.0, null_level),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            color=GREY,
+            fontsize=8,
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("formulas evaluated")
+    axes.set_ylabel("Kendall |τ| of the best formula")
+    axes.set_title(_short(title), fontsize=10)
+    _legend(figure, axes)
+    return figure
+
+
+@_styled
+def pareto(
+    evaluated: Sequence[Point],
+    front: Sequence[Point],
+    *,
+    title: str,
+    baselines: Mapping[str, float],
+) -> Figure:
+    """Kendall |tau| against complexity: all formulas, the front as steps, baselines as lines."""
+    figure, axes = _figure(6.4, 4.2)
+    steps = sorted(front, key=lambda p: p.complexity)
+    if evaluated:
+        axes.scatter(
+            [p.complexity for p in evaluated],
+            [p.tau for p in evaluated],
+            s=10,
+            color=GREY,
+            alpha=0.5,
+            linewidths=0,
+            label="evaluated",
+        )
+    axes.step(
+        [p.complexity for p in steps],
+        [p.tau for p in steps],
+        where="post",
+        color=BLUE,
+        marker="o",
+        markersize=5,
+        label="Pareto front",
+    )
+    for point in steps:
+        if point.label:
+            axes.annotate(
+                _short(point.label, 40),
+                (point.complexity, point.tau),
+                xytext=(6, -11),
+                textcoords="offset points",
+                fontsize=7,
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
+            )
+    for (name, tau), dash in zip(baselines.items(), cycle(_DASHES[1:]), strict=False):
+        axes.axhline(tau, color=VERMILION, linestyle=dash, linewidth=1.2, label=_short(name))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("complexity (nodes)")
+    axes.set_ylabel("Kendall |τ|")
+    axes.set_title(_short(title), fontsize=10)
+    _legend(figure, axes)
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Write STEM.svg and STEM.png, atomically; the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
+    """
+    svg, png = stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".png")
+    write_atomic(svg, svg_bytes(figure))
+    write_atomic(png, png_bytes(figure))
+    return svg, png
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as SVG text with text kept as text, without a date."""
+    out = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+    return out.getvalue()
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as PNG at 150 dpi."""
+    out = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        FigureCanvasAgg(figure)
+        figure.savefig(out, format="png", dpi=_STYLE["savefig.dpi"], metadata={"Software": None})
+    return out.getvalue()
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=3, fontsize=8, markerscale=1.3
+        )
+
+
+def _title(proxy: str, found: Agreement) -> str:
+    count = f"n = {found.n}" + (f", {found.invalid} invalid" if found.invalid else "")
+    if found.kendall is None or found.spearman is None:
+        return f"{_short(proxy)}: correlation undefined\n{found.reason} ({count})"
+    numbers = f"Kendall τ = {found.kendall:.3f}, Spearman ρ = {found.spearman:.3f}"
+    return f"{_short(proxy)}\n{numbers}, {count}"
+
+
+def _short(text: str, width: int = 62) -> str:
+    """Text of a user's, cut to a width and taken literally: a dollar sign opens no formula."""
+    cut = text if len(text) <= width else text[: width - 1] + "…"
+    return cut.replace("$", r"\$")
+
+
+def _invalid_strip(figure: Figure, axes: Axes, accuracies: npt.NDArray[np.float64]) -> Axes:
+    """Networks without a valid score, in a strip of their own left of the plot."""
+    grid = figure.add_gridspec(1, 2, width_ratios=(1, 14))
+    axes.set_subplotspec(grid[0, 1])
+    strip = figure.add_subplot(grid[0, 0], sharey=axes)
+    strip.scatter(
+        np.zeros(len(accuracies)),
+        accuracies,
+        s=26,
+        color=VERMILION,
+        marker="x",
+        linewidths=1.2,
+    )
+    strip.set_facecolor("#f3f3f3")
+    strip.set_xlim(-1, 1)
+    strip.set_xticks([0], ["invalid"])
+    strip.grid(visible=False, axis="x")
+    axes.tick_params(labelleft=False)
+    return strip
+
+
+def _bar(axes: Axes, place: int, bar: Bar) -> None:
+    if bar.spearman is None:
+        axes.text(0.01, place, _short(bar.note or "undefined"), va="center", fontsize=8, color=GREY)
+        return
+    baseline = bar.proxy in BASELINES
+    colour, marker = (VERMILION, "D") if baseline else (BLUE, "o")
+    if bar.low is not None and bar.high is not None:
+        axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=1.6, alpha=0.7)
+    axes.plot([bar.spearman], [place], color=colour, marker=marker, markersize=5)
+
+
+def _draw_curve(axes: Axes, curve: Curve, colour: str, marker: str) -> None:
+    mean = curve.best.mean(axis=0)
+    every = max(1, len(mean) // 8)
+    axes.plot(
+        curve.evaluations,
+        mean,
+        color=colour,
+        linewidth=1.8,
+        marker=marker,
+        markevery=every,
+        markersize=5,
+        label=f"{_short(curve.strategy)}, selection",
+    )
+    if len(curve.best) > 1:
+        axes.fill_between(
+            curve.evaluations,
+            curve.best.min(axis=0),
+            curve.best.max(axis=0),
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+    if curve.held_out is not None:
+        axes.plot(
+            curve.evaluations,
+            curve.held_out.mean(axis=0),
+            color=colour,
+            linewidth=1.0,
+            linestyle="--",
+            marker=marker,
+            markevery=every,
+            markersize=4,
+            markerfacecolor="white",
+            label=f"{_short(curve.strategy)}, held out",
+        )

@@ -1,0 +1,223 @@
+"""Results as a table, CSV or JSON on stdout; progress on stderr, and only on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table as RichTable
+from rich.text import Text
+
+FORMATS = ("table", "csv", "json")
+
+Value = str | int | float | bool | None
+Row = Mapping[str, Value]
+Item = TypeVar("Item")
+
+_WIDE = 10_000
+"""Widest table in a pipe, where there is no terminal to fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a result.
+
+    Attributes
+    ----------
+    key : str
+        Under which a row holds the value; also the name in CSV and JSON.
+    title : str
+        Heading on the terminal; the key without underscores when empty.
+    digits : int or None
+        Decimal places of a float on the terminal; None prints six significant digits.
+    signed : bool
+        Print a plus before a positive number, as for correlations.
+    """
+
+    key: str
+    title: str = ""
+    digits: int | None = None
+    signed: bool = False
+
+    @property
+    def heading(self) -> str:
+        return self.title or self.key.replace("_", " ")
+
+
+def render(
+    rows: Sequence[Row], columns: Sequence[Column], format: str = "table", *, title: str = ""
+) -> str:
+    """Rows as text that ends in a line break.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        A missing key and None both mean: no value. Keys without a column are left out.
+    columns : sequence of Column
+    format : str
+        ``table`` for people, ``csv`` or ``json`` (a list of objects) for programs; these have
+        full precision, and a NaN or infinite number is empty or null.
+    title : str
+        Above the table; not in CSV or JSON.
+    """
+    if format == "csv":
+        return _csv(rows, columns)
+    if format == "json":
+        return to_json([{c.key: _plain(row.get(c.key)) for c in columns} for row in rows])
+    if format != "table":
+        raise ValueError(f'"{format}" is none of {", ".join(FORMATS)}')
+    console = Console(file=io.StringIO(), width=_WIDE, no_color=True, force_terminal=False)
+    with console.capture() as captured:
+        console.print(rich_table(rows, columns, title=title))
+    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+
+
+def show(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    format: str = "table",
+    *,
+    title: str = "",
+    out: TextIO | None = None,
+) -> None:
+    """Print `render`'s text to stdout, or to `out`; coloured and fitted on a terminal."""
+    stream = sys.stdout if out is None else out
+    if format == "table" and stream.isatty():
+        Console(file=stream).print(rich_table(rows, columns, title=title))
+    else:
+        stream.write(render(rows, columns, format, title=title))
+
+
+def rich_table(rows: Sequence[Row], columns: Sequence[Column], *, title: str = "") -> RichTable:
+    """The rich table: numbers to the right, texts to the left, texts taken literally."""
+    table = RichTable(title=Text(title) if title else None, title_justify="left", box=None)
+    for column in columns:
+        numeric = any(_is_number(row.get(column.key)) for row in rows)
+        table.add_column(
+            Text(column.heading),
+            justify="right" if numeric else "left",
+            header_style="bold",
+            overflow="fold",
+            no_wrap=numeric,
+        )
+    for row in rows:
+        table.add_row(*(Text(_shown(row.get(column.key), column)) for column in columns))
+    return table
+
+
+def to_json(value: object) -> str:
+    """JSON text, two spaces deep, without NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def note(message: str) -> None:
+    """Say something that is not a result: on stderr, wrapped on a terminal."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(message))
+
+
+@contextmanager
+def progress_bar(
+    label: str, total: int | None, *, out: TextIO | None = None
+) -> Iterator[Callable[[int, str], None]]:
+    """A progress bar on stderr while the block runs; nothing where that is no terminal.
+
+    Yields
+    ------
+    callable
+        ``advance(done, status)``: how much is done in all, and a short text beside the bar.
+    """
+    stream = sys.stderr if out is None else out
+    console = Console(file=stream)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}", markup=False),
+        console=console,
+        transient=True,
+        disable=not stream.isatty(),
+    )
+    with bar:
+        task = bar.add_task(label, total=total, status="")
+
+        def advance(done: int, status: str = "") -> None:
+            bar.update(task, completed=done, status=status)
+
+        yield advance
+
+
+@contextmanager
+def tally(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """As `progress_bar`, for work that reports how much more is done each time."""
+    done = 0
+    with progress_bar(label, total) as advance:
+
+        def add(count: int, status: str = "") -> None:
+            nonlocal done
+            done += count
+            advance(done, status)
+
+        yield add
+
+
+def tracked(items: Sequence[Item], label: str, *, out: TextIO | None = None) -> Iterable[Item]:
+    """The items one by one, with a progress bar for them."""
+    with progress_bar(label, len(items), out=out) as advance:
+        for done, item in enumerate(items):
+            yield item
+            advance(done + 1, "")
+
+
+def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.key for column in columns])
+    for row in rows:
+        cells = (_plain(row.get(column.key)) for column in columns)
+        writer.writerow(["" if cell is None else _cell(cell) for cell in cells])
+    return out.getvalue()
+
+
+def _cell(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _plain(value: Value) -> Value:
+    """The value as CSV and JSON hold it: a number that is not finite has no value."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: Value, column: Column) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        sign = "+" if column.signed else ""
+        kind = ".6g" if column.digits is None else f".{column.digits}f"
+        return format(value, sign + kind)
+    return str(value)

@@ -1,0 +1,221 @@
+"""How well scores rank accuracies: Kendall tau-b, Spearman, Pearson, and what remains beyond size.
+
+Invalid scores
+--------------
+A score that is not finite is invalid and **stays in the denominator**: it is ranked below every
+valid one, all invalid scores tied with each other, and their number is reported. For Pearson,
+which needs a value, it counts as the lowest valid score. Scores are oriented beforehand, so that
+a higher one promises a better network.
+
+Undefined correlations
+----------------------
+A correlation that is not defined is ``None`` with a reason, never NaN: all valid scores equal, all
+accuracies equal, or fewer than five valid scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from autodas_dsl.tables.table import MINIMUM, Floats
+
+STATISTICS = ("kendall", "spearman", "pearson")
+
+_PAIRS_UP_TO = 250
+"""Architectures up to which counting all pairs is faster than sorting."""
+
+_COLLINEAR = 1e-12
+"""A squared rank correlation this near to 1 leaves nothing beyond size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How scores agree with accuracies.
+
+    Attributes
+    ----------
+    n : int
+        Architectures, the invalid ones included.
+    invalid : int
+        Architectures without a finite score.
+    ties : int
+        Architectures that share their valid score with another one.
+    kendall, spearman, pearson : float or None
+        Kendall tau-b, Spearman and Pearson correlation; None when undefined.
+    reason : str
+        Why they are undefined, else empty.
+    """
+
+    n: int
+    invalid: int
+    ties: int
+    kendall: float | None
+    spearman: float | None
+    pearson: float | None
+    reason: str = ""
+
+
+def agreement(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> Agreement:
+    """Kendall tau-b, Spearman and Pearson between scores and accuracies.
+
+    Parameters
+    ----------
+    scores : array_like, shape [n]
+        Higher promises better; NaN or infinite where a network could not be scored.
+    accuracies : array_like, shape [n]
+        All finite.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, or an accuracy is not finite.
+    """
+    x, y = checked(scores, accuracies)
+    invalid = int(np.count_nonzero(~np.isfinite(x)))
+    ties = tied(x[np.isfinite(x)])
+    reason = undefined(x, y)
+    if reason:
+        return Agreement(len(x), invalid, ties, None, None, None, reason)
+    ranked = placed(x)
+    return Agreement(
+        n=len(x),
+        invalid=invalid,
+        ties=ties,
+        kendall=float(stats.kendalltau(ranked, y).statistic),
+        spearman=float(stats.spearmanr(ranked, y).statistic),
+        pearson=pearson(filled(x), y),
+    )
+
+
+def kendall_against(accuracies: npt.ArrayLike) -> Callable[[npt.ArrayLike], float | None]:
+    """Kendall tau-b with these accuracies, for many vectors of scores.
+
+    The number that `agreement` gives, None where it is undefined. On small tables the accuracies
+    are compared once and pairs are counted, several times faster than sorting.
+
+    Parameters
+    ----------
+    accuracies : array_like, shape [n]
+        All finite.
+    """
+    y = np.asarray(accuracies, dtype=np.float64)
+    if len(y) > _PAIRS_UP_TO:
+        return lambda scores: agreement(scores, y).kendall
+    pairs = np.triu_indices(len(y), 1)
+    y_signs = np.sign(y[pairs[0]] - y[pairs[1]])
+    y_untied = float(np.count_nonzero(y_signs))
+
+    def kendall(scores: npt.ArrayLike) -> float | None:
+        x, _ = checked(scores, y)
+        if undefined(x, y):
+            return None
+        places = placed(x)
+        x_signs = np.sign(places[pairs[0]] - places[pairs[1]])
+        agreed = float(np.dot(x_signs, y_signs))
+        return agreed / math.sqrt(np.count_nonzero(x_signs) * y_untied)
+
+    return kendall
+
+
+def checked(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Both as float64 ``[n]``, after the checks of `agreement`."""
+    x = np.asarray(scores, dtype=np.float64)
+    y = np.asarray(accuracies, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"{x.shape} scores for {y.shape} accuracies")
+    if not np.isfinite(y).all():
+        raise ValueError("an accuracy is not finite; leave unmeasured architectures out")
+    return x, y
+
+
+def undefined(scores: Floats, accuracies: Floats) -> str:
+    """Why no correlation is defined, or the empty text."""
+    valid = scores[np.isfinite(scores)]
+    if len(valid) < MINIMUM:
+        return f"{len(valid)} of {len(scores)} scores are valid, at least {MINIMUM} are needed"
+    if valid.min() == valid.max():
+        return "all scores are equal"
+    if accuracies.min() == accuracies.max():
+        return "all accuracies are equal"
+    return ""
+
+
+def placed(scores: Floats) -> Floats:
+    """Dense ranks from 1 up, ``[n]``; invalid scores are 0, below every valid one."""
+    valid = np.isfinite(scores)
+    ranks = np.zeros(len(scores))
+    ranks[valid] = np.unique(scores[valid], return_inverse=True)[1] + 1
+    return ranks
+
+
+def filled(scores: Floats) -> Floats:
+    """Scores with invalid ones replaced by the lowest valid score, for Pearson."""
+    valid = np.isfinite(scores)
+    return np.where(valid, scores, scores[valid].min())
+
+
+def tied(values: Floats) -> int:
+    """How many values are shared with another entry."""
+    counts = np.unique(values, return_counts=True)[1]
+    return int(counts[counts > 1].sum())
+
+
+def pearson(x: Floats, y: Floats) -> float:
+    """Pearson correlation of two vectors that are not constant.
+
+    Each is scaled by its largest deviation first: scores such as SynFlow's reach 1e300, whose
+    squares are not finite.
+    """
+    return float(np.clip(np.dot(unit(x), unit(y)), -1.0, 1.0))
+
+
+def unit(values: Floats) -> Floats:
+    """Centred and scaled to length 1, without overflow; the values are not all equal."""
+    scaled = values / np.abs(values).max()
+    centred = scaled - scaled.mean()
+    centred /= np.abs(centred).max()
+    return centred / np.sqrt(np.dot(centred, centred))
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A correlation after the influence of size was taken out; None with a reason if undefined."""
+
+    value: float | None
+    reason: str = ""
+
+
+def beyond_size(scores: npt.ArrayLike, accuracies: npt.ArrayLike, params: npt.ArrayLike) -> Partial:
+    """Partial Spearman correlation of scores and accuracies given log(params).
+
+    First-order partial correlation of the ranks; ranks of log(params) are ranks of params.
+
+    Parameters
+    ----------
+    scores, accuracies : array_like, shape [n]
+        As in `agreement`.
+    params : array_like, shape [n]
+        Parameter counts, all positive.
+    """
+    x, y = checked(scores, accuracies)
+    size = np.asarray(params, dtype=np.float64)
+    reason = undefined(x, y)
+    if reason:
+        return Partial(None, reason)
+    if np.ptp(size) == 0:
+        return Partial(None, "all networks have the same size")
+    xy, xz, yz = (
+        pearson(stats.rankdata(a), stats.rankdata(b))
+        for a, b in ((placed(x), y), (placed(x), size), (y, size))
+    )
+    rest = (1 - xz**2) * (1 - yz**2)
+    if rest < _COLLINEAR:
+        what = "the scores rank" if 1 - xz**2 < 1 - yz**2 else "the accuracies rank"
+        return Partial(None, f"{what} exactly as the parameter count does")
+    return Partial(float(np.clip((xy - xz * yz) / np.sqrt(rest), -1.0, 1.0)))

@@ -1,0 +1,127 @@
+"""Scores that were computed before, so that a second run is served and an interrupted one goes on.
+
+One SQLite file in the user's cache folder; a score is a fact about a network, a batch and a
+formula, and its key says all of that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor, nn
+
+import autodas_dsl
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.scoring.scorer import Score
+from autodas_dsl.statistics.batches import Batch
+
+REVISION = 1
+"""Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """A hash of the values, shapes and types of tensors."""
+    state = hashlib.blake2b(digest_size=12)
+    for tensor in tensors:
+        plain = tensor.detach().cpu().contiguous()
+        state.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
+        state.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return state.hexdigest()
+
+
+def setting_key(
+    batch: Batch,
+    teacher: nn.Module | None,
+    teacher_size: int | None,
+    dtype: torch.dtype | None,
+    seed: int,
+) -> str:
+    """Everything besides network and formula that a score depends on."""
+    facts: Mapping[str, object] = {
+        "version": autodas_dsl.__version__,
+        "revision": REVISION,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "batch": digest([batch.x, batch.y]),
+        "classes": batch.classes,
+        "teacher": digest(teacher.state_dict().values()) if teacher is not None else "",
+        "teacher_type": type(teacher).__qualname__,
+        "teacher_size": teacher_size,
+        "dtype": str(dtype),
+        "seed": seed,
+    }
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+class ScoreBook:
+    """Stored scores.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; by default in the user's cache folder.
+
+    Raises
+    ------
+    InputError
+        E610 when the file cannot be opened.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or user_cache_path("autodas-dsl") / "scores.sqlite"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS scores (setting TEXT, network TEXT, formula TEXT,"
+                " value REAL, reason TEXT, unmet INTEGER, PRIMARY KEY (setting, network, formula))"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(
+                "E610", f"cannot open the score store {self.path}: {error}", "delete the file"
+            ) from None
+
+    def __enter__(self) -> ScoreBook:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._base.close()
+
+    def get(self, setting: str, network: str) -> dict[str, Score]:
+        """The stored scores of one network, by formula digest."""
+        rows = self._base.execute(
+            "SELECT formula, value, reason, unmet FROM scores WHERE setting = ? AND network = ?",
+            (setting, network),
+        )
+        return {
+            formula: Score(float("nan") if value is None else value, reason, bool(unmet))
+            for formula, value, reason, unmet in rows
+        }
+
+    def put(self, setting: str, network: str, scores: Mapping[str, Score]) -> None:
+        """Store scores of one network, all or none."""
+        rows = [
+            (setting, network, formula, one.value if one.valid else None, one.reason, one.unmet)
+            for formula, one in scores.items()
+        ]
+        try:
+            with self._base:
+                self._base.execute("BEGIN")
+                self._base.executemany(
+                    "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows
+                )
+        except sqlite3.Error as error:
+            raise InputError("E610", f"cannot write the score store {self.path}: {error}") from None

@@ -1,0 +1,192 @@
+"""Score one network after the other with the same formulas, teacher and batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.ir import Node, statistics_of
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.language.documents import EXPRESSION, format_formula
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.kinds import Requirement
+from autodas_dsl.language.library import library_names, proxied, verify
+from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.scoring.bind import sizes_of, unmet
+from autodas_dsl.statistics.batches import Batch
+from autodas_dsl.statistics.collect import (
+    Collected,
+    belongs_to_teacher,
+    collect,
+    collect_teacher,
+)
+from autodas_dsl.statistics.errors import StatisticError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A formula ready to be scored."""
+
+    name: str
+    proxy: Proxy
+    node: Node
+    statistics: frozenset[Statistic]
+    requirements: tuple[Requirement, ...]
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher score means a better network, else -1."""
+        return 1 if self.proxy.better == "higher" else -1
+
+
+def bind(proxy: Proxy) -> Bound:
+    """Check and lower a formula.
+
+    Raises
+    ------
+    FormulaError
+        When it does not check.
+    """
+    verify(proxy)
+    checked = proxy.check(proxied, library_names)
+    node = lower(proxy)
+    needed = tuple(n.requirement for n in checked.requirements)
+    name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
+    return Bound(name, proxy, node, frozenset(statistics_of([node])), needed)
+
+
+def distinct(formulas: Sequence[Bound]) -> tuple[Bound, ...]:
+    """The formulas under distinct names: a repeated one gets a number."""
+    seen: dict[str, int] = {}
+    out = []
+    for formula in formulas:
+        seen[formula.name] = seen.get(formula.name, 0) + 1
+        again = seen[formula.name]
+        out.append(replace(formula, name=f"{formula.name} ({again})") if again > 1 else formula)
+    return tuple(out)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one formula on one network; NaN with a reason where it is invalid.
+
+    `unmet` says that the formula does not fit these networks at all.
+    """
+
+    value: float
+    reason: str = ""
+    unmet: bool = False
+
+    @property
+    def valid(self) -> bool:
+        return not math.isnan(self.value)
+
+
+class Scorer:
+    """Scores networks with a fixed set of formulas; the teacher is run once.
+
+    Parameters
+    ----------
+    formulas : sequence of Bound
+    batch : Batch
+    teacher : nn.Module, optional
+    teacher_size : int, optional
+        Height and width the teacher's input is resized to.
+    dtype : torch.dtype
+    seed : int
+        Of everything drawn at random during the passes.
+    beside : sequence of Statistic
+        Collected too, where a network has them.
+    compiled : bool
+        As `Engine` takes it.
+
+    Raises
+    ------
+    StatisticError
+        When a formula needs a teacher and there is none.
+    """
+
+    def __init__(
+        self,
+        formulas: Sequence[Bound],
+        batch: Batch,
+        *,
+        teacher: nn.Module | None = None,
+        teacher_size: int | None = None,
+        dtype: torch.dtype | None = None,
+        seed: int = 0,
+        beside: Sequence[Statistic] = (),
+        compiled: bool = False,
+    ) -> None:
+        self.formulas = tuple(formulas)
+        self._batch = batch
+        self._dtype = dtype
+        self._seed = seed
+        self._compiled = compiled
+        self._wanted = frozenset(beside).union(*(f.statistics for f in self.formulas))
+        of_teacher = sorted(str(s) for s in self._wanted if belongs_to_teacher(s))
+        self._teacher: Collected | None = None
+        if of_teacher and teacher is None:
+            raise no_teacher(self.formulas)
+        if of_teacher and teacher is not None:
+            self._teacher = collect_teacher(
+                teacher, batch, self._wanted, seed=seed, dtype=dtype, size=teacher_size
+            )
+
+    def __call__(self, network: nn.Module) -> list[Score]:
+        """Score one network, with one set of passes for all formulas."""
+        scores, _ = self.explain(network)
+        return scores
+
+    def explain(self, network: nn.Module) -> tuple[list[Score], Collected]:
+        """The scores, and the statistics they were made from."""
+        collected, missing = self._collect(network)
+        sizes = sizes_of(collected)
+        found: list[Score] = []
+        ready: list[int] = []
+        for place, formula in enumerate(self.formulas):
+            reason = next((missing[s] for s in formula.statistics if s in missing), "")
+            reason = reason or unmet(formula.requirements, sizes)
+            found.append(Score(math.nan, reason, bool(reason)))
+            if not reason:
+                ready.append(place)
+        engine = Engine([collected], self._compiled)
+        outcomes = engine.evaluate([self.formulas[place].node for place in ready], True)
+        for place, outcome in zip(ready, outcomes, strict=True):
+            found[place] = Score(float(outcome.scores[0]), outcome.reasons[0])
+        return found, collected
+
+    def _collect(self, network: nn.Module) -> tuple[Collected, dict[Statistic, str]]:
+        """All statistics that this network has; the others with the reason why it has none."""
+        wanted = set(self._wanted)
+        missing: dict[Statistic, str] = {}
+        while True:
+            try:
+                collected = collect(
+                    network, self._batch, wanted, teacher=self._teacher,
+                    seed=self._seed, dtype=self._dtype,
+                )  # fmt: skip
+            except StatisticError as error:
+                lost = {s for s in wanted if str(s) == error.statistic}
+                if not lost:
+                    raise
+                missing.update(dict.fromkeys(lost, error.diagnostics[0].message))
+                wanted -= lost
+            else:
+                return collected, missing
+
+
+def no_teacher(formulas: Sequence[Bound]) -> StatisticError:
+    """The error for formulas that read a teacher where there is none."""
+    for formula in formulas:
+        names = sorted(str(s) for s in formula.statistics if belongs_to_teacher(s))
+        if names:
+            return StatisticError(
+                "E444", f"`{formula.name}` reads a teacher", "add --teacher MODEL", names[0]
+            )
+    raise ValueError("no formula reads a teacher")

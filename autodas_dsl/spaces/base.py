@@ -1,0 +1,116 @@
+"""What a space is."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from autodas_dsl.language.spans import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Arch = TypeVar("Arch")
+
+
+class Space(ABC, Generic[Arch]):
+    """A family of networks: architectures as text and as values, and the networks they stand for.
+
+    A space of your own subclasses this, or `FieldSpace`, in one Python file; see
+    ``examples/my_space.py``.
+
+    Attributes
+    ----------
+    name : str
+        What the user writes, as in ``cifar-resnet:3-3-3``.
+    input_shape : tuple of int
+        Channels, height and width of one input.
+    classes : int
+        Number of classes unless `build` is told another.
+    fields : tuple of str
+        Names of the parts of an architecture, as table columns hold them; empty when an
+        architecture is written as one text only.
+    data : str
+        The data that networks of this space are usually scored on.
+    teacher : str or None
+        The network that usually teaches this space: an architecture of the family, or
+        ``SPACE:ARCH`` of another one.
+    teacher_size : int or None
+        Height and width the teacher's images are resized to, when not the student's.
+    teacher_weights : str or None
+        A file beside the built-in tables that holds the teacher's trained weights.
+    """
+
+    name: ClassVar[str]
+    input_shape: ClassVar[tuple[int, int, int]]
+    classes: ClassVar[int]
+    data: ClassVar[str] = "noise"
+    teacher: ClassVar[str | None] = None
+    teacher_size: ClassVar[int | None] = None
+    teacher_weights: ClassVar[str | None] = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return ()
+
+    @abstractmethod
+    def build(self, arch: Arch, classes: int | None = None) -> nn.Module:
+        """The network, freshly initialised; the weights depend on torch's random state alone."""
+
+    @abstractmethod
+    def parse(self, text: str) -> Arch:
+        """The architecture that a text stands for.
+
+        Raises
+        ------
+        InputError
+            The text is not an architecture of this space; the message says what is allowed.
+        """
+
+    @abstractmethod
+    def format(self, arch: Arch) -> str:
+        """The one text of an architecture; ``parse(format(arch)) == arch``."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Arch:
+        """A member of the space, drawn uniformly from its choices."""
+
+    @abstractmethod
+    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """A neighbour: one choice of the architecture drawn anew, never the same."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many architectures the space has."""
+
+    def enumerate(self) -> Iterator[Arch] | None:
+        """Every member in a fixed order, or None when there are too many to list."""
+        return None
+
+    def canonical(self, arch: Arch) -> str:
+        """A text that two architectures share exactly when they are the same network."""
+        return self.format(arch)
+
+    def from_fields(self, values: Mapping[str, str]) -> Arch:
+        """The architecture described by one table row of `fields` columns.
+
+        Raises
+        ------
+        InputError
+            The space has no fields, one is missing, or a value is not allowed.
+        """
+        raise InputError(
+            "E701",
+            f"architectures of {self.name} have no fields",
+            "give them in one column named arch",
+        )
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """A line of help for an unknown name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(word, known, 1)
+    return f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"

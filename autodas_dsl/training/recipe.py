@@ -1,0 +1,157 @@
+"""How the built-in tables are trained, and the loop that trains replicas by a recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autodas_dsl import spaces
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.spaces.base import suggestion
+from autodas_dsl.training.digits import SHIFTS, Digits, Split
+from autodas_dsl.training.losses import softened
+from autodas_dsl.training.replicas import side_by_side
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run of a built-in table.
+
+    Attributes
+    ----------
+    optimizer : str
+        ``sgd`` (Nesterov, momentum 0.9) or ``adamw``.
+    learning_rate, weight_decay : float
+        The learning rate climbs linearly over the `warmup` share of the steps, then follows half
+        a cosine to zero.
+    steps, batch : int
+    temperature, alpha : float
+        Loss of a distilled network: alpha T^2 KL(teacher || student at T) + (1 - alpha) CE.
+    """
+
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    weight_decay: float = 5e-4
+    steps: int = 350
+    batch: int = 32
+    warmup: float = 0.1
+    temperature: float = 4.0
+    alpha: float = 0.9
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key} {value}" for key, value in asdict(self).items())
+
+    def rate(self, step: int) -> float:
+        """The learning rate's factor at a step counted from 0."""
+        warm = max(1, round(self.warmup * self.steps))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / (self.steps - warm)))
+
+
+def initialised(space_name: str, arch: str, seed: int) -> nn.Module:
+    """The network of an architecture with the weights of a seed."""
+    space = spaces.get(space_name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return space.build(space.parse(arch))
+
+
+def train(
+    networks: Sequence[nn.Module],
+    data: Digits,
+    recipe: Recipe,
+    *,
+    seeds: Sequence[int],
+    taught: Sequence[bool],
+    teacher_logits: Tensor | None = None,
+) -> nn.Module:
+    """Train replicas of one architecture together, each on its own batches.
+
+    Parameters
+    ----------
+    networks : sequence of Module
+        The replicas, initialised; left as they are.
+    seeds : sequence of int
+        Of each replica's order of images and shifts.
+    taught : sequence of bool
+        Whether a replica learns from the teacher too, or from the labels alone.
+    teacher_logits : Tensor, optional
+        [9, 300, K], for each shift and training image; needed when any replica is taught.
+
+    Returns
+    -------
+    Module
+        The replicas as one, [n, B, ...] -> [n, B, K], in eval mode.
+    """
+    whole = side_by_side(networks).train()
+    optimizer = optimizer_of(whole, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
+    images, shifts = _orders(seeds, recipe, len(data.train.y))
+    weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught])[:, None]
+    for step in range(recipe.steps):
+        image, shift = images[:, step], shifts[:, step]
+        logits = whole(data.shifted[shift, image])
+        labels = F.cross_entropy(
+            logits.flatten(0, 1), data.train.y[image].flatten(), reduction="none"
+        ).view(image.shape)
+        loss = (1 - weight) * labels
+        if teacher_logits is not None:
+            soft = softened(logits, teacher_logits[shift, image], recipe.temperature)
+            loss = loss + weight * soft
+        optimizer.zero_grad(set_to_none=True)
+        loss.mean(1).sum().backward()
+        optimizer.step()
+        schedule.step()
+    return whole.eval()
+
+
+@torch.no_grad()
+def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
+    """The share of a split's images that each replica names right."""
+    logits = whole(split.x.expand(replicas, *split.x.shape))
+    return (logits.argmax(-1) == split.y).double().mean(1).tolist()
+
+
+def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer over all parameters of a network.
+
+    Raises
+    ------
+    InputError
+        There is no such optimizer (E737).
+    """
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), rate, momentum=0.9, weight_decay=decay, nesterov=True
+        )
+    known = ("adamw", "sgd")
+    raise InputError(
+        "E737", f'there is no optimizer "{recipe.optimizer}"', suggestion(recipe.optimizer, known)
+    )
+
+
+def shuffled(rng: np.random.Generator, examples: int, steps: int, batch: int) -> Tensor:
+    """Numbers of examples [steps, batch], going through shuffled epochs."""
+    epochs = math.ceil(steps * batch / examples)
+    order = np.concatenate([rng.permutation(examples) for _ in range(epochs)])
+    return torch.from_numpy(order[: steps * batch].reshape(steps, batch))
+
+
+def _orders(seeds: Sequence[int], recipe: Recipe, images: int) -> tuple[Tensor, Tensor]:
+    """Image and shift numbers [n, steps, batch] of each replica."""
+    orders, moves = [], []
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 1])
+        orders.append(shuffled(rng, images, recipe.steps, recipe.batch))
+        moves.append(torch.from_numpy(rng.integers(len(SHIFTS), size=orders[-1].shape)))
+    return torch.stack(orders), torch.stack(moves)

@@ -1,0 +1,115 @@
+"""Results on stdout as table, CSV or JSON; progress only on a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from autodas_dsl.report.terminal import Column, note, progress_bar, render, show, tracked
+
+COLUMNS = (
+    Column("proxy"),
+    Column("n"),
+    Column("spearman", "Spearman ρ", digits=3, signed=True),
+    Column("valid"),
+)
+ROWS = [
+    {"proxy": "snip", "n": 64, "spearman": 0.97654321, "valid": True, "hidden": "x"},
+    {"proxy": "[bold]|W|_F", "n": 7, "spearman": None, "valid": False},
+    {"proxy": "a, b", "spearman": math.nan},
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_table_aligns_numbers_and_keeps_brackets() -> None:
+    lines = render(ROWS, COLUMNS, title="Results").split("\n")
+    assert lines[0] == "Results"
+    assert lines[1].split() == ["proxy", "n", "Spearman", "ρ", "valid"]
+    assert lines[2].split() == ["snip", "64", "+0.977", "yes"]
+    assert lines[3].split() == ["[bold]|W|_F", "7", "–", "no"]
+    assert lines[2].index("64") + 1 == lines[3].index("7")
+    assert "hidden" not in "".join(lines)
+    assert not any(line.endswith(" ") for line in lines)
+
+
+def test_csv_has_full_precision_and_reads_back() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(ROWS, COLUMNS, "csv", title="Results"))))
+    assert rows[0] == {"proxy": "snip", "n": "64", "spearman": "0.97654321", "valid": "true"}
+    assert rows[2] == {"proxy": "a, b", "n": "", "spearman": "", "valid": ""}
+
+
+def test_json_has_null_for_what_has_no_value() -> None:
+    text = render(ROWS, COLUMNS, "json")
+    assert text.endswith("]\n")
+    assert json.loads(text) == [
+        {"proxy": "snip", "n": 64, "spearman": 0.97654321, "valid": True},
+        {"proxy": "[bold]|W|_F", "n": 7, "spearman": None, "valid": False},
+        {"proxy": "a, b", "n": None, "spearman": None, "valid": None},
+    ]
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json"])
+def test_no_rows(format: str) -> None:
+    text = render([], COLUMNS, format)
+    assert text.endswith("\n")
+    assert ("proxy" in text) == (format != "json")
+
+
+def test_an_unknown_format_is_an_error() -> None:
+    with pytest.raises(ValueError, match="none of table, csv, json"):
+        render(ROWS, COLUMNS, "xml")
+
+
+def test_results_go_to_stdout_and_notes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, COLUMNS, "json")
+    note("random weights [seed 0]")
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)) == 3
+    assert captured.err == "random weights [seed 0]\n"
+
+
+def test_a_wide_table_is_not_cut_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    formula = "KL(sigmoid(F_s), sigmoid(F_t)) + mean(|logsoftmax(grad W)|_F) " * 5
+    show([{"proxy": formula.strip(), "n": 1}], COLUMNS)
+    assert formula.strip() in capsys.readouterr().out
+
+
+def test_colour_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal, pipe = Terminal(), io.StringIO()
+    show(ROWS, COLUMNS, out=terminal)
+    show(ROWS, COLUMNS, out=pipe)
+    assert "\x1b[" in terminal.getvalue()
+    assert "\x1b[" not in pipe.getvalue()
+
+
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    out = Terminal()
+    with progress_bar("scoring [x]", 3, out=out) as advance:
+        advance(3, "best 0.5")
+    assert "scoring [x]" in out.getvalue()
+    assert "best 0.5" in out.getvalue()
+
+
+def test_no_progress_in_a_pipe() -> None:
+    out = io.StringIO()
+    with progress_bar("scoring", 3, out=out) as advance:
+        advance(1)
+    assert list(tracked([1, 2, 3], "scoring", out=out)) == [1, 2, 3]
+    assert out.getvalue() == ""
+
+
+def test_progress_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    with pytest.raises(KeyError), progress_bar("scoring", None, out=Terminal()):
+        raise KeyError
