@@ -67,17 +67,18 @@ class FeatureFinder:
     named : mapping
         Modules named by the user: ``"F"``, ``"F[-2]"`` (whose output is taken) and ``"E"`` (the
         classifier, whose input is taken).
-    classes : int
-        Classes of the batch: the width a classifier is expected to have.
     stages : bool
         Keep every map, for earlier stages.
+    classes : int
+        Classes of the batch, the width that the classifier is expected to have; it is then found
+        even where another layer is called after it.
     """
 
     network: Network
     samples: int
     named: Mapping[str, str]
-    classes: int
     stages: bool = False
+    classes: int = 0
     last: Seen | None = None
     every: list[Seen] = field(default_factory=list)
     steady: dict[str, int] = field(default_factory=dict)  # resolution of modules that keep it

@@ -120,7 +120,7 @@ def _attempt(
             inputs=Calls(keep_copies),
             functional=Calls(keep_copies),
             variances=Calls(),
-            finder=FeatureFinder(network, samples, needs.named, needs.classes, needs.stages),
+            finder=FeatureFinder(network, samples, needs.named, needs.stages, needs.classes),
         )
         _attach(network, needs, outcome, stack)
         buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}
