@@ -439,6 +439,9 @@ def test_parametrised_and_scripted_networks() -> None:
     nn.utils.parametrizations.weight_norm(network.deep)
     with pytest.raises(StatisticError, match=r"E450.*'deep' computes its weight"):
         collect(network, BATCH, [W])
+    scripted = torch.jit.ScriptModule()
+    with pytest.raises(StatisticError, match=r"E455.*scripted"):
+        collect(scripted, BATCH, [W])
     with pytest.raises(StatisticError, match=r"E456.*no shape yet"):
         collect(nn.Sequential(nn.Flatten(), nn.LazyLinear(5)), BATCH, [W])
 
