@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autodas_dsl.algebra.show import show as show
     from autodas_dsl.evolution.run import evolve as evolve
     from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
@@ -28,9 +29,10 @@ _HOMES = {
     "parse": "autodas_dsl.language.parse",
     "rank": "autodas_dsl.scoring.rank",
     "score": "autodas_dsl.scoring.score",
+    "show": "autodas_dsl.algebra.show",
 }
 
-__all__ = ["Proxy", "__version__", "distill", "evolve", "load", "parse", "rank", "score"]
+__all__ = ["Proxy", "__version__", "distill", "evolve", "load", "parse", "rank", "score", "show"]
 
 
 def __getattr__(name: str) -> Any:

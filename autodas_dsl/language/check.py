@@ -101,9 +101,14 @@ def check(
     return checker.result
 
 
-def kind_of_expression(expr: Expr, scope: Mapping[str, AnyKind | None] | None = None) -> Checked:
+def kind_of_expression(
+    expr: Expr,
+    scope: Mapping[str, AnyKind | None] | None = None,
+    library: Library = no_library,
+    library_names: LibraryNames = list,
+) -> Checked:
     """Check an expression of any kind, such as one side of a pair."""
-    checker = _Checker(no_library, list)
+    checker = _Checker(library, library_names)
     checker.result.kind = checker.kind(expr, scope or {})
     return checker.result
 
@@ -313,15 +318,14 @@ def aligned(kind: Kind, other: Kind, values: Mapping[str, Value]) -> Kind:
         When the members differ in more than sizes.
     """
     word = str(values["axis"])
-    if kind.layers or other.layers or kind.names != other.names or kind.names[:2] != ("B", "C"):
+    if "R" in kind.names:
+        raise KindError("`align` needs maps; the positions of this one are flattened")
+    fits = kind.names in (("B", "C"), ("B", "C", "H", "W"))
+    if kind.layers or other.layers or kind.names != other.names or not fits:
         raise KindError(
             f"`align` needs two maps or two [B C] tensors; these are {kind.describe()} and "
             f"{other.describe()}"
         )
-    if "R" in kind.names:
-        raise KindError("`align` needs maps; the positions of this one are flattened")
-    if kind.names not in (("B", "C"), ("B", "C", "H", "W")):
-        raise KindError(f"`align` needs two maps or two [B C] tensors; these are {kind.describe()}")
     if word == "CHW" and "H" not in kind.names:
         word = "C"
     pooled = axis_dims(kind, word)

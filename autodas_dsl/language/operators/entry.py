@@ -91,7 +91,9 @@ class Operator:
     group : str
         A key of `GROUPS`.
     latex : str
-        ``{0}``, ``{1}`` arguments.
+        A template, braces doubled: ``{0}``, ``{1}`` arguments, attribute names their values,
+        ``{axis}`` the axis or layer index as a subscript where it must be shown, ``{within}`` the
+        same as the tail of a subscript, ``{attrs}`` other attributes as a superscript.
     axis : str
         The default axis word (``"C"``), when the operator works along an axis.
     axes : tuple of str

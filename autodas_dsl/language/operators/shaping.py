@@ -45,12 +45,12 @@ NORMALISE: list[Operator] = [
         latex=r"\operatorname{{catt}}\!\left({0}\right)", laws="nonnegative"),
     _normalise("mask", "B C H W -> B C H W", "kernels.mask({0}, {p}, {seed})",
         "A random share p of the positions of each sample set to 0, the same in all channels.",
-        latex=r"\operatorname{{mask}}_{{{p}}}\!\left({0}\right)",
+        latex=r"\operatorname{{mask}}_{{{p}}}{attrs}\!\left({0}\right)",
         attrs=(Attribute("p", 0.65, 0, 1, search=(0.25, 0.5, 0.65), doc="Share removed."), _SEED),
         laws="idempotent linear"),
     _normalise("drop", "B C ... -> B C ...", "kernels.drop({0}, {p}, {seed}, {ndim})",
         "A random share p of the channels of each sample set to 0, the rest times 1/(1-p).",
-        latex=r"\operatorname{{drop}}_{{{p}}}\!\left({0}\right)",
+        latex=r"\operatorname{{drop}}_{{{p}}}{attrs}\!\left({0}\right)",
         attrs=(Attribute("p", 0.1, 0, 0.99, search=(0.1, 0.5), doc="Share dropped."), _SEED),
         laws="linear", example="drop(F_s)"),
 ]  # fmt: skip
@@ -108,7 +108,8 @@ TRANSFORMS: list[Operator] = [
         example="chancorr(F_s)"),
     _transform("concat", "list(B ...) -> B C=units", "kernels.concat({0})",
         "A layer list joined along its units: [B units].",
-        latex=r"\operatorname{{concat}}\!\left({0}\right)", search=False, example="concat(X)"),
+        latex=r"\operatorname{{concat}}{axis}\!\left({0}\right)", search=False,
+        example="concat(X)"),
 ]  # fmt: skip
 
 SPECTRAL: list[Operator] = [
@@ -116,11 +117,12 @@ SPECTRAL: list[Operator] = [
         "Eigenvalues of a symmetric matrix, ascending.",
         latex=r"\lambda\!\left({0}\right)", example="eigvals(mm(F_s))"),
     _spectral("svdvals", "i j -> C=min(i,j)", "kernels.svdvals({0})",
-        "Singular values of a matrix, descending.", latex=r"\sigma\!\left({0}\right)",
+        "Singular values of a matrix, descending.",
+        latex=r"\operatorname{{svdvals}}\!\left({0}\right)",
         laws="nonnegative", example="svdvals(W)"),
     _spectral("logdet", "i i ->", "kernels.logdet({0})",
         "Logarithm of the absolute determinant of a square matrix.",
-        latex=r"\ln\left|\det {0}\right|", example="logdet(hamming(P_s))"),
+        latex=r"\ln\left|\det\!\left({0}\right)\right|", example="logdet(hamming(P_s))"),
     _spectral("cond", "i i ->", "kernels.cond({0})",
         "Largest over smallest eigenvalue of a symmetric matrix.",
         latex=r"\kappa\!\left({0}\right)", laws="scale-invariant", example="cond(NTK)"),
@@ -137,5 +139,5 @@ SPECTRAL: list[Operator] = [
         example="prank(mm(F_s))"),
     _spectral("norm_nuc", "i j ->", "kernels.nuclear({0})",
         "Nuclear norm, the sum of the singular values of a matrix, written |x|_*.",
-        latex=r"\left\|{0}\right\|_*", laws="homogeneous even nonnegative", example="|W|_*"),
+        latex=r"\left\|{0}\right\|_{{*}}", laws="homogeneous even nonnegative", example="|W|_*"),
 ]  # fmt: skip

@@ -1,0 +1,185 @@
+"""What a search found: the best formula, the Pareto front, the way there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from autodas_dsl.algebra.show import show
+from autodas_dsl.language.documents import format_formula
+from autodas_dsl.report import charts
+from autodas_dsl.report.charts import Point
+from autodas_dsl.report.html import Markup, join, tag
+from autodas_dsl.report.parts import (
+    BEST_NAME,
+    HALVES,
+    code,
+    data_table,
+    formula_math,
+    plain_table,
+    section,
+    shown,
+)
+from autodas_dsl.report.run_folder import Reached, RunFolder
+
+HELD_OUT = "held_out_kendall"
+"""The column of the hall of fame with tau on held-out architectures, where one table has them."""
+STOPPED = {
+    "iterations": "all iterations done", "time": "the time was up",
+    "evaluations": "enough formulas evaluated", "patience": "no progress any more",
+    "target": "the target was reached", "interrupt": "interrupted",
+}  # fmt: skip
+
+
+def best(run: RunFolder) -> Markup:
+    """The best formula, what it reached, and the baselines beside it."""
+    tiles = [("complexity", str(run.found.complexity), "nodes"),
+             ("Kendall τ, selection", shown(run.found.tau), "what the search maximised")]  # fmt: skip
+    for one in run.reached[BEST_NAME]:
+        if one.half != "selection":
+            where = f"{one.table}, n = {one.n}"
+            tiles.append(("Kendall τ, held out", shown(one.kendall), where))
+            between = interval(one)
+            tiles.append(("Spearman ρ, held out", shown(one.spearman),
+                          f"95 %: {between}" if between else where))  # fmt: skip
+    return section(
+        "best", "Best formula",
+        _null_warning(run),
+        tag("div", formula_math(run.best), class_="formula", tabindex=0, role="group",
+            aria_label="The best formula"),
+        code(format_formula(run.best), "the formula"),
+        tag("dl", *(tag("div", tag("dt", head), tag("dd", value, tag("small", note)))
+                    for head, value, note in tiles), class_="tiles"),
+        tag("div", plain_table(
+            "Correlation of scores with accuracies: the best formula, and the baselines on the "
+            "same architectures. Formulas were chosen on the selection half; the held-out half "
+            "was looked at once, at the end.",
+            ["formula", "table", "half", "n", "Kendall τ", "Spearman ρ", "95 % interval of ρ",
+             "Pearson r"],
+            _reached_rows(run), texts=3), class_="scroll"),
+        _graph(run),
+    )  # fmt: skip
+
+
+def _null_warning(run: RunFolder) -> Markup | None:
+    if not run.options.get("null"):
+        return None
+    return tag(
+        "p", tag("strong", "A null test. "), "The accuracies were shuffled before this search: "
+        "what it found is what a search finds in nothing.", class_="warning",
+    )  # fmt: skip
+
+
+def interval(one: Reached) -> str:
+    """The interval of Spearman, or the empty text."""
+    return "" if one.low is None or one.high is None else f"{shown(one.low)} to {shown(one.high)}"
+
+
+def _reached_rows(run: RunFolder) -> Iterable[Sequence[str]]:
+    for half in HALVES:
+        for name, facts in run.reached.items():
+            for one in facts:
+                if one.half == half:
+                    yield (name, one.table, HALVES[half], str(one.n), shown(one.kendall),
+                           shown(one.spearman), interval(one) or "–", shown(one.pearson))  # fmt: skip
+
+
+def _graph(run: RunFolder) -> Markup:
+    drawn = Markup(show(run.best, "svg"))
+    return tag(
+        "details",
+        tag("summary", "Computation graph"),
+        tag("div", drawn, class_="graph", tabindex=0, role="group",
+            aria_label="Computation graph, shared values once, kinds on the edges"),
+    )  # fmt: skip
+
+
+def front(run: RunFolder) -> Markup:
+    """The Pareto front as a chart and as formulas."""
+    on_front = {format_formula(proxy) for proxy in run.pareto}
+    points, steps = [], []
+    for one in run.hall_of_fame:
+        point = Point(one.complexity, one.tau, "hall", f"{one.formula}: τ = {shown(one.tau)}")
+        points.append(point)
+        if one.formula in on_front:
+            steps.append(point)
+        held = one.numbers.get(HELD_OUT, math.nan)
+        if math.isfinite(held):
+            label = f"{one.formula}: held out τ = {shown(held)}"
+            points.append(Point(one.complexity, held, "held", label))
+    groups = ["hall", *(["held"] if any(p.group == "held" for p in points) else [])]
+    return section(
+        "front", "Pareto front",
+        tag("p", "Formulas that rank better than every simpler one.", class_="lead"),
+        tag("div",
+            tag("figure", charts.pareto(points, steps, "front-chart"),
+                tag("figcaption", charts.legend(groups, [("front", "Pareto front")]))),
+            tag("div", _front_table(run), class_="scroll"), class_="charts"),
+    )  # fmt: skip
+
+
+def _front_table(run: RunFolder) -> Markup:
+    known = {one.formula: one for one in run.hall_of_fame}
+    numbers = {"tau": "τ, selection"}
+    if any(HELD_OUT in one.numbers for one in run.hall_of_fame):
+        numbers[HELD_OUT] = "τ, held out"
+    heads = ["complexity", *numbers.values(), "formula"]
+    head = [
+        tag("th", h, scope="col", role="columnheader", class_=None if h == "formula" else "n")
+        for h in heads
+    ]
+    body = []
+    for proxy in run.pareto:
+        one = known.get(format_formula(proxy))
+        if one is None:
+            continue
+        cells = [str(one.complexity), *(shown(one.numbers[name]) for name in numbers)]
+        made = [
+            tag("td", cell, role="cell", data_label=label, class_="n")
+            for label, cell in zip(heads, cells, strict=False)
+        ]
+        formula = join(formula_math(proxy, display=False), tag("br"), tag("code", one.formula))
+        made.append(tag("td", formula, role="cell", data_label="formula", class_="f"))
+        body.append(tag("tr", *made, role="row"))
+    return tag(
+        "table", tag("caption", "The front, simplest first."),
+        tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
+        tag("tbody", *body, role="rowgroup"), class_="cards", role="table",
+    )  # fmt: skip
+
+
+def curve(run: RunFolder) -> Markup:
+    """How the search got on, and what it was spared."""
+    found = run.found
+    counts = {
+        "formulas evaluated": found.evaluations,
+        "proposals that were known formulas": found.same_formula,
+        "formulas that rank as an earlier one does": found.same_ranks,
+        "screened out before full evaluation": found.screened_out,
+        **{f"rejected: {why}": n for why, n in found.rejected.items()},
+    }
+    ended = STOPPED.get(found.stopped, found.stopped)
+    done = plain_table(
+        f"What the search did. It ended because: {ended}.", ["what", "number"],
+        [(what, str(n)) for what, n in counts.items()],
+    )  # fmt: skip
+    return section(
+        "curve", "Search curve", tag("div", _curve(run), tag("div", done), class_="charts")
+    )
+
+
+def _curve(run: RunFolder) -> Markup:
+    if not run.history:
+        return tag("p", "No generation was recorded.", class_="note")
+    steps = [
+        (str(one.generation), str(one.evaluations), shown(one.tau, 4), shown(one.fitness, 4),
+         str(one.complexity))
+        for one in run.history
+    ]  # fmt: skip
+    line = ("curve", "best so far, on the selection architectures")
+    return tag(
+        "figure", charts.search_curve(run.history, "curve-chart"),
+        tag("figcaption", charts.legend(["step"], [line])),
+        data_table("Every generation",
+                   ["generation", "evaluations", "τ", "fitness", "complexity"], steps),
+    )  # fmt: skip

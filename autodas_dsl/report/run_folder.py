@@ -1,0 +1,420 @@
+"""The folder of a finished search, read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autodas_dsl.evolution.folder import RUN
+from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, Step
+from autodas_dsl.language.documents import Proxy, read_document
+from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.spans import InputError
+
+if TYPE_CHECKING:
+    from autodas_dsl.scoring.sensitivity import Sensitivity
+
+SCORES = "scores.csv"
+SENSITIVITY = "sensitivity.csv"
+FORMAT = 1
+COMMAND = "command.txt"
+_PLACE = ("table", "target", "architecture", "half", "accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a formula reached on one half of one table; None where undefined.
+
+    `low` and `high` bound the 95 % bootstrap interval of Spearman where it was computed.
+    """
+
+    table: str
+    half: str
+    n: int
+    kendall: float | None
+    spearman: float | None
+    pearson: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableUsed:
+    """A table of the search, as ``run.json`` records it."""
+
+    name: str
+    target: str
+    split: str
+    selection: int
+    held_out: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One architecture: its accuracy, and the scores of some formulas; NaN where invalid."""
+
+    table: str
+    half: str
+    architecture: str
+    accuracy: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How the scores of a formula changed when one thing did; see `scoring.sensitivity`."""
+
+    proxy: str
+    changed: str
+    agreement: float | None
+    change: float | None
+    depends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the search did; the outcome part of ``run.json``.
+
+    `rejected` maps reasons to numbers of formulas.
+    """
+
+    stopped: str
+    complexity: int
+    tau: float
+    evaluations: int
+    same_formula: int
+    same_ranks: int
+    screened_out: int
+    rejected: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Famed:
+    """A formula of the hall of fame.
+
+    `numbers` maps every other column of ``hall_of_fame.csv`` to its value, NaN where undefined.
+    """
+
+    formula: str
+    complexity: int
+    numbers: Mapping[str, float]
+
+    @property
+    def tau(self) -> float:
+        return self.numbers["tau"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything that a finished search left behind.
+
+    Attributes
+    ----------
+    path : Path
+    raw : str
+        The text of ``run.json``.
+    options : mapping
+        What determined the search.
+    command : str
+        The command that started it; empty when the run keeps none.
+    tables : tuple of TableUsed
+    found : Found
+    reached : mapping of str to tuple of Reached
+        ``best`` and every baseline.
+    best : Proxy
+    pareto : tuple of Proxy
+        Simplest first.
+    hall_of_fame : tuple of Famed
+        Simplest first.
+    history : tuple of Step
+    scores : tuple of Scored
+        Empty when the run kept none.
+    sensitivity : tuple of Moved
+        Empty when it was not measured.
+    """
+
+    path: Path
+    raw: str
+    options: Mapping[str, Any]
+    command: str
+    tables: tuple[TableUsed, ...]
+    found: Found
+    reached: Mapping[str, tuple[Reached, ...]]
+    best: Proxy
+    pareto: tuple[Proxy, ...]
+    hall_of_fame: tuple[Famed, ...]
+    history: tuple[Step, ...]
+    scores: tuple[Scored, ...] = ()
+    sensitivity: tuple[Moved, ...] = ()
+
+
+def read_run(path: Path) -> RunFolder:
+    """Read the folder of a finished search.
+
+    Raises
+    ------
+    InputError
+        E640 there is no run; E641 it has not finished; E642 a file is missing or damaged; E643 it
+        was written by a newer version.
+    """
+    raw = _run_text(path)
+    data = _json(raw, path / RUN)
+    run = _take(data, "run", dict, path / RUN)
+    version = _take(run, "format", int, path / RUN)
+    if version > FORMAT:
+        raise InputError("E643", f"{path / RUN} has format {version}",
+                         f"this version reads format {FORMAT}; install a newer one")  # fmt: skip
+    if "outcome" not in data:
+        raise InputError("E641", f"the run in {path} has not finished",
+                         "finish it with --resume, then report it")  # fmt: skip
+    outcome = _take(data, "outcome", dict, path / RUN)
+    return RunFolder(
+        path=path,
+        raw=raw,
+        options=_take(run, "options", dict, path / RUN),
+        command=_command(path / COMMAND),
+        tables=tuple(_table(one, path / RUN) for one in _take(run, "tables", list, path / RUN)),
+        found=_found(outcome, path / RUN),
+        reached=_reached(outcome, path / RUN),
+        best=read_document(path / BEST),
+        pareto=_pareto(path / PARETO),
+        hall_of_fame=_hall_of_fame(path / HALL_OF_FAME),
+        history=tuple(_step(row, path / HISTORY) for row in _csv(path / HISTORY, _names(Step))),
+        scores=_scores(path / SCORES),
+        sensitivity=_sensitivity(path / SENSITIVITY),
+    )
+
+
+def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
+    """Keep what the formulas of a run depend on beside the run, for its report.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run.
+    rows : sequence of Sensitivity
+        From `scoring.sensitivity.sensitivity`; the best formula is called ``best``.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        E640 when the folder holds no run, or as `write_atomic`.
+    """
+    _run_text(folder)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _names(Moved), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_atomic(folder / SENSITIVITY, out.getvalue())
+    return folder / SENSITIVITY
+
+
+def write_command(folder: Path, words: Sequence[str]) -> Path:
+    """Keep the command that started a run beside it, for its report.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run.
+    words : sequence of str
+        Without what does not change the result: the folder, the workers, resuming.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        As `write_atomic`.
+    """
+    write_atomic(folder / COMMAND, shlex.join(words) + "\n")
+    return folder / COMMAND
+
+
+def _command(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _run_text(path: Path) -> str:
+    try:
+        return (path / RUN).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        what = "no folder" if not path.is_dir() else f"no run: it has no {RUN}"
+        raise InputError(
+            "E640", f"{path} is {what}", "give the folder that `evolve --run` wrote"
+        ) from None  # fmt: skip
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path / RUN, str(error)) from None
+
+
+def _json(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _damaged(path, f"line {error.lineno}: {error.msg}") from None
+
+
+def _damaged(path: Path, what: str) -> InputError:
+    return InputError(
+        "E642", f"cannot read {path}: {what}", "run the search again with --resume to restore it"
+    )
+
+
+def _take(data: Any, key: str, kind: Any, path: Path) -> Any:
+    """A value of a JSON object, of the right type."""
+    if not isinstance(data, dict) or key not in data:
+        raise _damaged(path, f"`{key}` is missing")
+    if not isinstance(data[key], kind):
+        raise _damaged(path, f"`{key}` is not what it should be")
+    return data[key]
+
+
+def _found(outcome: Any, path: Path) -> Found:
+    twice = _take(outcome, "duplicates", dict, path)
+    rejected = _take(outcome, "rejected", dict, path)
+    counts = {key: _take(outcome, key, int, path)
+              for key in ("complexity", "evaluations", "screened_out")}  # fmt: skip
+    counts |= {key: _take(twice, key, int, path) for key in ("same_formula", "same_ranks")}
+    return Found(
+        stopped=_take(outcome, "stopped", str, path),
+        tau=_take(outcome, "tau", (int, float), path),
+        rejected={reason: _take(rejected, reason, int, path) for reason in rejected},
+        **counts,
+    )
+
+
+def _hall_of_fame(path: Path) -> tuple[Famed, ...]:
+    found = []
+    for row in _csv(path, ("complexity", "tau", "formula")):
+        numbers = {
+            name: math.nan if text in ("", "undefined") else _number(text, path)
+            for name, text in row.items()
+            if name not in ("complexity", "formula")
+        }
+        found.append(Famed(row["formula"], int(_number(row["complexity"], path)), numbers))
+    return tuple(found)
+
+
+def _table(data: Any, path: Path) -> TableUsed:
+    texts = {key: _take(data, key, str, path) for key in ("name", "target", "split", "fingerprint")}
+    counts = {key: _take(data, key, int, path) for key in ("selection", "held_out")}
+    return TableUsed(**texts, **counts)
+
+
+def _reached(outcome: Any, path: Path) -> dict[str, tuple[Reached, ...]]:
+    found = {
+        "best": tuple(
+            _measured(one, path)
+            for half in ("selection", "held_out")
+            for one in _take(outcome, half, list, path)
+        )
+    }
+    for name, facts in _take(outcome, "baselines", dict, path).items():
+        found[name] = tuple(_agreement(one, one, "table", path) for one in facts)
+    return found
+
+
+def _measured(data: Any, path: Path) -> Reached:
+    found = _agreement(data, _take(data, "agreement", dict, path), "task", path)
+    interval = _take(data, "interval", (dict, type(None)), path)
+    if interval is None:
+        return found
+    low, high = (_take(interval, key, (int, float), path) for key in ("low", "high"))
+    return Reached(**{**asdict(found), "low": low, "high": high})
+
+
+def _agreement(place: Any, numbers: Any, table: str, path: Path) -> Reached:
+    values = [_take(numbers, key, (int, float, type(None)), path)
+              for key in ("kendall", "spearman", "pearson")]  # fmt: skip
+    return Reached(
+        _take(place, table, str, path), _take(place, "half", str, path),
+        _take(numbers, "n", int, path), *values,
+    )  # fmt: skip
+
+
+def _pareto(folder: Path) -> tuple[Proxy, ...]:
+    found = [read_document(path) for path in folder.glob("*.proxy")]
+    return tuple(sorted(found, key=lambda proxy: _number_in(proxy.name)))
+
+
+def _number_in(name: str) -> tuple[int, str]:
+    digits = name.rpartition("_")[2]
+    return (int(digits) if digits.isdigit() else 0, name)
+
+
+def _csv(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file that has at least these columns."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+    missing = [name for name in needed if name not in (reader.fieldnames or ())]
+    if rows and missing:
+        raise _damaged(path, f"column `{missing[0]}` is missing")
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise _damaged(path, f"line {number} has another number of cells than the first")
+    return rows
+
+
+def _step(row: Mapping[str, str], path: Path) -> Step:
+    whole = {
+        key: int(_number(row[key], path)) for key in ("generation", "evaluations", "complexity")
+    }
+    return Step(**whole, tau=_number(row["tau"], path), fitness=_number(row["fitness"], path))
+
+
+def _number(text: str, path: Path) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise _damaged(path, f"`{text}` is not a number") from None
+
+
+def _scores(path: Path) -> tuple[Scored, ...]:
+    if not path.exists():
+        return ()
+    found = []
+    for row in _csv(path, _PLACE):
+        values = {k: _number(v, path) if v else math.nan for k, v in row.items() if k not in _PLACE}
+        accuracy = _number(row["accuracy"], path)
+        found.append(Scored(row["table"], row["half"], row["architecture"], accuracy, values))
+    return tuple(found)
+
+
+def _sensitivity(path: Path) -> tuple[Moved, ...]:
+    if not path.exists():
+        return ()
+    return tuple(
+        Moved(
+            row["proxy"], row["changed"],
+            _number(row["agreement"], path) if row["agreement"] else None,
+            _number(row["change"], path) if row["change"] else None,
+            row["depends"] == "True",
+        )
+        for row in _csv(path, _names(Moved))
+    )  # fmt: skip
