@@ -19,10 +19,14 @@ COMMANDS = {
     "distill": "distill",
     "table": "table",
     "show": "show",
+    "latex": "latex",
+    "simplify": "simplify",
     "compile": "compile",
     "check": "check",
     "fmt": "fmt",
     "ops": "ops",
+    "report": "report",
+    "lsp": "lsp",
 }
 """Each command and the module of this package that defines it, in the order of the help."""
 
