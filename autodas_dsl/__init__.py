@@ -32,7 +32,9 @@ _HOMES = {
     "show": "autodas_dsl.algebra.show",
 }
 
-__all__ = ["Proxy", "__version__", "distill", "evolve", "load", "parse", "rank", "score", "show"]
+__all__ = [
+    "Proxy", "__version__", "distill", "evolve", "load", "parse", "rank", "score", "show"
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
