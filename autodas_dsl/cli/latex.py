@@ -50,7 +50,10 @@ def command(
     force: bool,
     **measuring: Any,
 ) -> None:
-    """Print a booktabs table of formulas, complexity, correlations and baselines."""
+    """Print a table of formulas for a paper.
+
+    In booktabs: formula, complexity, Kendall and Spearman with 95 % intervals, baselines below.
+    """
     from autodas_dsl.language.library import load
 
     proxies = [load(spec) for spec in specs]
