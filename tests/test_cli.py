@@ -316,7 +316,7 @@ def test_show_list_groups_the_library() -> None:
     assert groups[:4] == ["parameter-level", "activation-level", "teacher-student", "discovered"]
     for name in library_names():
         assert f"\n  {name} " in shown
-    found = json.loads(run("show", "--list", "--format", "json").stdout)
+    found = json.loads(run("show", "--list", "--as", "json").stdout)
     assert sorted(entry["name"] for entry in found) == library_names()
     assert next(e for e in found if e["name"] == "snip")["formula"] == "sum(sum(|W * grad W|))"
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
+_ASIDE = {"--run": True, "--resume": False, "--format": True}
+"""Options that do not change what a search finds, and whether a value follows."""
+
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table; without one, digits-resnet. The formula is
 chosen on one half of the architectures and reported on the other.
@@ -83,7 +86,9 @@ def _number(name: str, kind: Any, help: str) -> Any:
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
 @options.output_format()
+@click.pass_context
 def command(
+    ctx: click.Context,
     tables: tuple[str, ...],
     target: str | None,
     split: str,
@@ -109,6 +114,7 @@ def command(
     from autodas_dsl.evolution.session import BUILTIN, Options, free_folder, search
     from autodas_dsl.language.spans import InputError
     from autodas_dsl.report.live import watching
+    from autodas_dsl.report.run_folder import write_command
     from autodas_dsl.report.run_plots import draw
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.tables import load_table
@@ -129,6 +135,7 @@ def command(
             loaded, config, settings, folder=where, resume=resume, max_time=max_time,
             collecting=collecting, progress=watch,
         )  # fmt: skip
+    write_command(where, options.repeatable(ctx, _ASIDE))
     draw(session, where)
     for text in session.notes:
         note(text)
