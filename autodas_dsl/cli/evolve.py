@@ -81,6 +81,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
 @options.seed()
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
+              help="Processes that evaluate formulas.")  # fmt: skip
 @click.option("--run", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
@@ -97,6 +99,7 @@ def command(
     batch_size: int | None,
     max_time: float | None,
     stop_at: float | None,
+    workers: int,
     folder: Path | None,
     resume: bool,
     format: str,
@@ -124,8 +127,9 @@ def command(
     loaded = [load_table(name, space) for name in names]
     data = data_of(data_spec, batch_size) if data_spec or batch_size else None
     settings = Options(
-        target, space, data, teacher_of(teacher, teacher_weights, teacher_size), split
-    )
+        target, space, data, teacher_of(teacher, teacher_weights, teacher_size), split,
+        workers=workers,
+    )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(
             loaded, config, settings, folder=where, resume=resume, max_time=max_time,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ class Options:
         How selection and report are parted, see `splits.split`.
     baselines : tuple of str
         Formulas reported beside the best one.
+    workers : int
+        Processes that evaluate formulas; the result does not depend on it.
     """
 
     target: str | None = None
@@ -67,6 +70,7 @@ class Options:
     teacher: Teacher | None = None
     split: str = "half"
     baselines: tuple[str, ...] = BASELINES
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -186,16 +190,19 @@ def search(
     InputError
     """
     config, options = config or Config(), options or Options()
-    prepared = [_prepared(table, config, options, collecting) for table in tables]
+    with ExitStack() as stack:
+        prepared = [
+            stack.enter_context(_prepared(table, config, options, collecting)) for table in tables
+        ]
 
-    def allowed(requirement: Requirement) -> bool:
-        return all(one.allowed(requirement) for one in prepared)
+        def allowed(requirement: Requirement) -> bool:
+            return all(one.allowed(requirement) for one in prepared)
 
-    run = evolve(
-        config, [one.task for one in prepared], allowed, folder=folder, resume=resume,
-        baselines=options.baselines, max_time=max_time, progress=progress,
-    )  # fmt: skip
-    scores = tuple(_scores(one, run, options.baselines) for one in prepared)
+        run = evolve(
+            config, [one.task for one in prepared], allowed, folder=folder, resume=resume,
+            baselines=options.baselines, max_time=max_time, progress=progress,
+        )  # fmt: skip
+        scores = tuple(_scores(one, run, options.baselines) for one in prepared)
     if folder is not None:
         write_atomic(folder / SCORES, scores_text(scores))
     notes = dict.fromkeys(note for one in prepared for note in one.stored.notes)
@@ -214,7 +221,8 @@ def _prepared(
     return prepare(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data, options.teacher),
-        target=options.target, split=options.split, seed=config.seed, progress=collecting,
+        target=options.target, split=options.split, seed=config.seed, workers=options.workers,
+        progress=collecting,
     )  # fmt: skip
 
 
