@@ -25,16 +25,14 @@ Examples:
   autodas-dsl evolve
   autodas-dsl evolve digits-resnet --iterations 500 --strategy nsga2 --run runs/pareto
   autodas-dsl evolve resnet_s0.csv --target cifar100_kd --data batch.npz --seed-with snip,rho_cnn
-  autodas-dsl evolve --run runs/pareto --resume
+  autodas-dsl evolve --strategy nsga2 --run runs/pareto --resume
 
 \b
 Ctrl-C once finishes the generation, twice stops now; --resume goes on."""
 
 
 def _words(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    return tuple(word.strip() for word in value.split(",") if word.strip())
+    return None if value is None else options.listed(value)
 
 
 def _number(name: str, kind: Any, help: str) -> Any:
@@ -125,9 +123,9 @@ def command(
     given = {key: value for key, value in choices.items() if value is not None}
     config = Config(target=stop_at or 0.0, **given)
     loaded = [load_table(name, space) for name in names]
-    data = data_of(data_spec, batch_size) if data_spec or batch_size else None
     settings = Options(
-        target, space, data, teacher_of(teacher, teacher_weights, teacher_size), split,
+        target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
+        teacher_of(teacher, teacher_weights, teacher_size), split,
         workers=workers,
     )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:

@@ -13,6 +13,18 @@ FORMATS = ("table", "csv", "json")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a comma-separated list; a comma inside brackets belongs to its part."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "([") - (char in ")]")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return tuple(part.strip() for part in parts if part.strip())
+
+
 class ProxyType(click.ParamType):
     """A PROXY: a file, a library name or an expression; completes library names and files."""
 

@@ -128,7 +128,7 @@ def command(
 def _library(without: str) -> list[str]:
     from autodas_dsl.language.library import library_names, library_proxy
 
-    left_out = [library_proxy(name.strip()).name for name in without.split(",") if name.strip()]
+    left_out = [library_proxy(name).name for name in options.listed(without)]
     return [name for name in library_names() if name not in left_out]
 
 

@@ -20,6 +20,7 @@ from autodas_dsl.evolution.identity import inlined
 from autodas_dsl.evolution.measure import first_reason
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
+from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.bootstrap import interval
@@ -54,6 +55,8 @@ class Options:
         Space of tables that do not say theirs.
     data : Data, optional
         By default what each space is usually scored on.
+    size : int, optional
+        Samples of that usual data.
     teacher : Teacher, optional
         By default the usual one of each space.
     split : str
@@ -67,6 +70,7 @@ class Options:
     target: str | None = None
     space: str | None = None
     data: Data | None = None
+    size: int | None = None
     teacher: Teacher | None = None
     split: str = "half"
     baselines: tuple[str, ...] = BASELINES
@@ -190,6 +194,7 @@ def search(
     InputError
     """
     config, options = config or Config(), options or Options()
+    chosen_operators(config.operators)
     with ExitStack() as stack:
         prepared = [
             stack.enter_context(_prepared(table, config, options, collecting)) for table in tables
@@ -220,7 +225,7 @@ def _prepared(
     space = require_space(table, spaces.get(name) if name else None)
     return prepare(
         table, space, statistics_needed(config, options.baselines),
-        usual_setting(space, options.data, options.teacher),
+        usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
         target=options.target, split=options.split, seed=config.seed, workers=options.workers,
         progress=collecting,
     )  # fmt: skip
