@@ -26,17 +26,20 @@ class Shapes:
 
     def of(self, kind: Kind, layer: int = 0) -> tuple[int, ...]:
         known = self.known(kind.layers, layer)
-        return tuple(axis.size.evaluate(known) for axis in kind.axes)
+        return tuple(axis.size.evaluate(known, self.layered) for axis in kind.axes)
 
     def known(self, layers: str | None, layer: int) -> dict[str, int]:
         inner = self.lists[layers][layer] if layers else {}
-        ends = {
-            f"{name}[{mark}]": size
+        return {**self.single, **inner}
+
+    @property
+    def layered(self) -> dict[str, list[int]]:
+        """For each symbol of a layer list its value in every layer."""
+        return {
+            name: [entry[name] for entry in entries]
             for entries in self.lists.values()
-            for mark, entry in (("first", entries[0]), ("last", entries[-1]))
-            for name, size in entry.items()
+            for name in entries[0]
         }
-        return {**self.single, **ends, **inner}
 
     def count(self, layers: str) -> int:
         return len(self.lists[layers])
@@ -45,7 +48,11 @@ class Shapes:
         layers = requirement.layers
         each = range(self.count(layers)) if layers else (0,)
         known = [self.known(layers, layer) for layer in each]
-        return all(requirement.left.evaluate(k) == requirement.right.evaluate(k) for k in known)
+        return all(
+            requirement.left.evaluate(k, self.layered)
+            == requirement.right.evaluate(k, self.layered)
+            for k in known
+        )
 
 
 def shapes(student: int = 6, teacher: int = 6, layers: int = 3) -> Shapes:

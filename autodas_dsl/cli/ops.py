@@ -136,8 +136,8 @@ def _attribute(attribute: Attribute) -> str:
 def latex(entry: Operator) -> str:
     """The operator's LaTeX with the arguments of its signature."""
     first, second = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
-    known = {a.name: f"{format_number(a.default)}" for a in entry.attrs} | {"axis": ""}
-    return entry.latex.format(first, second, **known)
+    known = {a.name: f"{format_number(a.default)}" for a in entry.attrs}
+    return entry.latex.format(first, second, axis="", within="", attrs="", **known)
 
 
 def _statistic(entry: Input) -> Iterable[tuple[str, Iterable[str]]]:
@@ -146,7 +146,7 @@ def _statistic(entry: Input) -> Iterable[tuple[str, Iterable[str]]]:
     yield "kind", [entry.kind.describe()]
     yield "needs", [entry.needs]
     yield "attributes", [", ".join(_attributes(entry))] * bool(_attributes(entry))
-    yield "LaTeX", [entry.latex]
+    yield "LaTeX", [entry.latex.format(index="", probe="", parts="n")]
     yield "example", [_example(entry)]
 
 
@@ -170,7 +170,7 @@ def _as_json(entry: Operator | Input) -> dict[str, object]:
     if isinstance(entry, Input):
         return {
             "name": entry.name, "type": "statistic", "group": entry.group, "doc": entry.doc,
-            "kind": entry.kind.describe(), "latex": entry.latex,
+            "kind": entry.kind.describe(), "latex": entry.latex.format(index="", probe="", parts="n"),
             "attributes": _attributes(entry), "needs": entry.needs, "example": _example(entry),
         }  # fmt: skip
     return {
