@@ -203,6 +203,5 @@ def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:
         "complexity": session.run.champion.individual.complexity,
         **best,
         "baselines": [asdict(row) for row in beside[1:]],
-        "null": asdict(session.null) if session.null is not None else None,
         "run": str(folder),
     }
