@@ -12,6 +12,7 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, teacher_of
 
 if TYPE_CHECKING:
+    from autodas_dsl.evolution.null import Null
     from autodas_dsl.evolution.session import Compared, Session
 
 RUNS = Path("runs")
@@ -67,6 +68,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @_number("--folds", int, "Jackknife parts of the selection, against fitting noise.  [default: 0]")
 @click.option("--null", is_flag=True, default=None,
               help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
+@click.option("--null-repeats", type=click.IntRange(0, 100), default=3, show_default=True,
+              metavar="N", help="Searches on shuffled accuracies for the null level.")  # fmt: skip
 @_number("--max-time", float, "Seconds; stops at the end of a generation.")
 @_number("--max-evaluations", int, "Stop after so many formulas.")
 @_number("--patience", int, "Stop after so many generations without progress.")
@@ -82,6 +85,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
 @options.seed()
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
+              help="Processes that evaluate formulas.")  # fmt: skip
 @click.option("--run", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
@@ -100,6 +105,8 @@ def command(
     batch_size: int | None,
     max_time: float | None,
     stop_at: float | None,
+    workers: int,
+    null_repeats: int,
     folder: Path | None,
     resume: bool,
     format: str,
@@ -129,6 +136,7 @@ def command(
     settings = Options(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
         teacher_of(teacher, teacher_weights, teacher_size), split,
+        workers=workers, null_repeats=null_repeats,
     )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(
@@ -156,7 +164,17 @@ def _print(session: Session, folder: Path, format: str) -> None:
         seen = not one.held_out.any()
         _print_table(one.compared(not seen), f"{one.task}, {one.target}", seen, format)
     if format == "table":
+        if session.null is not None:
+            click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
+
+
+def _above_nothing(tau: float, null: Null) -> str:
+    tries = "1 search" if len(null.taus) == 1 else f"{len(null.taus)} searches"
+    return (
+        f"Kendall {tau:+.3f} where it was selected; the null level is {null.mean:+.3f}: the best "
+        f"of the same search on shuffled accuracies ({tries}, highest {null.highest:+.3f})"
+    )
 
 
 def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:
