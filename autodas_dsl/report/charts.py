@@ -6,6 +6,7 @@ Marks differ in shape as well as in colour, and every mark says in its title wha
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ WIDTH, HEIGHT = 400, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 388, 14, 234
 _SPAN_FOR_LOG = 1e3
 _TICKS = 5
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Scale:
             if self.log
             else (self.low, self.high, value)
         )
-        return self.start + (value - low) / (high - low) * (self.end - self.start)
+        # halved first: the difference of two huge values need not be finite
+        share = (value / 2 - low / 2) / (high / 2 - low / 2)
+        return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
         """Round values within the scale, about five."""
@@ -63,7 +67,7 @@ class Scale:
             low, high = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
             stride = max(1, math.ceil((high - low + 1) / _TICKS))
             return [10.0**power for power in range(low, high + 1, stride)]
-        step = _round_step((self.high - self.low) / _TICKS)
+        step = _round_step(self.high / _TICKS - self.low / _TICKS)
         step = max(1.0, step) if self.whole else step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
@@ -89,11 +93,11 @@ def scale(values: Sequence[float], start: float, end: float, *, whole: bool = Fa
     low, high = min(values), max(values)
     if not whole and low > 0 and high > _SPAN_FOR_LOG * low:
         return Scale(low / 1.3, high * 1.3, start, end, log=True)
-    # halved first: the difference of two huge values need not be finite
     margin = max(0.1 * (high / 2 - low / 2), 1e-9 * max(abs(low), abs(high)), 1e-300)
     if high == low:
         margin = max(0.5, abs(low) * 0.1)
-    return Scale(low - margin, high + margin, start, end, whole=whole)
+    low, high = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
+    return Scale(low, high, start, end, whole=whole)
 
 
 # --- marks ------------------------------------------------------------------------------------

@@ -63,6 +63,9 @@ def _scatter(
         for one in facts
     )
     title = name if len(run.tables) == 1 else f"{name} on {table}"
+    if not any(math.isfinite(point.x) for point in points):
+        told = "It has no valid score on any of these architectures."
+        return tag("figure", tag("h3", title), tag("p", told, class_="note"))
     return tag(
         "figure", tag("h3", title),
         charts.scatter(points, f"{title}: accuracy against score", target, f"scatter-{number}"),

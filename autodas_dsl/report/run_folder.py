@@ -8,7 +8,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, S
 from autodas_dsl.language.documents import Proxy, read_document
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.spans import InputError
+from autodas_dsl.scoring.bootstrap import interval
 
 if TYPE_CHECKING:
     from autodas_dsl.scoring.sensitivity import Sensitivity
@@ -32,7 +33,7 @@ _PLACE = ("table", "target", "architecture", "half", "accuracy")
 class Reached:
     """What a formula reached on one half of one table; None where undefined.
 
-    `low` and `high` bound the 95 % bootstrap interval of Spearman where it was computed.
+    `low` and `high` bound the 95 % bootstrap interval of Spearman where it is known.
     """
 
     table: str
@@ -176,6 +177,7 @@ def read_run(path: Path) -> RunFolder:
         raise InputError("E641", f"the run in {path} has not finished",
                          "finish it with --resume, then report it")  # fmt: skip
     outcome = _take(data, "outcome", dict, path / RUN)
+    scores = _scores(path / SCORES)
     return RunFolder(
         path=path,
         raw=raw,
@@ -183,12 +185,12 @@ def read_run(path: Path) -> RunFolder:
         command=_command(path / COMMAND),
         tables=tuple(_table(one, path / RUN) for one in _take(run, "tables", list, path / RUN)),
         found=_found(outcome, path / RUN),
-        reached=_reached(outcome, path / RUN),
+        reached=_with_intervals(_reached(outcome, path / RUN), scores),
         best=read_document(path / BEST),
         pareto=_pareto(path / PARETO),
         hall_of_fame=_hall_of_fame(path / HALL_OF_FAME),
         history=tuple(_step(row, path / HISTORY) for row in _csv(path / HISTORY, _names(Step))),
-        scores=_scores(path / SCORES),
+        scores=scores,
         sensitivity=_sensitivity(path / SENSITIVITY),
     )
 
@@ -342,7 +344,7 @@ def _measured(data: Any, path: Path) -> Reached:
     if interval is None:
         return found
     low, high = (_take(interval, key, (int, float), path) for key in ("low", "high"))
-    return Reached(**{**asdict(found), "low": low, "high": high})
+    return replace(found, low=low, high=high)
 
 
 def _agreement(place: Any, numbers: Any, table: str, path: Path) -> Reached:
@@ -352,6 +354,24 @@ def _agreement(place: Any, numbers: Any, table: str, path: Path) -> Reached:
         _take(place, table, str, path), _take(place, "half", str, path),
         _take(numbers, "n", int, path), *values,
     )  # fmt: skip
+
+
+def _with_intervals(
+    reached: Mapping[str, tuple[Reached, ...]], scores: Sequence[Scored]
+) -> dict[str, tuple[Reached, ...]]:
+    """Intervals of the baselines too, where the run kept the scores of single architectures."""
+    return {
+        name: tuple(one if one.low is not None else _bounded(name, one, scores) for one in facts)
+        for name, facts in reached.items()
+    }
+
+
+def _bounded(name: str, one: Reached, scores: Sequence[Scored]) -> Reached:
+    rows = [s for s in scores if (s.table, s.half) == (one.table, one.half) and name in s.scores]
+    if len(rows) != one.n:
+        return one
+    found = interval([s.scores[name] for s in rows], [s.accuracy for s in rows])
+    return one if found is None else replace(one, low=found.low, high=found.high)
 
 
 def _pareto(folder: Path) -> tuple[Proxy, ...]:
