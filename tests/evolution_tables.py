@@ -7,6 +7,7 @@ arguments; so equal formulas score alike, and parts of a good formula are good.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -77,3 +78,17 @@ def fake_task(
         name, "kd", Networks(evaluator or Fake(), accuracies()), half if report else None,
         quarter if screen else None, "half", "made-up",
     )  # fmt: skip
+
+
+class Deadly(Fake):
+    """Ends its process on every formula about `layers`."""
+
+    def _outcome(self, node: Node) -> Outcome:
+        if "layers" in repr(node):
+            os._exit(9)
+        return super()._outcome(node)
+
+
+def stillborn() -> Fake:
+    """A worker that never comes to life."""
+    os._exit(9)

@@ -316,7 +316,7 @@ def test_show_list_groups_the_library() -> None:
     assert groups[:4] == ["parameter-level", "activation-level", "teacher-student", "discovered"]
     for name in library_names():
         assert f"\n  {name} " in shown
-    found = json.loads(run("show", "--list", "--format", "json").stdout)
+    found = json.loads(run("show", "--list", "--as", "json").stdout)
     assert sorted(entry["name"] for entry in found) == library_names()
     assert next(e for e in found if e["name"] == "snip")["formula"] == "sum(sum(|W * grad W|))"
 
@@ -352,7 +352,7 @@ def test_ops_explains_a_statistic() -> None:
         "  kind       one [C HW] tensor per Conv/Linear layer\n"
         "  needs      forward and backward\n"
         "  attributes grad[flow] W, grad[flow_bn] W, grad[ones] W, grad[split=8] W\n"
-        "  LaTeX      \\frac{\\partial \\mathcal{L}}{\\partial W}\n"
+        "  LaTeX      \\frac{\\partial\\mathcal{L}}{\\partial W_{\\ell}}\n"
         "  example    mean(|grad W|_F)\n"
     )
 

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -208,7 +210,7 @@ def test_score_gives_the_reason_of_an_invalid_score(model) -> None:
 
 
 def test_score_of_a_model_with_nan_weights(model) -> None:
-    refused(run("score", model(nan=True), "-p", "snip"), "E443", "fc.weight")
+    refused(run("score", model(nan=True), "-p", "snip"), "E442", "fc.weight")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +319,9 @@ def test_rank_json_is_the_contract(table: Path) -> None:
     assert set(found) == {"params", "flops", "-params"}
     assert found["params"]["spearman"] == pytest.approx(1)
     assert found["-params"]["kendall"] == pytest.approx(-1)
-    assert "stand in" in result.stderr
+    assert "data: digits: 4 of " in result.stderr
+    noise = run("rank", table, "-p", "snip", "--batch-size", 4, "--data", "noise")
+    assert "stand in" in noise.stderr
 
 
 def test_rank_table_lists_what_it_cannot_rank(table: Path) -> None:
@@ -360,8 +364,102 @@ def test_rank_refuses_what_it_cannot_read(table: Path, tmp_path: Path) -> None:
     empty.write_text("")
     assert run("rank", empty, "-p", "snip").exit_code == 1
     refused(run("rank", table, "-p", "snip", "--target", "speed"), "E511", "speed")
-    refused(run("rank", table, "-p", "kd"), "E444", "--teacher")
     refused(run("rank", table, "-p", "snip", "--split", "x"), "E530")
+
+
+# --- evolve -------------------------------------------------------------------------------------
+
+SMALL = ("--population", 6, "--elite", 2, "--iterations", 3, "--batch-size", 4)
+
+
+def test_evolve_writes_a_run_and_reports_held_out(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ("evolve", table, *SMALL, "--run", folder, "--format", "json")
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert list(found) == ["best", "complexity", "selection", "held_out", "baselines", "run"]
+    for half in ("selection", "held_out"):
+        assert list(found[half]) == ["kendall", "spearman", "pearson", "n"]
+        assert found[half]["n"] == 6
+    beside = {row["proxy"]: row for row in found["baselines"]}
+    assert {"params", "flops", "snip", "synflow", "rho_cnn_s0"} <= set(beside)
+    assert beside["params"]["spearman"] == pytest.approx(1)
+    assert "requires D_s = D_t" in beside["rho_cnn_s0"]["reason"]
+    assert found["run"] == str(folder)
+    names = {path.name for path in folder.rglob("*")}
+    assert {"best.proxy", "hall_of_fame.csv", "run.json", "search_curve.svg", "pareto.png",
+            "scatter.svg", "comparison.png"} < names  # fmt: skip
+    assert run("check", folder / "best.proxy").exit_code == 0
+
+    refused(run(*words), "E601", "--resume")
+    before = (folder / "hall_of_fame.csv").read_bytes()
+    again = run(*words, "--resume")
+    assert again.stdout == result.stdout
+    assert (folder / "hall_of_fame.csv").read_bytes() == before
+    refused(run(*words, "--resume", "--seed", 1), "E603", "seed was 0, is 1")
+
+
+def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> None:
+    words = ("evolve", table, *SMALL, "--gradient-free", "--inputs", "W, E_s, F_s[-1, noise]")
+    seeds = ("--seed-with", "sum(|W|_F), L2(E_s, E_s)")
+    result = run(*words, *seeds, "--run", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.split("\n")
+    assert run("check", lines[0]).exit_code == 0
+    assert lines[2] == "small, kd: held-out architectures"
+    assert lines[3].split()[:2] == ["proxy", "n"]
+    assert "data: digits: 4 of " in result.stderr
+
+
+def test_evolve_numbers_its_folders(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "small-1").mkdir(parents=True)
+    result = run("evolve", table, *SMALL, "--inputs", "W", "--format", "csv")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "runs" / "small-2" / "best.proxy").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--strategy", "nsga3"], "E630", "nsga2"),
+        (["--population", 1], "E631", "population"),
+        (["--inputs", "W, grad Z"], "E622", "grad Z"),
+        (["--operators", "softmx"], "E624", "softmax"),
+        (["--seed-with", "sum("], "E109", "never closed"),
+        (["--target", "speed"], "E511", "speed"),
+    ],
+)
+def test_evolve_refuses(
+    table: Path, tmp_path: Path, options: list[str], code: str, message: str
+) -> None:
+    refused(run("evolve", table, *SMALL, *options, "--run", tmp_path / "run"), code, message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_evolve_into_a_folder_that_cannot_be(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("evolve", table, *SMALL, "--run", tmp_path / "file" / "run")
+    refused(result, "E605")
+    refused(run("evolve", table, "--resume"), "E613", "--run DIR")
+
+
+def test_the_defaults_in_the_help_of_evolve_are_those_of_the_configuration() -> None:
+    from autodas_dsl.cli.evolve import command
+    from autodas_dsl.evolution.config import Config
+
+    known = Config().as_json()
+    said = {
+        p.name: found[1]
+        for p in command.params
+        if isinstance(p, click.Option) and (found := re.search(r"default: ([^]]+)]", p.help or ""))
+    }
+    shared = set(said) & set(known) - {"target"}
+    assert len(shared) > 8
+    assert {name: said[name] for name in shared} == {name: str(known[name]) for name in shared}
 
 
 # --- distill and table --------------------------------------------------------------------------
@@ -389,7 +487,7 @@ def test_distill_refuses(tmp_path: Path) -> None:
     refused(run("distill", STUDENT, *TEACHER, *QUICK, "--loss", "kdd"), "E730", 'mean "kd"')
     refused(
         run("distill", STUDENT, *TEACHER, "--data", "digits", "--samples", 2, "--held-out", 0.01),
-        "E735",
+        "E738",
     )
     refused(run("distill", STUDENT, "--teacher", "nope:1", *QUICK), "E710")
 

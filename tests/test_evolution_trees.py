@@ -310,3 +310,15 @@ def test_paths_are_those_of_the_tree() -> None:
     found = {path: format_expression(node) for path, node in positions(expr)}
     assert found[(0, 0, 1)] == "F_t"
     assert found[(1,)] == "1"
+
+
+def test_commuting_operands_of_both_networks_lower() -> None:
+    """The order of arguments may change, and with it whose size symbol a kind carries."""
+    assert lower(parse("sum(max(P_t, P_s))")) is lower(parse("sum(max(P_s, P_t))"))
+
+
+@pytest.mark.parametrize(
+    "text", ["MMD(max[C](E_s), max[C](E_t))", "sum(align([mean[B](E_s), mean[B](E_t)]))"]
+)
+def test_comparisons_of_too_few_axes_are_refused(text: str) -> None:
+    assert Typing(lambda requirement: True).kind(parse(text)) is None

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from golden import check_golden
 
-from autodas_dsl.algebra.latex import latex_of, number_latex, symbol_latex
+from autodas_dsl.algebra.latex import (
+    latex_of,
+    number_latex,
+    operator_latex,
+    statistic_latex,
+    symbol_latex,
+)
 from autodas_dsl.algebra.latex_page import LatexOptions, latex, page
 from autodas_dsl.algebra.tex import Fence, Mark, Script, marks, read_tex, width
 from autodas_dsl.algebra.typed import typed
 from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.library import library_names, library_proxy, load
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
@@ -162,12 +169,30 @@ def test_align_breaks_at_the_width_and_numbers_once() -> None:
     assert narrow.splitlines()[2].startswith(r"  &\quad - \sum")
 
 
+def test_align_breaks_a_wide_term_at_its_factors() -> None:
+    proxy = expression_proxy("sum(|W|_F) - 2 * |E_s|_F * |F_s|_F * KL(P_s, P_t)")
+    lines = latex(proxy, LatexOptions("align", width=20)).splitlines()
+    assert len(lines) == 4
+    assert r" - 2\,\left" in lines[1]
+    assert lines[2].startswith(r"  &\quad \cdot \left")
+    whole = latex(proxy, LatexOptions("align", width=300)).splitlines()
+    assert len(whole) == 3
+
+
 def test_every_operator_prints_latex_that_reads() -> None:
     for entry in OPERATORS.values():
+        read_tex(operator_latex(entry))
         filled = entry.latex.format(
             "x", "y", axis="_{C}", within=",C", attrs="^{a}", **{a.name: "1" for a in entry.attrs}
         )
         read_tex(filled)
+
+
+def test_every_statistic_prints_latex_that_reads() -> None:
+    for entry in INPUTS.values():
+        assert (r"\ell" in statistic_latex(entry)) == bool(entry.kind.layers)
+        read_tex(statistic_latex(entry))
+    assert statistic_latex(INPUTS["grad W"]) == r"\frac{\partial\mathcal{L}}{\partial W_{\ell}}"
 
 
 @pytest.mark.parametrize(

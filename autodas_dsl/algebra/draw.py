@@ -33,7 +33,7 @@ def svg(graph: nx.MultiDiGraph) -> str:
     }
     total, height = left[-1] + widths[graph.graph["score"]] + PAD, rows * ROW + 2 * PAD
     title = escape(f"Computation graph of {graph.graph['name']}")
-    body = [*_edges(routed, place, widths), *_kinds(graph, place, widths)]
+    body = [*_edges(graph, routed, place, widths), *_kinds(graph, place, widths)]
     body += _nodes(graph, place, widths)
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total:.0f} {height:.0f}" '
@@ -114,17 +114,29 @@ def _column_starts(
 Place = Mapping[str, tuple[float, float]]
 
 
-def _edges(routed: nx.DiGraph, place: Place, widths: Mapping[str, float]) -> list[str]:
+def _edges(
+    graph: nx.MultiDiGraph, routed: nx.DiGraph, place: Place, widths: Mapping[str, float]
+) -> list[str]:
+    """Curves; the first argument of an operator arrives above the second."""
     lines: list[str] = []
     for node, user in routed.edges:
         (x, y), (tx, ty) = place[node], place[user]
         x += widths[node]
+        ty += _arrival(graph, node.partition("@")[0], user)
         bend = max(30.0, (tx - x) / 2)
         lines.append(
             f'<path d="M{x:.1f} {y:.1f} C{x + bend:.1f} {y:.1f} {tx - bend:.1f} {ty:.1f} '
             f'{tx:.1f} {ty:.1f}" fill="none" stroke="#9aa5b1" stroke-width="1.4"/>'
         )
     return lines
+
+
+def _arrival(graph: nx.MultiDiGraph, source: str, user: str) -> float:
+    """How far from the middle of a node an edge ends."""
+    if user not in graph or graph.in_degree(user) < 2:
+        return 0.0
+    arguments = [data["argument"] for data in graph.get_edge_data(source, user).values()]
+    return 14.0 * (sum(arguments) / len(arguments) - (graph.in_degree(user) - 1) / 2)
 
 
 def _kinds(graph: nx.MultiDiGraph, place: Place, widths: Mapping[str, float]) -> list[str]:

@@ -40,7 +40,7 @@ def from_sympy(value: sympy.Basic) -> Expr:
         return _power(value)
     if isinstance(value, AppliedUndef):
         return _opaque(value)
-    if isinstance(value, sympy.Function) and value.func in _FUNCTIONS:
+    if value.func in _FUNCTIONS:
         return _folded(_FUNCTIONS[value.func], [from_sympy(arg) for arg in value.args])
     raise InputError("E810", f"there is no formula for {value!s} in sympy's answer")
 
@@ -161,4 +161,4 @@ def _opaque(value: AppliedUndef) -> Expr:
         return PairOf(args[0], args[1])
     head = parse(name)
     assert isinstance(head, Name)  # the name was made by `function_name`
-    return named_call(head.text, args, head.attrs, head.span)
+    return named_call(head.text, args, head.attrs, head.span, head.span)

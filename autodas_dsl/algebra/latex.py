@@ -23,7 +23,7 @@ from functools import cache
 
 from autodas_dsl.algebra.typed import Typed
 from autodas_dsl.language.format import format_number
-from autodas_dsl.language.inputs import INPUTS, Statistic
+from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
 from autodas_dsl.language.operators import OPERATORS, Operator, Value
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
@@ -323,3 +323,34 @@ def _filled(owner: str, template: str, texts: list[str], fields: Mapping[str, st
             "E801", f"the LaTeX template of {owner} cannot be filled: {template!r} ({error})",
             "braces are doubled; {0} and {1} are the arguments",
         ) from None  # fmt: skip
+
+
+# --- entries of the tables --------------------------------------------------------------------
+
+
+def operator_latex(entry: Operator) -> str:
+    """An operator over the arguments of its signature, every attribute at its default.
+
+    Raises
+    ------
+    InputError
+        E801 for a template that cannot be filled.
+    """
+    first, second = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
+    fields = {a.name: number_latex(a.default).text for a in entry.attrs}
+    fields |= {"axis": "", "within": "", "attrs": ""}
+    return _filled(f"operator `{entry.name}`", entry.latex, [first, second], fields)
+
+
+def statistic_latex(entry: Input) -> str:
+    """A statistic with its layer index, without attributes.
+
+    Raises
+    ------
+    InputError
+        E801 for a template that cannot be filled.
+    """
+    prefix, _, letter = entry.name.rpartition(" ")
+    parts = NTK_SAMPLES if entry.name == "NTK" else 0
+    index = r"\ell" if entry.kind.layers else ""
+    return _statistic(Statistic(letter, prefix, parts=parts), index).text

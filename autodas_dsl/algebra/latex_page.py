@@ -92,13 +92,13 @@ def cell(proxy: Proxy, options: LatexOptions) -> str:
     for number, (left, right) in enumerate(_sides(proxy)):
         head = rf"\text{{where }} {left} = " if number else ""
         first, *rest = _broken(right, options)
-        rows += [head + first, *(rf"\quad {line}" for line in rest)]
+        rows += [head + first, *(rf"\quad {{}}{line}" for line in rest)]
     for row in rows:
         read_tex(row)
     if len(rows) == 1:
         return rows[0]
-    body = r" \\ ".join(f"&{row}" for row in rows)
-    return rf"\begin{{aligned}}[t] {body} \end{{aligned}}"
+    body = r" \\[4pt] ".join(rows)
+    return rf"\begin{{array}}[t]{{@{{}}l@{{}}}} {body} \end{{array}}"
 
 
 def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
@@ -130,31 +130,46 @@ def _align(sides: list[tuple[str, Typed]], options: LatexOptions) -> str:
 
 
 def _broken(node: Typed, options: LatexOptions) -> list[str]:
-    """Lines of at most the width, broken before the terms of the sum at the root."""
-    pieces = _terms(node, options)
-    lines = [pieces[0]]
-    for piece in pieces[1:]:
-        joined = f"{lines[-1]} {piece}"
-        if width(read_tex(joined)) <= options.width:
-            lines[-1] = joined
-        else:
-            lines.append(piece)
+    """Lines of about the width, broken before the terms of the sum at the root.
+
+    A term that is wider on its own is broken before its factors.
+    """
+    lines = [""]
+    for term, piece in _terms(node, options):
+        wide = width(read_tex(piece)) > options.width
+        for part in _factors(term, piece, options) if wide else [piece]:
+            joined = f"{lines[-1]} {part}".strip()
+            if lines == [""] or width(read_tex(joined)) <= options.width:
+                lines[-1] = joined
+            else:
+                lines.append(part)
     return lines
 
 
-def _terms(node: Typed, options: LatexOptions) -> list[str]:
-    """The terms of a sum as they are printed, each with its sign."""
+def _factors(term: Typed, text: str, options: LatexOptions) -> list[str]:
+    """The factors of a term as they are printed in `text`, each with its sign."""
+    expr = term.expr
+    if not isinstance(expr, Call) or expr.op != "mul":
+        return [text]
+    before, found, after = text.partition(latex_of(term.children[0], options.digits).text)
+    if not found or before not in ("", "+ ", "- ") or after.startswith(r"\,"):
+        return [text]
+    return [*_factors(term.children[0], before + found, options), after.strip()]
+
+
+def _terms(node: Typed, options: LatexOptions) -> list[tuple[Typed, str]]:
+    """The terms of a sum, and as they are printed, each with its sign."""
     spine: list[Typed] = []
     current = node
     for _ in terms(node.expr)[1:]:
         spine.append(current)
         current = current.children[0]
-    found = [latex_of(current, options.digits).text]
-    done = found[0]
+    done = latex_of(current, options.digits).text
+    found = [(current, done)]
     for outer in reversed(spine):
         assert isinstance(outer.expr, Call)
         whole = latex_of(outer, options.digits).text
-        found.append(whole[len(done) :].strip())
+        found.append((outer.children[1], whole[len(done) :].strip()))
         done = whole
     return found
 

@@ -14,7 +14,7 @@ from autodas_dsl.algebra.matching import fill, literal, match
 from autodas_dsl.algebra.typed import Typed
 from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, Expr, Number
+from autodas_dsl.language.tree import Call, Expr, Name, Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ RULES = _rules("""
     x / 1 -> x
     x^1 -> x
     x^0 -> 1
+    x^0.5 -> sqrt(x)
+    x^-1 -> 1 / x
     0 * x -> 0
     0 / x -> 0
     x - x -> 0
@@ -89,7 +91,6 @@ RULES = _rules("""
     |x| / |y| -> |x / y|
     |x| -> x if x >= 0
     relu(x) -> x if x >= 0
-    abssqrt(x) -> sqrt(x) if x >= 0
     sqrt(|x|) -> abssqrt(x)
     log(|x|) -> abslog(x)
     abslog(|x|) -> abslog(x)
@@ -122,7 +123,6 @@ RULES = _rules("""
     sum(x) / numel(x) -> mean(x)
     mean(|x - y|) -> L1(x, y)
     mean((x - y)^2) -> L2(x, y)
-    invert(x) * y -> y / (x + 1e-9)
 """)
 
 ROOT_RULES = _rules("""
@@ -145,6 +145,10 @@ ROOT_RULES = _rules("""
     x^p -> x if x >= 0
     |x| -> x if x >= 0
 """)
+
+
+_COUNTS = frozenset({"params", "flops", "layers", "fan_in", "fan_out", "index", "attn", "S", "Y"})
+"""Statistics that are counts, indicators or variances: never negative."""
 
 
 def proposals(node: Typed) -> Iterator[Proposal]:
@@ -188,6 +192,8 @@ def is_nonnegative(expr: Expr) -> bool:
     value = literal(expr)
     if value is not None:
         return value >= 0
+    if isinstance(expr, Name):
+        return not expr.prefix and expr.text in _COUNTS
     if not isinstance(expr, Call):
         return False
     if "nonnegative" in OPERATORS[expr.op].laws:
@@ -292,6 +298,7 @@ def _scale(call: Call, node: Typed) -> Iterator[Expr]:
 def _homogeneous(call: Call, node: Typed) -> Iterator[Expr]:
     for op, _, value, rest in _factors(node):
         yield _scaled(op, Number(abs(value)), _same(call, rest))
+    yield from _even(call, node)  # the law with c = -1
 
 
 def _linear(call: Call, node: Typed) -> Iterator[Expr]:

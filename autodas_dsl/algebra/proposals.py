@@ -55,6 +55,8 @@ def ask_sympy(expr: Expr, seconds: float) -> list[tuple[str, Expr]]:
 
 def propose(expr: Expr) -> list[tuple[str, Expr]]:
     """Each rewrite of the fixed list, applied once, translated back where the language can."""
+    from sympy import PolynomialError
+
     from autodas_dsl.algebra.from_sympy import from_sympy
     from autodas_dsl.algebra.to_sympy import to_sympy
 
@@ -63,7 +65,7 @@ def propose(expr: Expr) -> list[tuple[str, Expr]]:
     for law, rewrite in _rewrites():
         try:
             answer = from_sympy(rewrite(raw))
-        except InputError:
+        except (InputError, PolynomialError):  # no formula, or nothing that this rewrite is for
             continue
         if answer != expr and answer not in (known for _, known in found):
             found.append((law, answer))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from autodas_dsl.algebra.inline import Lets, fold_lets, inlined
-from autodas_dsl.algebra.laws import proposals, root_proposals
+from autodas_dsl.algebra.laws import negated, proposals, root_proposals
 from autodas_dsl.algebra.proposals import SympyStopped, ask_sympy
 from autodas_dsl.algebra.typed import Typed, typed
 from autodas_dsl.algebra.verdict import Judge, Verdict
@@ -32,6 +32,8 @@ from autodas_dsl.language.tree import (
 
 Ask = Callable[[Expr], list[tuple[str, Expr]]]
 Measure = tuple[int, int]
+NOTE = "x-ranks-like"
+"""The header of a document whose scores are not those of the raw formula, only its ranking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def simplify(
     lets = tuple((formula.name, formula.expr) for formula in proxy.lets)
     raw = inlined(proxy.score.expr, lets)
     sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds))
-    search = _Search(raw, judges, budget, sympy_asked)
+    search = _Search(raw, judges, budget, sympy_asked, proxy.better == "higher")
     try:
         search.run(rank)
     except SympyStopped as stopped:
@@ -173,14 +175,14 @@ def _rewritten(proxy: Proxy, whole: Expr, lets: Lets, steps: tuple[Step, ...]) -
     """The document with the new formula; what was measured for the old one is left out."""
     kept, score = fold_lets(whole, lets)
     formulas = tuple(Formula(name, body) for name, body in kept)
-    extra = tuple(item for item in proxy.extra if item[0] != "x-simplified")
+    extra = proxy.extra
     dropped = [step.law for step in steps if step.ranking_only]
-    note = "equal values"
     if dropped:
-        note = f"equal ranking, other values: {'; '.join(dropped)}"
+        extra = tuple(item for item in extra if item[0] != NOTE)
+        extra += ((NOTE, f"same ranking, other values; dropped by {'; '.join(dropped)}"),)
     return replace(
         proxy, score=Formula("score", score), lets=formulas, notes=(), text=None, inputs=None,
-        extra=(*extra, ("x-simplified", note)),
+        extra=extra,
         measured=() if dropped else proxy.measured,
     )  # fmt: skip
 
@@ -188,8 +190,11 @@ def _rewritten(proxy: Proxy, whole: Expr, lets: Lets, steps: tuple[Step, ...]) -
 class _Search:
     """The state of one simplification: the formula so far and the steps that led there."""
 
-    def __init__(self, raw: Expr, judges: Judges, budget: Budget, ask: Ask) -> None:
+    def __init__(
+        self, raw: Expr, judges: Judges, budget: Budget, ask: Ask, higher: bool = True
+    ) -> None:
         self.current = raw
+        self.higher = higher
         self.judges = judges
         self.budget = budget
         self.ask = ask
@@ -243,10 +248,9 @@ class _Search:
         return False
 
     def _at_root(self) -> bool:
-        judge = self.judges.same_order
-        assert judge is not None  # `simplify` asked for it
         for found in root_proposals(typed(self.current, {})):
-            if self._fits(found.expr) and self._agrees(judge, self.current, found.expr):
+            changed = found.expr != self.current and self._fits(found.expr)
+            if changed and self._agrees(self._same_order, self.current, found.expr):
                 self._take(Step(found.law, self.current, found.expr, found.expr, True))
                 return True
         return False
@@ -276,12 +280,19 @@ class _Search:
             self.refused.add((before, after))
         return agrees
 
+    def _same_order(self, before: Expr, after: Expr) -> Verdict:
+        """The judge of order, asked about scores of which a higher one is better."""
+        judge = self.judges.same_order
+        assert judge is not None  # `simplify` asked for it
+        if self.higher:
+            return judge(before, after)
+        return judge(negated(before), negated(after))
+
     def judge_whole(self, raw: Expr, steps: tuple[Step, ...]) -> Verdict:
         """The last word: the whole formula against the raw one."""
         whole = steps[-1].whole
         if any(step.ranking_only for step in steps):
-            assert self.judges.same_order is not None  # a step needed it
-            return self.judges.same_order(raw, whole)
+            return self._same_order(raw, whole)
         verdict = self.judges.equal(raw, whole)
         if verdict.agrees and self.judges.same_scores is not None:
             verdict = self.judges.same_scores(raw, whole)
@@ -289,14 +300,17 @@ class _Search:
 
 
 def measure(expr: Expr) -> Measure:
-    """What every step lowers: nodes, then the depth of constants and minus signs."""
+    """What every step lowers: nodes, then the depth of constants and minus signs.
+
+    A minus sign is no level itself, so moving one outwards lifts nothing else down.
+    """
     total = 0
     stack = [(expr, 0)]
     while stack:
         node, level = stack.pop()
-        if isinstance(node, Number) or (isinstance(node, Call) and node.op == "neg"):
-            total += level
-        stack.extend((child, level + 1) for child in children(node))
+        minus = isinstance(node, Call) and node.op == "neg"
+        total += level if minus or isinstance(node, Number) else 0
+        stack.extend((child, level if minus else level + 1) for child in children(node))
     return complexity(expr), total
 
 

@@ -70,7 +70,7 @@ def booktabs(
     options : LatexOptions, optional
         `width` is where formulas break, `digits` the significant digits of their numbers.
     decimals : int
-        Of the correlations.
+        Of the correlations; intervals have at most two.
 
     Raises
     ------
@@ -88,10 +88,11 @@ def booktabs(
     if own and baselines:
         body.append(r"  \midrule")
     body += [_row(row, options, decimals) for row in baselines]
-    tail = [rf"  \multicolumn{{5}}{{@{{}}l@{{}}}}{{\footnotesize {_text(n)}}} \\" for n in notes]
+    tail = [rf"  \multicolumn{{5}}{{@{{}}l@{{}}}}{{\scriptsize {_text(n)}}} \\" for n in notes]
     return "\n".join([
         r"% needs \usepackage{amsmath,booktabs}",
         *(f"% {note}" for note in notes),
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}",
         r"\begin{tabular}{@{}llrll@{}}",
         r"  \toprule",
         r"  Proxy & Formula & Nodes & Kendall $\tau$ & Spearman $\rho$ \\",
@@ -100,6 +101,7 @@ def booktabs(
         r"  \bottomrule",
         *tail,
         r"\end{tabular}",
+        r"\endgroup",
         "",
     ])  # fmt: skip
 
@@ -113,7 +115,8 @@ def _row(row: TableRow, options: LatexOptions, decimals: int) -> str:
         _measured(row.kendall, decimals),
         _measured(row.spearman, decimals),
     ]
-    return f"  {' & '.join(cells)} \\\\"
+    space = r" \addlinespace" if "array" in cells[1] else ""
+    return f"  {' & '.join(cells)} \\\\{space}"
 
 
 def _measured(found: Measured | None, decimals: int) -> str:
@@ -122,7 +125,8 @@ def _measured(found: Measured | None, decimals: int) -> str:
     text = _fixed(found.value, decimals)
     if found.low is None or found.high is None:
         return text
-    interval = f"[{_fixed(found.low, decimals)}, {_fixed(found.high, decimals)}]"
+    coarse = min(decimals, 2)
+    interval = f"[{_fixed(found.low, coarse)}, {_fixed(found.high, coarse)}]"
     return rf"{text} {{\scriptsize {interval}}}"
 
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import device_of, model_of, refuse_existing, teacher_of
+from autodas_dsl.cli.networks import device_of, model_of, teacher_of
+from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Row
 
 _EPILOG = """\b
-Losses: kd (softened logits), cc, rkd, pkt (embeddings), each with its usual weight.
-The whole loss is (1 - alpha) cross-entropy + alpha weight L.
+Losses, each with its usual weight: kd compares logits, at, sp, nst, ickd maps, cc, rkd, pkt
+embeddings. The whole loss is (1 - alpha) cross-entropy + alpha weight L.
 
 \b
 Examples:
@@ -35,7 +36,7 @@ Examples:
 @click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), default=0.25,
               show_default=True, metavar="SHARE", help="Share of the samples that is tested on.")  # fmt: skip
 @click.option("--loss", default="kd", show_default=True, metavar="NAME",
-              help="The distillation loss: kd, cc, rkd or pkt.")  # fmt: skip
+              help="kd, at, sp, nst, ickd, cc, rkd or pkt.")  # fmt: skip
 @click.option("--weight", type=float, metavar="W",
               help="Factor of the distillation loss.  [default: its usual one]")  # fmt: skip
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.9, show_default=True,
@@ -80,11 +81,11 @@ def command(
     samples that were held out at random.
     """
     if out is not None:
-        refuse_existing(out, force)
+        keep_existing(out, force)
 
     from autodas_dsl.report.terminal import Column, note, progress_bar, show
     from autodas_dsl.statistics.batches import load_batch
-    from autodas_dsl.training.distill import accuracy_of, distill
+    from autodas_dsl.training.distillation import accuracy_of, distill
     from autodas_dsl.training.holdout import hold_out
     from autodas_dsl.training.recipe import Recipe
 

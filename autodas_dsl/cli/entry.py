@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from autodas_dsl import __version__
+from autodas_dsl.cli.options import WORDS
 from autodas_dsl.language.spans import InputError
 
 COMMANDS = {
@@ -19,10 +20,14 @@ COMMANDS = {
     "distill": "distill",
     "table": "table",
     "show": "show",
+    "latex": "latex",
+    "simplify": "simplify",
     "compile": "compile",
     "check": "check",
     "fmt": "fmt",
     "ops": "ops",
+    "report": "report",
+    "lsp": "lsp",
 }
 """Each command and the module of this package that defines it, in the order of the help."""
 
@@ -57,6 +62,10 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"autodas_dsl.cli.{COMMANDS[cmd_name]} defines no command")
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -12,9 +12,13 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, teacher_of
 
 if TYPE_CHECKING:
+    from autodas_dsl.evolution.null import Null
     from autodas_dsl.evolution.session import Compared, Session
 
 RUNS = Path("runs")
+
+_ASIDE = {"--run": True, "--resume": False, "--format": True}
+"""Options that do not change what a search finds, and whether a value follows."""
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table; without one, digits-resnet. The formula is
@@ -25,16 +29,14 @@ Examples:
   autodas-dsl evolve
   autodas-dsl evolve digits-resnet --iterations 500 --strategy nsga2 --run runs/pareto
   autodas-dsl evolve resnet_s0.csv --target cifar100_kd --data batch.npz --seed-with snip,rho_cnn
-  autodas-dsl evolve --run runs/pareto --resume
+  autodas-dsl evolve --strategy nsga2 --run runs/pareto --resume
 
 \b
 Ctrl-C once finishes the generation, twice stops now; --resume goes on."""
 
 
 def _words(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    return tuple(word.strip() for word in value.split(",") if word.strip())
+    return None if value is None else options.listed(value)
 
 
 def _number(name: str, kind: Any, help: str) -> Any:
@@ -66,6 +68,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @_number("--folds", int, "Jackknife parts of the selection, against fitting noise.  [default: 0]")
 @click.option("--null", is_flag=True, default=None,
               help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
+@click.option("--null-repeats", type=click.IntRange(0, 100), default=3, show_default=True,
+              metavar="N", help="Searches on shuffled accuracies for the null level.")  # fmt: skip
 @_number("--max-time", float, "Seconds; stops at the end of a generation.")
 @_number("--max-evaluations", int, "Stop after so many formulas.")
 @_number("--patience", int, "Stop after so many generations without progress.")
@@ -81,11 +85,15 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
 @options.seed()
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
+              help="Processes that evaluate formulas.")  # fmt: skip
 @click.option("--run", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
 @options.output_format()
+@click.pass_context
 def command(
+    ctx: click.Context,
     tables: tuple[str, ...],
     target: str | None,
     split: str,
@@ -97,6 +105,8 @@ def command(
     batch_size: int | None,
     max_time: float | None,
     stop_at: float | None,
+    workers: int,
+    null_repeats: int,
     folder: Path | None,
     resume: bool,
     format: str,
@@ -111,6 +121,7 @@ def command(
     from autodas_dsl.evolution.session import BUILTIN, Options, free_folder, search
     from autodas_dsl.language.spans import InputError
     from autodas_dsl.report.live import watching
+    from autodas_dsl.report.run_folder import write_command
     from autodas_dsl.report.run_plots import draw
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.tables import load_table
@@ -122,15 +133,17 @@ def command(
     given = {key: value for key, value in choices.items() if value is not None}
     config = Config(target=stop_at or 0.0, **given)
     loaded = [load_table(name, space) for name in names]
-    data = data_of(data_spec, batch_size) if data_spec or batch_size else None
     settings = Options(
-        target, space, data, teacher_of(teacher, teacher_weights, teacher_size), split
-    )
+        target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
+        teacher_of(teacher, teacher_weights, teacher_size), split,
+        workers=workers, null_repeats=null_repeats,
+    )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(
             loaded, config, settings, folder=where, resume=resume, max_time=max_time,
             collecting=collecting, progress=watch,
         )  # fmt: skip
+    write_command(where, options.repeatable(ctx, _ASIDE))
     draw(session, where)
     for text in session.notes:
         note(text)
@@ -151,7 +164,17 @@ def _print(session: Session, folder: Path, format: str) -> None:
         seen = not one.held_out.any()
         _print_table(one.compared(not seen), f"{one.task}, {one.target}", seen, format)
     if format == "table":
+        if session.null is not None:
+            click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
+
+
+def _above_nothing(tau: float, null: Null) -> str:
+    tries = "1 search" if len(null.taus) == 1 else f"{len(null.taus)} searches"
+    return (
+        f"Kendall {tau:+.3f} where it was selected; the null level is {null.mean:+.3f}: the best "
+        f"of the same search on shuffled accuracies ({tries}, highest {null.highest:+.3f})"
+    )
 
 
 def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
+from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Column
@@ -24,7 +24,7 @@ Scores are stored: a second run is served from the store, an interrupted one goe
 
 \b
 Examples:
-  autodas-dsl rank digits-resnet -p snip -p synflow --data digits
+  autodas-dsl rank digits-resnet --library
   autodas-dsl rank resnet_s0.csv -p rho_cnn_s0 --teacher cifar-resnet:9-9-9 --sensitivity
   autodas-dsl rank nasbench201.csv -p nwot --limit 500 --target cifar10 --plot figures"""
 
@@ -34,26 +34,14 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 
 @click.command("rank", epilog=_EPILOG)
 @click.argument("name", metavar="TABLE")
-@options.proxies()
-@options.space()
-@click.option("--target", metavar="COLUMN",
-              help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
-@options.data("without it noise with random labels")
-@options.batch_size()
-@click.option("--classes", type=click.IntRange(1), metavar="N",
-              help="Classes of the networks.  [default: the space's]")  # fmt: skip
-@options.dtype()
-@click.option("--limit", type=click.IntRange(1), metavar="N",
-              help="Only a random sample of N architectures.")  # fmt: skip
+@options.proxies(required=False)
+@click.option("--library", is_flag=True, help="Every formula of the library.")
+@click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
+@measured_on()
 @click.option("--split", metavar="half|K/N",
               help="Only the report side of a split: half, or N others than the K selected on.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Repeat with N initialisations and batches; correlations are means.")  # fmt: skip
-@options.seed()
-@options.device()
 @click.option("--sensitivity", is_flag=True,
               help="Score again under another batch, noise images, labels, seed, teacher.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -62,6 +50,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 def command(
     name: str,
     specs: tuple[str, ...],
+    library: bool,
+    without: str,
     space: str | None,
     target: str | None,
     limit: int | None,
@@ -81,19 +71,19 @@ def command(
     """
     from autodas_dsl.language.library import load
 
-    proxies = [load(spec) for spec in specs]
+    proxies = [load(spec) for spec in (*specs, *(_library(without) if library else ()))]
+    if not proxies:
+        raise click.UsageError("name formulas with -p, or take --library")
 
-    from autodas_dsl import spaces
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.rank import rank, require_space
+    from autodas_dsl.scoring.rank import rank
     from autodas_dsl.scoring.scorebook import ScoreBook
     from autodas_dsl.scoring.sensitivity import sensitivity as measure
-    from autodas_dsl.tables import load_table
 
-    table = load_table(name, space)
-    named = space or table.space
-    family = require_space(table, spaces.get(named) if named else None)
-    where = {"target": target, "setting": _setting(**networks), "seed": seed, "limit": limit}
+    table, family = table_of(name, space)
+    where: dict[str, Any] = {
+        "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
+    }  # fmt: skip
     moved: list[Sensitivity] = []
     with ScoreBook() as book:
         with tally("ranking", min(len(table), limit or len(table)) * seeds) as progress:
@@ -113,20 +103,11 @@ def command(
         note(f"plots are in {plot}")
 
 
-def _setting(
-    data_spec: str | None,
-    batch_size: int | None,
-    classes: int | None,
-    dtype: str,
-    device: str,
-    **teaching: Any,
-) -> Any:
-    from autodas_dsl.scoring.rank import Setting
+def _library(without: str) -> list[str]:
+    from autodas_dsl.language.library import library_names, library_proxy
 
-    return Setting(
-        data_of(data_spec, batch_size), teacher_of(**teaching), dtype_of(dtype), device_of(device),
-        classes,
-    )  # fmt: skip
+    left_out = [library_proxy(name).name for name in options.listed(without)]
+    return [name for name in library_names() if name not in left_out]
 
 
 def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: str) -> None:

@@ -103,12 +103,14 @@ class _Writer:
         return f"{self.names[node]} = {text}"
 
     def _joined(self, node: Node) -> str:
-        """The reduction of a layer list, as a function of the numbers `v` of one network."""
-        inner = _JOINED[node.op].format("v") if node.op in _JOINED else text_of(node, ["v"])
+        """The reduction of layer lists, as a function of the numbers of one network."""
+        given = ["v", "w"][: len(node.args)]
+        inner = _JOINED[node.op].format("v") if node.op in _JOINED else text_of(node, given)
         if hides(node):
             inner = f"kernels.or_nan({inner}, v, 0, 1)"
-        domain, source = node.args[0].kind.layers, self.names[node.args[0]]
-        return f'kernels.finite(per_network("{domain}", {source}, lambda v: {inner}))'
+        sources = ", ".join(self.names[arg] for arg in node.args)
+        reduce = f"lambda {', '.join(given)}: {inner}"
+        return f'kernels.finite(per_network("{node.args[0].kind.layers}", {reduce}, {sources}))'
 
     def _checked(self, node: Node) -> str:
         text = text_of(node, self._arguments(node))
@@ -127,7 +129,7 @@ class _Writer:
             if arg in self.constants:
                 literal = _literal(self.constants[arg])
                 plain = node.op in _INFIX
-                texts.append(literal if plain else f"torch.tensor({literal})")
+                texts.append(literal if plain else f"torch.tensor({literal}, dtype=torch.float64)")
             elif unites and wide.axes and not arg.kind.axes:
                 like = next(a for a in node.args if a.kind.axes)
                 texts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ def build_program(
     roots: Sequence[Node], known: Callable[[Node], bool] = lambda node: False
 ) -> Program:
     """The program that computes formulas, given which numbers are known already."""
-    fixed = {n: float(_single(n)) for n in constants(topological(roots))}
+    fixed = {n: _constant(n) for n in constants(topological(roots))}
     steps = tuple(plan([r for r in roots if r not in fixed], known))
     names = Names()
     tidy = len(roots) > 1
@@ -60,11 +61,15 @@ class _Nothing:
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _single(node: Node) -> Tensor:
-    value = evaluate(node, _Nothing())
+def _constant(node: Node) -> float:
+    """The value of a node below which there is no statistic; NaN where it is invalid."""
+    try:
+        value = evaluate(node, _Nothing())
+    except NotFinite:
+        return math.nan
     if isinstance(value, tuple):
         raise TypeError("a constant is one number")
-    return value
+    return float(value)
 
 
 class Engine:
@@ -172,16 +177,16 @@ class Engine:
         else:
             self._pass(step, function, values)
 
-    def _per_network(self, domain: str, flat: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
-        """Reduce the layer list of every network; networks with equally many layers together."""
+    def _per_network(self, domain: str, reduce: Callable[..., Tensor], *flats: Tensor) -> Tensor:
+        """Reduce the layer lists of every network; networks with equally many layers together."""
         counts = self._layout.counts[domain]
         starts = np.cumsum([0, *counts[:-1]])
-        flat = flat.expand(sum(counts))
+        flats = tuple(flat.expand(sum(counts)) for flat in flats)
         result = torch.full((self.networks,), torch.nan, dtype=torch.float64)
         for length in sorted(set(counts) - {0}):
             members = torch.tensor([i for i, c in enumerate(counts) if c == length])
             index = torch.from_numpy(starts)[members].unsqueeze(-1) + torch.arange(length)
-            result[members] = reduce(flat[index]).double()
+            result[members] = reduce(*(flat[index] for flat in flats)).double()
         return result
 
     def _gather(

@@ -133,17 +133,18 @@ def _single(value: Entry) -> Tensor:
 def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
     """Numbers only: elementwise over the layers, or a reduction of the list."""
     result = _operation(node)(*args)
-    if removes_level(node):
-        blame.check(result, 0, args)
-        return result.double()
     if hides(node):
         for layer in range(len(args[0])):
             blame.check(args[0][layer], layer, [args[0][layer]])
+    if removes_level(node):
+        blame.check(result, 0, args)
+        return result.double()
     return result
 
 
 def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     if isinstance(value, Tensor):
+        blame.check(value, 0, [value])
         return value[0 if node.op == "first" else -1] if node.op != "total" else value.sum()
     if node.op == "total" and len({tuple(v.shape) for v in value}) > 1:
         raise ShapeMismatch(node)

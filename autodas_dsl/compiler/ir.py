@@ -48,6 +48,10 @@ class Node:
         attrs = [f"{k}={v}" for k, v in self.attrs]
         return f"{self.op}({', '.join([*map(repr, self.args), *attrs])})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled by content and interned again, so that identity holds in another process."""
+        return _intern, (self.op, self.args, self.content, self.kind)
+
     @property
     def attrs(self) -> Attrs:
         return self.content if isinstance(self.content, tuple) else ()

@@ -117,7 +117,7 @@ def drop(x: Tensor, p: float, seed: float, ndim: int) -> Tensor:
 
 
 def multiscale(x: Tensor, r: float) -> Tensor:
-    window = int(r)
+    window = [min(int(r), side) for side in x.shape[-2:]]
     pooled = functional.max_pool2d(x.flatten(0, -4), window)
     return pooled.unflatten(0, x.shape[:-3])
 
@@ -223,7 +223,7 @@ def chancorr(x: Tensor, ndim: int) -> Tensor:
 
 
 def concat(entries: Sequence[Tensor]) -> Tensor:
-    return torch.cat([entry.flatten(1) for entry in entries], 1)
+    return torch.cat([entry.reshape(len(entry), -1) for entry in entries], 1)
 
 
 def first(entries: Sequence[Tensor]) -> Tensor:

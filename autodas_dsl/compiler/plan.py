@@ -59,6 +59,9 @@ def constants(order: Sequence[Node]) -> set[Node]:
     return found
 
 
+_Key = tuple[int, int, str, bool]  # level, rank of the form, domain, network by network
+
+
 def _form(node: Node) -> str:
     crosses = any(arg.kind.layers for arg in node.args) and not node.kind.layers
     if not crosses:
@@ -70,20 +73,29 @@ def plan(roots: Iterable[Node], known: Callable[[Node], bool]) -> list[Step]:
     """The steps that compute `roots`, given which numbers are known already.
 
     A value moves from one domain to another only between steps, so the level of a node grows by
-    one wherever the domain changes on the way up.
+    one wherever the domain changes on the way up. What reads tensors gathered from layers has
+    steps of its own: they run network by network, and how many networks run together may change
+    the last bit of a result.
     """
     wanted = list(roots)
     order = _needed(wanted, known)
     fixed = constants(topological(wanted))
     levels: dict[Node, int] = {}
-    groups: dict[tuple[int, int, str], list[Node]] = {}
+    groups: dict[_Key, list[Node]] = {}
+    gathered: set[Node] = set()
+    singly: set[Node] = set()
     for node in order:
         if node.op == "stat" or node in fixed or known(node):
             continue
-        levels[node] = max((_ready(arg, node, levels) for arg in node.args), default=0)
         form = _form(node)
         rank = {"gather": 0, "join": 1, "pass": 2}[form]
-        groups.setdefault((levels[node], rank, domain_of(node)), []).append(node)
+        alone = form == "pass" and any(arg in gathered for arg in node.args)
+        if alone:
+            singly.add(node)
+        if node.kind.axes and (form == "gather" or alone):
+            gathered.add(node)
+        levels[node] = max((_ready(arg, node, levels, singly) for arg in node.args), default=0)
+        groups.setdefault((levels[node], rank, domain_of(node), alone), []).append(node)
     return _steps(groups, set(wanted), fixed, known)
 
 
@@ -104,14 +116,15 @@ def _needed(roots: list[Node], known: Callable[[Node], bool]) -> list[Node]:
     return order
 
 
-def _ready(arg: Node, user: Node, levels: dict[Node, int]) -> int:
+def _ready(arg: Node, user: Node, levels: dict[Node, int], singly: set[Node]) -> int:
     if arg not in levels:
         return 0
-    return levels[arg] + (domain_of(arg) != domain_of(user) or _form(user) != "pass")
+    moves = domain_of(arg) != domain_of(user) or (arg in singly) != (user in singly)
+    return levels[arg] + (moves or _form(user) != "pass")
 
 
 def _steps(
-    groups: dict[tuple[int, int, str], list[Node]],
+    groups: dict[_Key, list[Node]],
     roots: set[Node],
     fixed: set[Node],
     known: Callable[[Node], bool],
@@ -122,7 +135,7 @@ def _steps(
         outside |= {a for n in nodes for a in n.args if home.get(a, key) != key}
     steps = []
     for key in sorted(groups):
-        level, rank, domain = key
+        level, rank, domain, singly = key
         nodes = groups[key]
         stats: dict[Node, None] = {}
         imports: dict[Node, None] = {}
@@ -135,7 +148,7 @@ def _steps(
                 imports[arg] = None
         exports = [n for n in nodes if n in roots or n in outside or _worth_keeping(n)]
         form = ("gather", "join", "pass")[rank]
-        name = f"{domain if form == 'pass' else form}_{level}"
+        name = f"{domain if form == 'pass' else form}_{level}{'_singly' if singly else ''}"
         steps.append(
             Step(name, domain, form, tuple(nodes), tuple(stats), tuple(imports), tuple(exports))
         )

@@ -23,6 +23,7 @@ _GROUP_WEIGHTS = {
     "elementwise": 1.0, "arithmetic": 1.0, "normalise": 1.2, "transform": 1.0, "spectral": 1.0,
     "distance": 1.5, "norm": 1.5, "reduction": 1.0,
 }  # fmt: skip
+_OPERATOR_WEIGHTS = {"median": 0.3, "patterns": 0.3, "angles": 0.3}  # slow ones
 _JOIN = 0.6
 _COMPARISONS = 0.4
 _PARTNER = 0.2
@@ -81,6 +82,7 @@ class Generator:
             found = (
                 Move(op, attrs, result, signature(result) == signature(kind))
                 for op, choices in self.vocabulary.unary
+                if not _costly(op.name, kind)
                 for attrs in choices
                 if (result := self.typing.call(op.name, attrs, (kind,))) is not None
             )
@@ -217,7 +219,10 @@ class Generator:
         for move in options:
             by_op.setdefault(move.op.name, []).append(move)
         names = list(by_op)
-        weights = [_GROUP_WEIGHTS[by_op[name][0].op.group] for name in names]
+        weights = [
+            _OPERATOR_WEIGHTS.get(name, 1.0) * _GROUP_WEIGHTS[by_op[name][0].op.group]
+            for name in names
+        ]
         choices = by_op[stream.weighted(names, weights)]
         plain = choices[0] if not choices[0].attrs else None
         move = plain if plain and stream.chance(_DEFAULT_AXIS) else stream.pick(choices)
@@ -311,6 +316,11 @@ class Generator:
         if taken is None or not isinstance(taken.expr, Call) or redundant(taken.expr):
             return None
         return taken.expr
+
+
+def _costly(op: str, kind: AnyKind) -> bool:
+    """Whether an operator takes a thousand times longer than most: triples of rows per layer."""
+    return op == "angles" and isinstance(kind, Kind) and kind.layers is not None
 
 
 def _alike(found: AnyKind, wanted: AnyKind) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.task import Networks, Task
@@ -31,9 +31,12 @@ class Measured:
 
 def measured(task: Task, half: str, networks: Networks, outcome: Outcome) -> Measured:
     """Measure scores on the selection or report half of a table."""
+    found = agreement(outcome.scores, networks.accuracies)
+    if found.reason:
+        found = replace(found, reason=first_reason([outcome]) or found.reason)
     return Measured(
         task.name, task.target, task.split, half,
-        agreement(outcome.scores, networks.accuracies),
+        found,
         interval(outcome.scores, networks.accuracies),
     )  # fmt: skip
 

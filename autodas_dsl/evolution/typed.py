@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from autodas_dsl.language.check import AnyKind, apply_kinds
 from autodas_dsl.language.inputs import kind_of
-from autodas_dsl.language.kinds import NUMBER, KindError, Pair, Requirement
+from autodas_dsl.language.kinds import NUMBER, KindError, Pair, Requirement, Size, product
 from autodas_dsl.language.operators import OPERATORS, Attrs
 from autodas_dsl.language.resolve import Fault, operator_values, statistic_named
 from autodas_dsl.language.spans import Span
@@ -85,6 +85,7 @@ class Typing:
         except (Fault, KindError):
             self._misfits.add(shape)  # sizes alone never decide this: they give requirements
             return None
+        needed += _divisible(found)
         return found if all(map(self._hold, needed)) else None
 
     def _hold(self, requirement: Requirement) -> bool:
@@ -135,6 +136,23 @@ class Typing:
         if key not in self._pairs:
             self._pairs[key] = self.one(Pair(first, second))
         return self._pairs[key]
+
+
+def _divisible(kind: AnyKind) -> list[Requirement]:
+    """What must hold so that no size was rounded down, perhaps to nothing."""
+    if isinstance(kind, Pair):
+        return _divisible(kind.first) + _divisible(kind.second)
+    return [
+        Requirement(product([size, divisor]), whole, kind.layers)
+        for axis in kind.axes
+        for size in _quotients(axis.size)
+        for whole, divisor in [[part for part in size.args if isinstance(part, Size)]]
+    ]
+
+
+def _quotients(size: Size) -> list[Size]:
+    inner = [found for arg in size.args if isinstance(arg, Size) for found in _quotients(arg)]
+    return [size, *inner] if size.op == "div" else inner
 
 
 def positions(expr: Expr) -> Iterator[tuple[Path, Expr]]:

@@ -318,13 +318,14 @@ def aligned(kind: Kind, other: Kind, values: Mapping[str, Value]) -> Kind:
         When the members differ in more than sizes.
     """
     word = str(values["axis"])
-    if kind.layers or other.layers or kind.names != other.names or "C" not in kind.names:
+    if "R" in kind.names:
+        raise KindError("`align` needs maps; the positions of this one are flattened")
+    fits = kind.names in (("B", "C"), ("B", "C", "H", "W"))
+    if kind.layers or other.layers or kind.names != other.names or not fits:
         raise KindError(
             f"`align` needs two maps or two [B C] tensors; these are {kind.describe()} and "
             f"{other.describe()}"
         )
-    if "R" in kind.names:
-        raise KindError("`align` needs maps; the positions of this one are flattened")
     if word == "CHW" and "H" not in kind.names:
         word = "C"
     pooled = axis_dims(kind, word)

@@ -28,7 +28,10 @@ _NONE: Mapping[str, Sequence[int]] = MappingProxyType({})
 @dataclass(frozen=True, slots=True)
 class Size:
     """A symbolic axis size: a symbol, an integer, a product, quotient or minimum of sizes, or the
-    size of a layer list's ``first``, ``last``, ``total`` or ``concat``."""
+    size of a layer list's ``first``, ``last``, ``total`` or ``concat``.
+
+    Quotients are rounded down, but never to nothing.
+    """
 
     op: str  # "symbol" | "integer" | "mul" | "div" | "min" | "first" | "last" | "total" | "concat"
     args: tuple[str | int | Size, ...]
@@ -69,7 +72,7 @@ class Size:
             return self._of_list(inner[0], sizes, layered)
         numbers = [a.evaluate(sizes, layered) for a in inner]
         if self.op == "div":
-            return numbers[0] // math.prod(numbers[1:])
+            return max(1, numbers[0] // math.prod(numbers[1:]))
         return math.prod(numbers) if self.op == "mul" else min(numbers)
 
     def _of_list(
@@ -186,16 +189,18 @@ class Pair:
 class Requirement:
     """An equality of sizes that only the networks can confirm, e.g. ``C_s = C_t``.
 
-    `layers` names the list when the equality must hold in every layer.
+    `layers` names the list when the equality must hold in every layer; `words` say it better than
+    an equation, where they are given.
     """
 
     left: Size
     right: Size
     layers: str | None = None
+    words: str = ""
 
     def __str__(self) -> str:
         where = f" in every {LISTS[self.layers]}" if self.layers else ""
-        return f"{self.left} = {self.right}{where}"
+        return f"{self.words or f'{self.left} = {self.right}'}{where}"
 
 
 class KindError(Exception):
@@ -208,6 +213,12 @@ class KindError(Exception):
 
 
 Require = Callable[[Requirement], None]
+
+
+def ask_equal(left: Size, right: Size, layers: str | None, require: Require) -> None:
+    """Ask for equal sizes, unless they are equal as symbols."""
+    if left != right:
+        require(Requirement(left, right, layers))
 
 
 def merge_rest(kind: Kind) -> Kind:
@@ -249,7 +260,6 @@ def unite(a: Kind, b: Kind, require: Require) -> Kind:
         )
     for axis in narrow.axes:
         other = wide.size(axis.name)
-        if axis.size != other:
-            left, right = (other, axis.size) if wide is a else (axis.size, other)
-            require(Requirement(left, right, a.layers))
+        left, right = (other, axis.size) if wide is a else (axis.size, other)
+        ask_equal(left, right, a.layers, require)
     return wide

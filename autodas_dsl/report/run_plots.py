@@ -70,5 +70,5 @@ def _summary(one: Scores) -> Figure:
         mine = scores[one.held_out]
         found, spread = agreement(mine, accuracies), interval(mine, accuracies)
         low, high = (spread.low, spread.high) if spread else (None, None)
-        bars.append(Bar(name, found.spearman, low, high, found.reason))
+        bars.append(Bar(name, found.spearman, low, high, one.reasons.get(name) or found.reason))
     return summary(bars, target=one.target, n=len(accuracies), split="held-out")

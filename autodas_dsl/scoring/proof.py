@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 
-from autodas_dsl.algebra.verdict import Verdict
+from autodas_dsl.algebra.simplify import Judges
+from autodas_dsl.algebra.verdict import Judge, Verdict
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.check import kind_of_expression
-from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.scoring.random_statistics import RandomNetwork, networks
+from autodas_dsl.scoring.random_statistics import PROFILES, RandomNetwork, networks
+
+Scores = Callable[[Expr], Sequence[float]]
 
 RELATIVE = 1e-8
+ROUNDING = 1e-12
 SCORES_RELATIVE = 1e-6
 _TIE = 1e-9
 
@@ -29,15 +33,19 @@ class Proof:
     Parameters
     ----------
     seed : int
+    profiles : sequence of str
+        Keys of `random_statistics.PROFILES`; all of them unless a law is about ordinary values.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, profiles: Sequence[str] = tuple(PROFILES)) -> None:
         self.seed = seed
+        self.profiles = profiles
 
     def equal(self, first: Expr, second: Expr) -> Verdict:
         """Whether two expressions of one kind have equal values, not finite in the same places.
 
-        Equal means within 1e-8 of the larger, or of 1e-2 times that of the largest entry.
+        Equal means within 1e-8 of the larger value, or within 1e-12 of the largest statistic: what
+        rounding leaves where the exact result is zero.
         """
         a, b = lower(first), lower(second)
         if a is b:
@@ -45,7 +53,7 @@ class Proof:
         finite = 0
         for network in self._networks(first, second, a, b, repeats=1):
             left, right = _value(a, network), _value(b, network)
-            difference = _difference(left, right)
+            difference = _difference(left, right, ROUNDING * max(1.0, network.largest))
             if difference:
                 return Verdict(False, f"{difference} ({network.label} values)")
             finite += _is_finite(left)
@@ -54,7 +62,7 @@ class Proof:
         return Verdict(True)
 
     def same_order(self, first: Expr, second: Expr) -> Verdict:
-        """Whether two scores rank random networks alike, invalid on the same ones."""
+        """Whether two scores, of which a higher one is better, rank random networks alike."""
         a, b = lower(first), lower(second)
         if a is b:
             return Verdict(True)
@@ -68,8 +76,29 @@ class Proof:
     ) -> list[RandomNetwork]:
         needed = [*requirements(first), *requirements(second)]
         statistics = set(statistics_of([a])) | set(statistics_of([b]))
-        drawn = networks(statistics, needed, self.seed, repeats if statistics else 1)
+        found = networks(statistics, needed, self.seed, repeats if statistics else 1)
+        drawn = [network for network in found if network.label in self.profiles]
         return drawn if statistics else drawn[:1]
+
+
+def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
+    """Everyone who decides on a simplification.
+
+    Parameters
+    ----------
+    scores : callable, optional
+        The scores of a formula on the architectures of a run, NaN where invalid.
+    seed : int
+        Of the random statistics.
+    """
+    proof = Proof(seed)
+    if scores is None:
+        return Judges(proof.equal, None, proof.same_order)
+    return Judges(
+        proof.equal,
+        on_architectures(scores),
+        both(proof.same_order, on_architectures(scores, values=False)),
+    )
 
 
 def requirements(expr: Expr) -> list[Requirement]:
@@ -100,7 +129,7 @@ def _is_finite(value: Entry | None) -> bool:
     return value is not None and any(bool(torch.isfinite(part).all()) for part in _parts(value))
 
 
-def _difference(left: Entry | None, right: Entry | None) -> str:
+def _difference(left: Entry | None, right: Entry | None, rounding: float) -> str:
     """Where two values differ; the empty text when they agree."""
     if left is None or right is None:
         return "" if left is right else "one is valid where the other is not"
@@ -113,38 +142,40 @@ def _difference(left: Entry | None, right: Entry | None) -> str:
         if not torch.equal(torch.nan_to_num(one[wild]), torch.nan_to_num(other[wild])):
             return "they are not finite in different ways"
         one, other = one[~wild], other[~wild]
-        largest = float(one.abs().max()) if one.numel() else 0.0
-        allowed = RELATIVE * torch.maximum(one.abs(), other.abs()).clamp(min=1e-2 * largest)
+        allowed = (RELATIVE * torch.maximum(one.abs(), other.abs())).clamp(min=rounding)
         if bool(((one - other).abs() > allowed).any()):
             return "the values differ"
     return ""
 
 
 def same_order(first: Sequence[float], second: Sequence[float]) -> Verdict:
-    """Whether two score lists rank alike; NaN is an invalid score.
+    """Whether two score lists rank alike; higher is better.
 
-    Scores within 1e-9 of each other are a tie, and ties must be the same.
+    An invalid score stands below every valid one, all of them tied, as in correlations. Scores
+    within 1e-9 of each other are a tie, and ties must be the same.
     """
-    for number, (a, b) in enumerate(zip(first, second, strict=True)):
-        if math.isfinite(a) != math.isfinite(b):
-            return Verdict(False, "one is valid where the other is not")
-        for c, d in zip(first[:number], second[:number], strict=True):
-            if math.isfinite(a) and math.isfinite(c) and _sign(a, c) != _sign(b, d):
-                return Verdict(False, "the ranking differs")
+    pairs = sorted(zip(map(_placed, first), map(_placed, second), strict=True))
     if not any(math.isfinite(score) for score in first):
         return Verdict(False, "neither is valid anywhere")
+    for (a, b), (c, d) in pairwise(pairs):  # neighbours in the first order decide about all
+        if _sign(a, c) != _sign(b, d):
+            return Verdict(False, "the ranking differs")
     return Verdict(True)
 
 
+def _placed(score: float) -> float:
+    return score if math.isfinite(score) else -math.inf
+
+
 def _sign(a: float, b: float) -> int:
+    if a == b or math.isinf(a) or math.isinf(b):
+        return (a > b) - (a < b)
     if abs(a - b) <= _TIE * max(abs(a), abs(b)):
         return 0
     return 1 if a > b else -1
 
 
-def on_architectures(
-    scores: Callable[[Expr], Sequence[float]], values: bool = True
-) -> Callable[[Expr, Expr], Verdict]:
+def on_architectures(scores: Scores, values: bool = True) -> Judge:
     """A judge on the architectures of a run.
 
     Parameters
@@ -157,23 +188,24 @@ def on_architectures(
 
     def judge(first: Expr, second: Expr) -> Verdict:
         left, right = scores(first), scores(second)
-        pairs = list(zip(left, right, strict=True))
-        if values and any(
-            math.isfinite(a)
-            and math.isfinite(b)
-            and not math.isclose(a, b, rel_tol=SCORES_RELATIVE)
-            for a, b in pairs
-        ):
-            return Verdict(False, f"the scores of `{format_expression(second)}` differ on the "
-                           "architectures")  # fmt: skip
+        if values and not all(_close(a, b) for a, b in zip(left, right, strict=True)):
+            return Verdict(False, "the scores differ on the architectures")
         verdict = same_order(left, right)
-        return verdict if verdict.agrees else Verdict(
-            False, f"on the architectures {verdict.reason}")  # fmt: skip
+        return (
+            verdict if verdict.agrees else Verdict(False, f"{verdict.reason} on the architectures")
+        )
 
     return judge
 
 
-def both(*judges: Callable[[Expr, Expr], Verdict]) -> Callable[[Expr, Expr], Verdict]:
+def _close(a: float, b: float) -> bool:
+    """Equal to 1e-6, or both invalid."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return math.isfinite(a) == math.isfinite(b)
+    return math.isclose(a, b, rel_tol=SCORES_RELATIVE)
+
+
+def both(*judges: Judge) -> Judge:
     """A judge that agrees when all do; the first that does not gives the reason."""
 
     def judge(first: Expr, second: Expr) -> Verdict:

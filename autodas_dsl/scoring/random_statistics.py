@@ -47,6 +47,15 @@ class RandomNetwork:
     layers: Mapping[str, tuple[str, ...]]
     label: str
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute value of all statistics."""
+        return max((float(part.abs().max()) for part in self._parts()), default=0.0)
+
+    def _parts(self) -> list[Tensor]:
+        entries = [v if isinstance(v, tuple) else (v,) for v in self.values.values()]
+        return [part for entry in entries for part in entry]
+
 
 @dataclass(frozen=True)
 class Sizes:

@@ -19,7 +19,7 @@ from autodas_dsl.statistics.features import (
     stage_before,
 )
 from autodas_dsl.statistics.forward import Needs, Outcome, forward
-from autodas_dsl.statistics.gradients import check_labels, gradient, loss
+from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import Layer, activations, batch_norms, is_activation
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.probes import Setup, one_hot
@@ -36,6 +36,8 @@ class Pass:
         ``"s"`` or ``"t"``, student or teacher.
     y : Tensor
         Labels ``[B]``.
+    named, classes : mapping, int
+        As in `FeatureFinder`.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Pass:
         y: Tensor,
         statistics: Sequence[Statistic],
         named: Mapping[str, str],
+        classes: int,
         seed: int,
     ) -> None:
+        self.classes = classes
         self.seed = seed
         self.who = who
         self.network = network
@@ -77,6 +81,7 @@ class Pass:
             input_gradient="J" in self.bases,
             second_order="hess W" in self.bases,
             named=self.named,
+            classes=self.classes,
         )
 
     def run(self) -> dict[Statistic, Value]:
@@ -228,7 +233,6 @@ class Pass:
         return layer.rows(self._classifier_gradient(layer))
 
     def _closed_form(self, logits: Tensor, embedded: Tensor) -> Tensor:
-        check_labels(logits, self.y)
         error = logits.softmax(1) - one_hot(self.y, logits.shape[1], logits.dtype)
         return error.T @ embedded / len(embedded)
 

@@ -22,11 +22,12 @@ from safetensors.numpy import load_file, save
 from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
+from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.tables.table import MINIMUM
-from autodas_dsl.tables.write import write_atomic, write_table
+from autodas_dsl.tables.write import write_table
 from autodas_dsl.training.digits import SELECT, TRAIN, digits
 from autodas_dsl.training.recipe import Recipe
 from autodas_dsl.training.rows import DECIMALS, Row, single_threaded, size, train_row

@@ -29,14 +29,14 @@ def hold_out(batch: Batch, share: float, seed: int = 0) -> tuple[Batch, Batch | 
     Raises
     ------
     InputError
-        E735, when one side would be empty.
+        E738, when one side would be empty.
     """
     if share == 0:
         return batch, None
     held = round(share * batch.size)
     if not 0 < held < batch.size:
         raise InputError(
-            "E735", f"{share:g} of {batch.size} examples leaves nothing on one side",
+            "E738", f"{share:g} of {batch.size} examples leaves nothing on one side",
             "give more examples, or another share",
         )  # fmt: skip
     order = np.random.Generator(np.random.Philox(seed)).permutation(batch.size)

@@ -13,7 +13,7 @@ A signature is one line of text:
 ``B C H W -> B C H=H/r W=W/r``
     a pattern: axes by name, ``...`` for the rest, lower-case letters for any axis (twice the same
     letter: equal sizes), sizes as products, quotients and minima of axes and attributes, ``*`` for
-    the product of the rest.
+    the product of the rest. ``H/s`` must come out even, ``H//s`` not.
 ``list(B ...) -> B C``
     an operation on a whole layer list.
 """

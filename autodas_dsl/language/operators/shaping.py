@@ -56,15 +56,16 @@ NORMALISE: list[Operator] = [
 ]  # fmt: skip
 
 TRANSFORMS: list[Operator] = [
-    _transform("multiscale", "B C H W -> B C H=H/r W=W/r", "kernels.multiscale({0}, {r})",
-        "Max-pool r by r.", latex=r"\operatorname{{pool}}_{{{r}}}\!\left({0}\right)",
+    _transform("multiscale", "B C H W -> B C H=H//r W=W//r", "kernels.multiscale({0}, {r})",
+        "Max-pool r by r; a side shorter than r as a whole.",
+        latex=r"\operatorname{{pool}}_{{{r}}}\!\left({0}\right)",
         attrs=(Attribute("r", 2, 1, 4, integer=True, choices=(1, 2, 4), search=(2, 4),
                          doc="Side of the pooling window."),)),
     _transform("local", "B C H W -> B C=C.H/s.W/s H=s W=s", "kernels.local({0}, {s})",
         "Cut into s by s patches: b c (h p) (w p) -> b (c h w) p p.",
         latex=r"\operatorname{{local}}_{{{s}}}\!\left({0}\right)",
         attrs=(Attribute("s", 2, 1, 64, integer=True, search=(2, 4), doc="Side of a patch."),),
-        laws="linear"),
+        laws="linear", example="local[s=2](F_s)"),
     _transform("batch", "B ... -> B C=*", "kernels.batch({0}, {ndim})",
         "Each sample as one row: [B CHW].", latex=r"\operatorname{{batch}}\!\left({0}\right)",
         laws="linear"),
