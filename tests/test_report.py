@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from evolution_tables import fake_task
 from golden import DATA, check_golden
 
+from autodas_dsl.cli.entry import cli
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.session import Scores, scores_text
 from autodas_dsl.language.library import load
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.charts import Point, Scale, number, scale, scatter, search_curve
+from autodas_dsl.report.commands import rank_commands
 from autodas_dsl.report.graph import draw
 from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.page import PARTS, report, write_report
@@ -164,6 +167,42 @@ def test_a_null_test_is_called_one(run: Path) -> None:
     assert "A null test." in report(read_run(run))
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "autodas-dsl rank made-up -p RUN/best.proxy --target kd --split half --seed 7"),
+        ("autodas-dsl evolve", "autodas-dsl rank made-up -p RUN/best.proxy --target kd"),
+        ("autodas-dsl evolve --gradient-free 'a b.csv' --data x.npz --seed 7 --batch-size=8",
+         "autodas-dsl rank 'a b.csv' -p RUN/best.proxy --target kd --data x.npz --batch-size=8"),
+        ("autodas-dsl evolve one.csv two.csv", "autodas-dsl rank made-up -p"),
+    ],
+)  # fmt: skip
+def test_measuring_again_happens_under_the_conditions_of_the_run(
+    run: Path, words: str, expected: str
+) -> None:
+    (run / "command.txt").write_text(words)
+    (found,) = rank_commands(read_run(run))
+    assert found.replace(str(run), "RUN").startswith(expected)
+    assert found.endswith("--split half --seed 7")
+
+
+def test_without_held_out_architectures_all_are_measured(run: Path) -> None:
+    data = json.loads((run / "run.json").read_text())
+    data["run"]["tables"][0]["held_out"] = 0
+    (run / "run.json").write_text(json.dumps(data))
+    assert rank_commands(read_run(run), "--sensitivity")[0].endswith("--target kd --sensitivity")
+
+
+def test_the_null_level_stands_beside_the_result(run: Path) -> None:
+    assert "null level" not in report(read_run(run))
+    (run / "null.json").write_text('{"taus": [0.25, 0.5]}')
+    text = "".join(Outline(report(read_run(run))).texts)
+    assert "null level0.375τ of 2 searches on shuffled accuracies, highest 0.500" in text
+    assert report(read_run(run)).count('class="line null"') == 4  # two charts and their legends
+    (run / "null.json").write_text('{"taus": ["high"]}')
+    assert refused(run)[0] == "E642"
+
+
 def test_the_call_in_python_names_what_is_not_default() -> None:
     call = python_call(read_run(RUN))
     assert eval(call[call.index("Config(") : call.index(", tasks")]) == Config(
@@ -220,6 +259,16 @@ def test_sensitivity_and_command_are_kept_beside_a_run(run: Path) -> None:
     assert found.command == "autodas-dsl evolve 'a table.csv'"
     with pytest.raises(InputError, match="no run"):
         write_sensitivity(run / "pareto", rows)
+
+
+def test_rank_keeps_sensitivity_in_a_run_only(tmp_path: Path) -> None:
+    words = ["rank", "digits-resnet", "-p", "params", "--keep", str(tmp_path)]
+    alone = CliRunner().invoke(cli, words)
+    assert alone.exit_code == 2
+    assert "--keep needs --sensitivity" in alone.output
+    refused = CliRunner().invoke(cli, [*words, "--sensitivity"])
+    assert refused.exit_code == 1
+    assert "E640" in refused.stderr
 
 
 def test_folders_without_a_run_are_refused(tmp_path: Path, run: Path) -> None:

@@ -144,7 +144,7 @@ def legend(groups: Sequence[str], lines: Sequence[tuple[str, str]] = ()) -> Mark
 # --- charts -----------------------------------------------------------------------------------
 
 
-def search_curve(steps: Sequence[Step], name: str) -> Markup:
+def search_curve(steps: Sequence[Step], name: str, null: float | None = None) -> Markup:
     """Best tau so far against formulas evaluated.
 
     Parameters
@@ -153,10 +153,12 @@ def search_curve(steps: Sequence[Step], name: str) -> Markup:
         At least one.
     name : str
         Of the element, unique in the page.
+    null : float, optional
+        What the same search finds in nothing, drawn as a line.
     """
     x = scale([0.0, *(float(s.evaluations) for s in steps)], _LEFT, _RIGHT, whole=True)
     x = Scale(0.0, x.high, _LEFT, _RIGHT, whole=True)
-    y = scale([s.tau for s in steps], _BOTTOM, _TOP)
+    y = scale([*(s.tau for s in steps), *_given(null)], _BOTTOM, _TOP)
     path = f"M{x(steps[0].evaluations):.1f} {y(steps[0].tau):.1f}"
     for step in steps[1:]:
         path += f"H{x(step.evaluations):.1f}V{y(step.tau):.1f}"
@@ -177,15 +179,17 @@ def search_curve(steps: Sequence[Step], name: str) -> Markup:
         f"Best Kendall tau on the selection architectures rises from {steps[0].tau:.3f} to "
         f"{last.tau:.3f} over {last.evaluations} formulas."
     )
-    body = [tag("path", class_="line curve", d=path), *marks]
+    body = [*_null_line(null, y), tag("path", class_="line curve", d=path), *marks]
     return _chart(name, "Search curve", text, x, y, "formulas evaluated", "best Kendall τ", body)
 
 
-def pareto(points: Sequence[Point], front: Sequence[Point], name: str) -> Markup:
+def pareto(
+    points: Sequence[Point], front: Sequence[Point], name: str, null: float | None = None
+) -> Markup:
     """Tau against complexity: the hall of fame as marks, the front as steps."""
     x = scale([p.x for p in points], _LEFT, _RIGHT, whole=True)
-    y = scale([p.y for p in points], _BOTTOM, _TOP)
-    body = []
+    y = scale([*(p.y for p in points), *_given(null)], _BOTTOM, _TOP)
+    body = _null_line(null, y)
     if front:
         path = f"M{x(front[0].x):.1f} {y(front[0].y):.1f}"
         path += "".join(f"H{x(p.x):.1f}V{y(p.y):.1f}" for p in front[1:])
@@ -195,6 +199,16 @@ def pareto(points: Sequence[Point], front: Sequence[Point], name: str) -> Markup
     text = f"{len(front)} of {len(points)} formulas are on the front"
     text += f", the best with τ = {best.y:.3f} at {best.x:g} nodes." if best else "."
     return _chart(name, "Pareto front", text, x, y, "complexity (nodes)", "Kendall τ", body)
+
+
+def _given(null: float | None) -> list[float]:
+    return [] if null is None else [null]
+
+
+def _null_line(null: float | None, y: Scale) -> list[Markup]:
+    return [
+        tag("path", class_="line null", d=f"M{_LEFT} {y(v):.1f}H{_RIGHT}") for v in _given(null)
+    ]
 
 
 def scatter(points: Sequence[Point], title: str, target: str, name: str) -> Markup:

@@ -35,6 +35,8 @@ def best(run: RunFolder) -> Markup:
     """The best formula, what it reached, and the baselines beside it."""
     tiles = [("complexity", str(run.found.complexity), "nodes"),
              ("Kendall τ, selection", shown(run.found.tau), "what the search maximised")]  # fmt: skip
+    if run.null_level is not None:
+        tiles.append(("null level", shown(run.null_level), _searches(run)))
     for one in run.reached[BEST_NAME]:
         if one.half != "selection":
             where = f"{one.table}, n = {one.n}"
@@ -56,6 +58,14 @@ def best(run: RunFolder) -> Markup:
         tag("div", *_reached_tables(run), class_="charts"),
         _graph(run),
     )  # fmt: skip
+
+
+def _searches(run: RunFolder) -> str:
+    """What the null level is the mean of."""
+    highest = shown(max(run.null))
+    if len(run.null) == 1:
+        return "the best τ of the same search on shuffled accuracies"
+    return f"τ of {len(run.null)} searches on shuffled accuracies, highest {highest}"
 
 
 def _null_warning(run: RunFolder) -> Markup | None:
@@ -124,8 +134,8 @@ def front(run: RunFolder) -> Markup:
         "front", "Pareto front",
         tag("p", "Formulas that rank better than every simpler one.", class_="lead"),
         tag("div",
-            tag("figure", charts.pareto(points, steps, "front-chart"),
-                tag("figcaption", charts.legend(groups, [("front", "Pareto front")]))),
+            tag("figure", charts.pareto(points, steps, "front-chart", run.null_level),
+                tag("figcaption", charts.legend(groups, [("front", "Pareto front"), *_null_line(run)]))),
             tag("div", _front_table(run), class_="scroll"), class_="charts"),
     )  # fmt: skip
 
@@ -195,10 +205,14 @@ def _curve(run: RunFolder) -> Markup:
          str(one.complexity))
         for one in run.history
     ]  # fmt: skip
-    line = ("curve", "best so far, on the selection architectures")
+    lines = [("curve", "best so far, on the selection architectures"), *_null_line(run)]
     return tag(
-        "figure", charts.search_curve(run.history, "curve-chart"),
-        tag("figcaption", charts.legend(["step"], [line])),
+        "figure", charts.search_curve(run.history, "curve-chart", run.null_level),
+        tag("figcaption", charts.legend(["step"], lines)),
         data_table("Every generation",
                    ["generation", "evaluations", "τ", "fitness", "complexity"], steps),
     )  # fmt: skip
+
+
+def _null_line(run: RunFolder) -> list[tuple[str, str]]:
+    return [] if run.null_level is None else [("null", "null level: best on shuffled accuracies")]

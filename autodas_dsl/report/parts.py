@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autodas_dsl.algebra.mathml import mathml
-from autodas_dsl.evolution.results import BEST
 from autodas_dsl.language.documents import EXPRESSION, Proxy
 from autodas_dsl.report.html import Content, Markup, tag
-from autodas_dsl.report.run_folder import RunFolder
 
 DIGITS = 4
 BEST_NAME = "best"
@@ -80,13 +77,3 @@ def data_table(summary: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
     table = tag("table", tag("caption", summary), tag("thead", head), tag("tbody", *body))
     scrolled = tag("div", table, class_="scroll", tabindex=0, role="group", aria_label=summary)
     return tag("details", tag("summary", summary), scrolled)
-
-
-def command(*words: str) -> str:
-    """A command of this program as a shell reads it."""
-    return shlex.join(["autodas-dsl", *words])
-
-
-def rank_command(run: RunFolder, table: str, target: str, *more: str) -> str:
-    """The command that measures the best formula of a run again."""
-    return command("rank", table, "-p", f"{run.path}/{BEST}", "--target", target, *more)
