@@ -12,6 +12,7 @@ from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import evolve
+from autodas_dsl.evolution.screening import thinned
 from autodas_dsl.evolution.vocabulary import chosen_statistics
 from autodas_dsl.language.parse import parse
 from autodas_dsl.scoring.rank import Setting
@@ -40,11 +41,11 @@ def table() -> Table:
     )
 
 
-def prepared(table: Table, workers: int = 1) -> Prepared:
+def prepared(table: Table, workers: int = 1, screening: bool = False) -> Prepared:
     teacher = Teacher(load_models("digits-resnet:depth=1-1-1,width=32-64-64")[0])
     return prepare(
         table, get("digits-resnet"), chosen_statistics(INPUTS),
-        Setting(Data("digits", 8), teacher), workers=workers,
+        Setting(Data("digits", 8), teacher), workers=workers, screening=screening,
     )  # fmt: skip
 
 
@@ -100,6 +101,32 @@ def test_large_selections_are_raced_on_a_part(
         )  # fmt: skip
     assert run.counts.screened > 0
     assert run.champion.held_out
+
+
+def test_screening_uses_thinner_statistics_of_the_same_networks(table: Table) -> None:
+    with prepared(table) as found:
+        thin = thinned(found.stored, samples=4, positions=3)
+    before, after = found.stored.collected[0].values, thin.collected[0].values
+    by_name = {str(statistic): statistic for statistic in before}
+    weights, slopes, maps, logits = (by_name[n] for n in ("W", "grad W", "F_s", "P_t"))
+    for one, other, slope in zip(before[weights], after[weights], after[slopes], strict=True):
+        assert other.shape == slope.shape == (len(one), min(3, one.shape[1]))
+    assert after[maps].shape == (4, *before[maps].shape[1:])
+    assert after[logits].shape == (4, 10)
+    assert thin.collected[1].values[logits] is after[logits], "the teacher is thinned once"
+    assert thin.evaluator([0, 1])([lower(parse("params"))])[0].scores.tolist() == (
+        found.stored.evaluator([0, 1])([lower(parse("params"))])[0].scores.tolist()
+    )
+
+
+def test_a_screened_search(table: Table) -> None:
+    with prepared(table, screening=True) as found:
+        assert found.task.screen is not None
+        assert len(found.task.screen) == len(found.task.selection)
+        assert found.task.fingerprint.endswith("screened")
+        config = Config(inputs=("W", "F_s", "F_t"), iterations=8, population=4, elite=2, margin=0)
+        run = evolve(config, [found.task], found.allowed)
+    assert run.counts.screened > 0
 
 
 def test_requirements_are_those_of_the_networks(table: Table) -> None:

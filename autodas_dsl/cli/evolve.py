@@ -68,6 +68,10 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @_number("--folds", int, "Jackknife parts of the selection, against fitting noise.  [default: 0]")
 @click.option("--null", is_flag=True, default=None,
               help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
+@click.option("--screening", is_flag=True,
+              help="Look at formulas on a sample of the statistics first.")  # fmt: skip
+@_number("--margin", float, "How far below the population a screened formula may be.  "
+         "[default: 0.15]")  # fmt: skip
 @click.option("--null-repeats", type=click.IntRange(0, 100), default=3, show_default=True,
               metavar="N", help="Searches on shuffled accuracies for the null level.")  # fmt: skip
 @_number("--max-time", float, "Seconds; stops at the end of a generation.")
@@ -106,6 +110,7 @@ def command(
     max_time: float | None,
     stop_at: float | None,
     workers: int,
+    screening: bool,
     null_repeats: int,
     folder: Path | None,
     resume: bool,
@@ -136,7 +141,7 @@ def command(
     settings = Options(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
         teacher_of(teacher, teacher_weights, teacher_size), split,
-        workers=workers, null_repeats=null_repeats,
+        workers=workers, screening=screening, null_repeats=null_repeats,
     )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(

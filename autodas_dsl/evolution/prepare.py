@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from autodas_dsl.evolution.screening import thinned
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.workers import Pool, Shard
@@ -80,6 +81,7 @@ def prepare(
     split: str = "half",
     seed: int = 0,
     workers: int = 1,
+    screening: bool = False,
     progress: Progress = _silent,
 ) -> Prepared:
     """Make a table ready for a search.
@@ -99,6 +101,9 @@ def prepare(
         Of split, initial weights and batch.
     workers : int
         Processes that evaluate; with one, this process does. The scores do not depend on it.
+    screening : bool
+        Look at formulas on thinned statistics first (see `screening.thinned`). Selections of
+        `RACED_FROM` architectures or more are raced on a part of them in any case.
 
     Raises
     ------
@@ -112,12 +117,18 @@ def prepare(
     stored = collect_table(architectures, space, statistics, setting, seed=seed, progress=progress)
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
-    if border >= RACED_FROM:
-        names = [architectures[place] for place in halves[0]]
-        chosen_on = accuracies[parted.selection]
-        halves.append([int(i) for i in splits.stratified(names, chosen_on, RACED_ON, seed)])
+    parts = [_part(stored, half) for half in halves]
+    if screening or border >= RACED_FROM:
+        half = halves[0]
+        if border >= RACED_FROM:
+            names = [architectures[place] for place in half]
+            on = accuracies[parted.selection]
+            half = [int(place) for place in splits.stratified(names, on, RACED_ON, seed)]
+        halves.append(half)
+        part = _part(stored, half)
+        parts.append(thinned(part) if screening else part)
     resources = ExitStack()
-    evaluators = _evaluators(stored, halves, workers, resources)
+    evaluators = _evaluators(parts, workers, resources)
     networks = [
         Networks(evaluate, accuracies[[used[place] for place in half]])
         for evaluate, half in zip(evaluators, halves, strict=True)
@@ -125,17 +136,14 @@ def prepare(
     task = Task(
         name=table.name, target=chosen.target(target), selection=networks[0], report=networks[1],
         screen=networks[2] if len(networks) > 2 else None,
-        split=f"{split}, seed {seed}", fingerprint=stored.fingerprint,
+        split=f"{split}, seed {seed}", fingerprint=f"{stored.fingerprint}{' screened' if screening else ''}",
     )  # fmt: skip
     return Prepared(task, stored, resources)
 
 
-def _evaluators(
-    stored: Stored, halves: Sequence[Sequence[int]], workers: int, resources: ExitStack
-) -> list[Evaluator]:
+def _evaluators(halves: Sequence[Stored], workers: int, resources: ExitStack) -> list[Evaluator]:
     """One evaluator per half; the shards of a half are the same for any number of workers."""
-    parts = [[_part(stored, [half[i] for i in rows]) for rows in shards(len(half))]
-             for half in halves]  # fmt: skip
+    parts = [[_part(half, rows) for rows in shards(len(half.architectures))] for half in halves]
     if workers < 2:
         return [Sharded([p.evaluator(range(len(p.architectures))) for p in half]) for half in parts]
     folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="autodas-dsl-")))

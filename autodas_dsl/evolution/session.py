@@ -72,6 +72,8 @@ class Options:
         Formulas reported beside the best one.
     workers : int
         Processes that evaluate formulas; the result does not depend on it.
+    screening : bool
+        Look at formulas on a sample of the statistics first.
     null_repeats : int
         Searches on shuffled accuracies that estimate the null level; 0: none.
     """
@@ -84,6 +86,7 @@ class Options:
     split: str = "half"
     baselines: tuple[str, ...] = BASELINES
     workers: int = 1
+    screening: bool = False
     null_repeats: int = REPEATS
 
 
@@ -259,7 +262,7 @@ def _prepared(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
         target=options.target, split=options.split, seed=config.seed, workers=options.workers,
-        progress=collecting,
+        screening=options.screening, progress=collecting,
     )  # fmt: skip
 
 
