@@ -30,7 +30,7 @@ def measured_on() -> options.Decorator:
         click.option("--classes", type=click.IntRange(1), metavar="N",
                      help="Classes of the networks.  [default: the space's]"),
         options.dtype(),
-        click.option("--limit", type=click.IntRange(1), metavar="N",
+        click.option("--limit", type=click.IntRange(5), metavar="N",
                      help="Only a random sample of N architectures."),
         options.seed(),
         options.device(),

@@ -44,6 +44,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
               help="Repeat with N initialisations and batches; correlations are means.")  # fmt: skip
 @click.option("--sensitivity", is_flag=True,
               help="Score again under another batch, noise images, labels, seed, teacher.")  # fmt: skip
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
+              help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
 @options.output_format()
@@ -59,6 +61,7 @@ def command(
     seeds: int,
     seed: int,
     sensitivity: bool,
+    keep: Path | None,
     plot: Path | None,
     format: str,
     **networks: Any,
@@ -74,12 +77,17 @@ def command(
     proxies = [load(spec) for spec in (*specs, *(_library(without) if library else ()))]
     if not proxies:
         raise click.UsageError("name formulas with -p, or take --library")
+    if keep is not None and not sensitivity:
+        raise click.UsageError("--keep needs --sensitivity")
 
+    from autodas_dsl.report.run_folder import require_run, write_sensitivity
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.rank import rank
     from autodas_dsl.scoring.scorebook import ScoreBook
     from autodas_dsl.scoring.sensitivity import sensitivity as measure
 
+    if keep is not None:
+        require_run(keep)
     table, family = table_of(name, space)
     where: dict[str, Any] = {
         "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
@@ -94,6 +102,8 @@ def command(
         if sensitivity:
             with tally("changing one thing", None) as progress:
                 moved = measure(table, family, proxies, book=book, progress=progress, **where)
+    if keep is not None:
+        note(f"wrote {write_sensitivity(keep, moved)}")
     for text in ranking.notes:
         note(text)
     column = table.target(target)

@@ -120,8 +120,21 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
     reader = _Reader(source)
     proxy = reader.read(stem)
     if reader.diagnostics or proxy is None:
-        raise FormulaError(sorted(reader.diagnostics, key=_place), source)
+        found = [*reader.diagnostics, *(_formula_faults(proxy) if proxy else ())]
+        raise FormulaError(sorted(found, key=_place), source)
     return proxy
+
+
+def _formula_faults(proxy: Proxy) -> list[Diagnostic]:
+    """What is wrong with the formulas of a document that is wrong elsewhere too.
+
+    The library is not asked here, so a name that is not known may be one of its proxies.
+    """
+    return [
+        found
+        for found in proxy.check().diagnostics
+        if found.severity == "error" and found.code != "E201"
+    ]
 
 
 def _place(found: Diagnostic) -> int:

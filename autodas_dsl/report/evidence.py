@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point
-from autodas_dsl.report.html import Markup, tag
+from autodas_dsl.report.commands import rank_commands
+from autodas_dsl.report.html import Content, Markup, tag
 from autodas_dsl.report.parts import (
     HALVES,
     code,
     data_table,
     plain_table,
-    rank_command,
     section,
     shown,
 )
-from autodas_dsl.report.run_folder import SCORES, SENSITIVITY, RunFolder, Scored
+from autodas_dsl.report.run_folder import SCORES, SENSITIVITY, Moved, RunFolder, Scored
 
 _CHANGED = {
     "batch": "another batch", "noise images": "noise instead of images",
@@ -63,6 +63,9 @@ def _scatter(
         for one in facts
     )
     title = name if len(run.tables) == 1 else f"{name} on {table}"
+    if not any(math.isfinite(point.x) for point in points):
+        told = "It has no valid score on any of these architectures."
+        return tag("figure", tag("h3", title), tag("p", told, class_="note"))
     return tag(
         "figure", tag("h3", title),
         charts.scatter(points, f"{title}: accuracy against score", target, f"scatter-{number}"),
@@ -80,20 +83,25 @@ def _score_row(one: Scored) -> list[str]:
             f"{one.accuracy:.5g}", *values]  # fmt: skip
 
 
+def _verdict(one: Moved) -> Content:
+    if one.depends:
+        return tag("span", "depends", class_="yes")
+    return "no valid score" if one.change is None else "does not move"
+
+
 def sensitivity(run: RunFolder) -> Markup:
     """What the scores depend on."""
     if not run.sensitivity:
         return section(
             "sensitivity", "What the scores depend on",
-            tag("p", f"Not measured for this run (it has no {SENSITIVITY}). Compare:",
-                class_="note"),
-            *(code(rank_command(run, used.name, used.target, "--sensitivity"), "the command")
-              for used in run.tables),
+            tag("p", f"Not measured for this run: it has no {SENSITIVITY}. This measures it; then write "
+                "the report again.", class_="note"),
+            code("\n".join(rank_commands(run, "--sensitivity", "--keep", str(run.path))), "the command"),
         )  # fmt: skip
     rows = [
         (one.proxy, _CHANGED.get(one.changed, one.changed), shown(one.agreement),
          "–" if one.change is None else f"{100 * one.change:.3g} %",
-         tag("span", "depends", class_="yes") if one.depends else "does not move")
+         _verdict(one))
         for one in run.sensitivity
     ]  # fmt: skip
     return section(
