@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodas_dsl.algebra.show import show as show
-    from autodas_dsl.api import evolve as evolve
     from autodas_dsl.api import rank as rank
     from autodas_dsl.api import score as score
+    from autodas_dsl.evolution.api import evolve as evolve
     from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
     from autodas_dsl.language.proxy import Proxy as Proxy
@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Proxy": "autodas_dsl.language.proxy",
     "distill": "autodas_dsl.training.distillation",
-    "evolve": "autodas_dsl.api",
+    "evolve": "autodas_dsl.evolution.api",
     "load": "autodas_dsl.language.library",
     "parse": "autodas_dsl.language.parse",
     "rank": "autodas_dsl.api",

@@ -1,12 +1,12 @@
 """The functions most users call: plain arguments in, results out.
 
-The rooms below do the work and take its parts apart: `scoring.score`, `scoring.rank`,
-`evolution.session`.
+The rooms below do the work and take its parts apart: `scoring.score` and
+`scoring.rank`; `evolve` and `distill` stand in their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from autodas_dsl import spaces
-from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.run import Progress, Run
-from autodas_dsl.evolution.session import BUILTIN, Options, search
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
@@ -113,54 +110,6 @@ def rank(
             loaded, family, _proxies(proxies), target=target, setting=setting,
             seeds=seeds, seed=seed, limit=limit, split=split, book=book,
         )  # fmt: skip
-
-
-def evolve(
-    table: str | Path | Table | Sequence[str | Path | Table] = BUILTIN,
-    *,
-    target: str | None = None,
-    space: str | None = None,
-    teacher: Model | None = None,
-    data: str | None = None,
-    batch_size: int | None = None,
-    split: str = "half",
-    workers: int = 1,
-    folder: str | Path | None = None,
-    resume: bool = False,
-    max_time: float | None = None,
-    callback: Callable[[Progress], None] | None = None,
-    **choices: Any,
-) -> Run:
-    """Search for a formula that ranks the architectures of one table or several.
-
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Where journal and results go; nothing is written without it.
-    callback : callable, optional
-        Told after every generation.
-    choices
-        Fields of `evolution.config.Config`: ``iterations=500, strategy="nsga2", seed=1``.
-
-    Returns
-    -------
-    Run
-        With ``best``, ``hall_of_fame`` (a pandas frame where pandas is installed) and ``pareto``.
-
-    Raises
-    ------
-    InputError
-    """
-    tables = [table] if isinstance(table, str | Path | Table) else list(table)
-    options = Options(
-        target=target, space=space, data=_data(data, None, "") if data else None, size=batch_size,
-        teacher=_teacher(teacher), split=split, workers=workers,
-    )  # fmt: skip
-    session = search(
-        tables, Config(**choices), options, folder=Path(folder) if folder else None, resume=resume,
-        max_time=max_time, progress=callback,
-    )  # fmt: skip
-    return session.run
 
 
 def _proxies(given: Formula | Sequence[Formula]) -> list[Proxy]:

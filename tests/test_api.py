@@ -54,8 +54,8 @@ def test_evolve_returns_a_run_and_calls_back() -> None:
     seen: list[int] = []
     small = load_table("digits-resnet").rows(range(14))
     run = autodas_dsl.evolve(
-        small, batch_size=4, population=4, elite=2, iterations=2,
-        callback=lambda progress: seen.append(progress.generation),
+        small, population=4, elite=2, iterations=2,
+        progress=lambda progress: seen.append(progress.generation),
     )  # fmt: skip
     assert seen
     assert run.best.check().ok

@@ -12,7 +12,7 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, teacher_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.evolution.null import Null
+    from autodas_dsl.evolution.results import Null
     from autodas_dsl.evolution.session import Compared, Session
 
 RUNS = Path("runs")

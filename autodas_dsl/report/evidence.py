@@ -86,13 +86,7 @@ def _score_row(one: Scored) -> list[str]:
 def sensitivity(run: RunFolder) -> Markup:
     """What the scores depend on."""
     if not run.sensitivity:
-        return section(
-            "sensitivity", "What the scores depend on",
-            tag("p", f"Not measured for this run: it has no {SENSITIVITY}. This measures it; then write "
-                "the report again.", class_="note"),
-            code("\n".join(rank_commands(run, "--sensitivity", "--keep", str(run.path))),
-                 "the command"),
-        )  # fmt: skip
+        return _unmeasured(run)
     changes = list(dict.fromkeys(one.changed for one in run.sensitivity))
     facts = {(one.proxy, one.changed): one for one in run.sensitivity}
     rows = [
@@ -108,6 +102,16 @@ def sensitivity(run: RunFolder) -> Markup:
             ["formula", *(_CHANGED.get(changed, changed) for changed in changes)], rows),
             class_="scroll"),
     )  # fmt: skip
+
+
+def _unmeasured(run: RunFolder) -> Markup:
+    """The commands that measure it; the outcome of one table can be kept for the next report."""
+    keep = ["--keep", str(run.path)] if len(run.tables) == 1 else []
+    then = "; then write the report again." if keep else "."
+    told = f"Not measured for this run: it has no {SENSITIVITY}. This measures it{then}"
+    lines = "\n".join(rank_commands(run, "--sensitivity", *keep))
+    return section("sensitivity", "What the scores depend on",
+                   tag("p", told, class_="note"), code(lines, "the command"))  # fmt: skip
 
 
 def _moved(one: Moved | None) -> Content:
