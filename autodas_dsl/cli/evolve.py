@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
-_ASIDE = {"--run": True, "--resume": False, "--format": True}
+_ASIDE = {"--run": True, "--resume": False, "--format": True, "--workers": True}
 """Options that do not change what a search finds, and whether a value follows."""
 
 _EPILOG = """\b

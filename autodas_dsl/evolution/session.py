@@ -34,6 +34,7 @@ from autodas_dsl.scoring.correlations import STATISTICS, agreement
 from autodas_dsl.scoring.rank import require_space
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 from autodas_dsl.tables.write import write_atomic
@@ -265,7 +266,7 @@ def _prepared(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
         target=options.target, split=options.split, seed=config.seed, workers=options.workers,
-        screening=options.screening, progress=collecting,
+        screening=options.screening, store=Store(), progress=collecting,
     )  # fmt: skip
 
 
