@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,16 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--remote-debugging-pipe",
 )  # fmt: skip
+
+PATIENCE = 30
+
+# the browser reads commands from its descriptor 3 and answers on 4
+_WIRED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def executable() -> str | None:
@@ -33,6 +45,7 @@ class Page:
         self._writer, self._reader = writer, reader
         self._buffer = b""
         self._number = 0
+        self._events: list[str] = []
         self._session: str | None = None
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -41,6 +54,7 @@ class Page:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def send(self, method: str, **params: Any) -> Any:
         """Send a command and wait for its answer."""
@@ -58,6 +72,8 @@ class Page:
 
     def _receive(self) -> Any:
         while b"\0" not in self._buffer:
+            if not select.select([self._reader], [], [], PATIENCE)[0]:
+                raise RuntimeError(f"the browser said nothing for {PATIENCE} s")
             data = os.read(self._reader, 1 << 16)
             if not data:
                 raise RuntimeError("the browser has gone")
@@ -65,6 +81,7 @@ class Page:
         line, _, self._buffer = self._buffer.partition(b"\0")
         event = json.loads(line)
         params = event.get("params", {})
+        self._events += [event["method"]] if event.get("method") == "Page.loadEventFired" else []
         if event.get("method") == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif event.get("method") == "Runtime.exceptionThrown":
@@ -80,10 +97,13 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.send("Page.navigate", url=path.resolve().as_uri())
-        self.run(
-            "new Promise(done => document.readyState === 'complete' && location.href !== 'about:blank'"
-            " ? done() : addEventListener('load', done))"
-        )
+        self._await("Page.loadEventFired")
+
+    def _await(self, method: str) -> None:
+        """Read events until one has arrived."""
+        while self._events.count(method) == 0:
+            self._receive()
+        self._events.remove(method)
 
     def run(self, script: str) -> Any:
         """The value of a script, promises awaited."""
@@ -115,10 +135,9 @@ def page() -> Iterator[Page]:
     to_browser, from_us = os.pipe()
     from_browser, to_us = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # the browser reads commands from its descriptor 3 and answers on 4
-        wired = f'exec "$@" 3<&{to_browser} 4>&{to_us}'
         process = subprocess.Popen(
-            ["sh", "-c", wired, "sh", program, *FLAGS, f"--user-data-dir={profile}"],
+            [sys.executable, "-c", _WIRED, str(to_browser), str(to_us), program, *FLAGS,
+             f"--user-data-dir={profile}"],
             pass_fds=(to_browser, to_us), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_browser)

@@ -32,13 +32,13 @@ def score(formula: Expr | Proxy, world: World, noise: float = 0.0, seed: int = 0
     With `noise`, every intermediate value is moved by about this much, relative to itself and to
     one, which shows how much rounding may change the score.
     """
-    evaluator = _Evaluator(world, noise, seed)
+    evaluator = Evaluator(world, noise, seed)
     with np.errstate(all="ignore"):
         _, value = evaluator.formula(formula)
     return float(value) if np.isfinite(value) else np.nan
 
 
-class _Evaluator:
+class Evaluator:
     def __init__(self, world: World, noise: float, seed: int) -> None:
         self.world, self.noise = world, noise
         self._source = np.random.default_rng(seed)
@@ -126,6 +126,8 @@ def _apply(entry: Operator, args: list[Valued], values: Mapping[str, Value]) -> 
     flat = [Kind(None, kind.axes) for kind in kinds]
     if entry.left.startswith("list("):
         found = np.asarray(meaning([args[0][1]], values, kinds), dtype=np.float64)
+        if not kinds[0].axes and not np.isfinite(args[0][1]).all():
+            found = np.float64(np.nan)
     elif layers is None:
         found = unit([x for _, x in args], flat)
     elif all(not kind.axes for kind in kinds):

@@ -401,6 +401,12 @@ def matmul(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
     return a @ b
 
 
+def total(layers: Sequence[Array]) -> Array:
+    if len({np.shape(x) for x in layers}) > 1:
+        return np.full_like(layers[0], np.nan)
+    return np.sum(np.stack(list(layers)), axis=0)
+
+
 def entries(function: Callable[[Sequence[Array]], Any]) -> Meaning:
     return lambda args, values, kinds: np.asarray(function(args[0]))
 
@@ -493,5 +499,5 @@ REFERENCE: dict[str, Meaning] = {
     "patterns": elementwise(patterns),
     "first": entries(lambda layers: layers[0]),
     "last": entries(lambda layers: layers[-1]),
-    "total": entries(lambda layers: sum(list(layers[1:]), start=layers[0])),
+    "total": entries(total),
 }

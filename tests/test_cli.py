@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import click
@@ -184,6 +186,20 @@ def test_fmt_of_a_file_that_is_not_there() -> None:
     )
 
 
+def test_fmt_on_a_full_disk_leaves_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "tidy.proxy"
+    file.write_text(UNTIDY)
+    monkeypatch.setattr("autodas_dsl.language.files.os.fsync", full)
+    assert "cannot write" in wrong(run("fmt", str(file)))
+    assert file.read_text() == UNTIDY
+    assert [path.name for path in tmp_path.iterdir()] == ["tidy.proxy"]
+
+
 def test_fmt_goes_through_a_link(tmp_path: Path) -> None:
     real = tmp_path / "elsewhere" / "tidy.proxy"
     real.parent.mkdir()
@@ -258,6 +274,15 @@ def test_check_reports_every_mistake_of_every_argument(tmp_path: Path) -> None:
     ]
 
 
+def test_check_reports_headers_and_formulas_together(tmp_path: Path) -> None:
+    file = tmp_path / "x.proxy"
+    file.write_text('proxy/1 x\nabot: "a"\nlet y = softmx(W)\nscore = |W|_F\n')
+    result = run("check", str(file))
+    assert [line.partition("]")[0][-4:] for line in result.stdout.split("\n") if "error[" in line] == [
+        "E310", "E202", "E203",
+    ]  # fmt: skip
+
+
 def test_check_json_has_positions() -> None:
     result = run("check", "--format", "json", "-", given="proxy/1 x\n\nscore = sum(softmx(W))\n")
     assert result.exit_code == 1
@@ -316,7 +341,7 @@ def test_show_list_groups_the_library() -> None:
     assert groups[:4] == ["parameter-level", "activation-level", "teacher-student", "discovered"]
     for name in library_names():
         assert f"\n  {name} " in shown
-    found = json.loads(run("show", "--list", "--format", "json").stdout)
+    found = json.loads(run("show", "--list", "--as", "json").stdout)
     assert sorted(entry["name"] for entry in found) == library_names()
     assert next(e for e in found if e["name"] == "snip")["formula"] == "sum(sum(|W * grad W|))"
 
@@ -352,7 +377,7 @@ def test_ops_explains_a_statistic() -> None:
         "  kind       one [C HW] tensor per Conv/Linear layer\n"
         "  needs      forward and backward\n"
         "  attributes grad[flow] W, grad[flow_bn] W, grad[ones] W, grad[split=8] W\n"
-        "  LaTeX      \\frac{\\partial \\mathcal{L}}{\\partial W}\n"
+        "  LaTeX      \\frac{\\partial\\mathcal{L}}{\\partial W_{\\ell}}\n"
         "  example    mean(|grad W|_F)\n"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,10 +25,12 @@ from autodas_dsl.evolution.fitness import (
 )
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.judge import Judge
+from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task
+from autodas_dsl.evolution.typed import never
 from autodas_dsl.language.documents import format_document, parse_document
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.parse import parse
@@ -352,3 +355,40 @@ def test_wrong_searches(code: str, start: object) -> None:
     with pytest.raises(InputError) as caught:
         start()  # type: ignore[operator]
     assert caught.value.diagnostics[0].code == code
+
+
+# --- the null level ---------------------------------------------------------------------------
+
+
+def test_the_null_level_is_below_what_the_search_finds_and_reuses_its_facts() -> None:
+    config = replace(SHORT, strategy="random")
+    run = evolve(config, [fake_task()], baselines=())
+    spared, alone = Fake(), Fake()
+    with_facts = null_level(
+        config, [fake_task(evaluator=spared)], never, repeats=2, known=run.facts
+    )
+    without = null_level(config, [fake_task(evaluator=alone)], never, repeats=2)
+    assert with_facts == without
+    assert len(set(without.taus)) == 2
+    assert 0 < without.mean <= without.highest < run.champion.individual.tau
+    assert spared.seen == []
+    assert len(alone.seen) == run.counts.evaluations
+
+
+def test_the_null_level_is_kept_for_the_same_search_only(tmp_path: Path) -> None:
+    fake = Fake()
+    task = fake_task(evaluator=fake)
+    first = null_level(SHORT, [task], never, repeats=1, cache=tmp_path / "a")
+    asked = len(fake.seen)
+    assert null_level(SHORT, [task], never, repeats=1, cache=tmp_path / "a") == first
+    assert len(fake.seen) == asked
+    null_level(replace(SHORT, seed=9), [task], never, repeats=1, cache=tmp_path / "a")
+    assert len(fake.seen) > asked
+    for kept in (tmp_path / "a").iterdir():
+        kept.write_text("{")
+    assert null_level(SHORT, [task], never, repeats=1, cache=tmp_path / "a") == first
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert null_level(SHORT, [fake_task()], never, repeats=1, cache=tmp_path / "file").taus

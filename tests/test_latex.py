@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from golden import check_golden
 
-from autodas_dsl.algebra.latex import latex_of, number_latex, symbol_latex
+from autodas_dsl.algebra.latex import (
+    latex_of,
+    number_latex,
+    operator_latex,
+    statistic_latex,
+    symbol_latex,
+)
 from autodas_dsl.algebra.latex_page import LatexOptions, latex, page
 from autodas_dsl.algebra.tex import Fence, Mark, Script, marks, read_tex, width
 from autodas_dsl.algebra.typed import typed
 from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.library import library_names, library_proxy, load
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
@@ -174,10 +181,18 @@ def test_align_breaks_a_wide_term_at_its_factors() -> None:
 
 def test_every_operator_prints_latex_that_reads() -> None:
     for entry in OPERATORS.values():
+        read_tex(operator_latex(entry))
         filled = entry.latex.format(
             "x", "y", axis="_{C}", within=",C", attrs="^{a}", **{a.name: "1" for a in entry.attrs}
         )
         read_tex(filled)
+
+
+def test_every_statistic_prints_latex_that_reads() -> None:
+    for entry in INPUTS.values():
+        assert (r"\ell" in statistic_latex(entry)) == bool(entry.kind.layers)
+        read_tex(statistic_latex(entry))
+    assert statistic_latex(INPUTS["grad W"]) == r"\frac{\partial\mathcal{L}}{\partial W_{\ell}}"
 
 
 @pytest.mark.parametrize(
@@ -243,3 +258,8 @@ def test_the_whole_library_compiles(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "library.pdf").stat().st_size > 10_000
+
+
+def test_a_pair_keeps_its_brackets_inside_a_fraction() -> None:
+    text = latex(expression_proxy("L2(invert([F_s, F_t]))"))
+    assert text.endswith(r"\left(\frac{1}{\left[F_s, F_t\right] + \epsilon}\right)")

@@ -77,6 +77,16 @@ def test_ranking_drops_what_cannot_change_it(raw: str, expected: str) -> None:
     assert (NOTE in dict(result.proxy.extra)) == changed
 
 
+def test_a_document_that_only_ranks_alike_says_so_and_reads_back() -> None:
+    result = simplified("log(params) * 2 - 1", rank=True).proxy
+    text = format_document(result)
+    assert (
+        f"{NOTE}: same ranking, other values; dropped by x - c -> x; p * x -> x; log(x) -> x"
+        in text
+    )
+    assert parse_document(text) == result
+
+
 def test_without_rank_nothing_that_changes_values_is_dropped() -> None:
     assert format_formula(simplified("2 * params + 3").proxy) == "2 * params + 3"
 

@@ -342,6 +342,36 @@ def test_features_named_by_the_user() -> None:
         collect(network, BATCH, [F_S], features={"F": "fc"})
 
 
+def test_features_named_at_dropout_and_by_an_alias() -> None:
+    network = seeded(Small)
+    network.alias = network.act
+    found = collect(network, BATCH, [F_S, E_S], features={"F": "alias", "E": "drop"})
+    assert found[F_S].shape == (8, 4, 8, 8)
+    assert found[E_S].shape == (8, 6)
+    with pytest.raises(StatisticError, match=r"E446.*'drop' is no Conv or Linear"):
+        collect(network, BATCH, [V_S], features={"E": "drop"})
+
+
+def test_classes_of_network_and_batch_may_differ() -> None:
+    wide = Batch(BATCH.x, BATCH.y % 3, 3, "test")
+    assert collect(seeded(Small), wide, [E_S])[E_S].shape == (8, 6)
+
+
+def test_a_layer_called_after_the_classifier() -> None:
+    class Projecting(Small):
+        def __init__(self) -> None:
+            super().__init__()
+            self.projection = nn.Linear(5, 9)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits = super().forward(x)
+            self.projection(logits)
+            return logits
+
+    found = collect(seeded(Projecting), BATCH, [E_S])
+    assert found.taken["E_s"] == "input of fc"
+
+
 def test_logits_without_a_graph() -> None:
     class Detached(Small):
         def forward(self, x: Tensor) -> Tensor:
@@ -409,6 +439,9 @@ def test_parametrised_and_scripted_networks() -> None:
     nn.utils.parametrizations.weight_norm(network.deep)
     with pytest.raises(StatisticError, match=r"E450.*'deep' computes its weight"):
         collect(network, BATCH, [W])
+    scripted = torch.jit.ScriptModule()
+    with pytest.raises(StatisticError, match=r"E455.*scripted"):
+        collect(scripted, BATCH, [W])
     with pytest.raises(StatisticError, match=r"E456.*no shape yet"):
         collect(nn.Sequential(nn.Flatten(), nn.LazyLinear(5)), BATCH, [W])
 

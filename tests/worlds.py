@@ -30,13 +30,7 @@ class Shapes:
 
     def known(self, layers: str | None, layer: int) -> dict[str, int]:
         inner = self.lists[layers][layer] if layers else {}
-        ends = {
-            f"{name}[{mark}]": size
-            for entries in self.lists.values()
-            for mark, entry in (("first", entries[0]), ("last", entries[-1]))
-            for name, size in entry.items()
-        }
-        return {**self.single, **ends, **inner}
+        return {**self.single, **inner}
 
     def count(self, layers: str) -> int:
         return len(self.lists[layers])
@@ -45,7 +39,14 @@ class Shapes:
         layers = requirement.layers
         each = range(self.count(layers)) if layers else (0,)
         known = [self.known(layers, layer) for layer in each]
-        return all(requirement.left.evaluate(k) == requirement.right.evaluate(k) for k in known)
+        left, right = requirement.left, requirement.right
+        return all(left.evaluate(k, self.layered) == right.evaluate(k, self.layered) for k in known)
+
+    @property
+    def layered(self) -> dict[str, list[int]]:
+        """The sizes of each symbol of a layer list, layer by layer."""
+        names = {name: entries for entries in self.lists.values() for name in entries[0]}
+        return {name: [entry[name] for entry in entries] for name, entries in names.items()}
 
 
 def shapes(student: int = 6, teacher: int = 6, layers: int = 3) -> Shapes:

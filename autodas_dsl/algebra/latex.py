@@ -23,7 +23,7 @@ from functools import cache
 
 from autodas_dsl.algebra.typed import Typed
 from autodas_dsl.language.format import format_number
-from autodas_dsl.language.inputs import INPUTS, Statistic
+from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
 from autodas_dsl.language.operators import OPERATORS, Operator, Value
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
@@ -251,7 +251,9 @@ def _template(call: Call, node: Typed, pieces: list[Piece], digits: int | None) 
         fields["axis"] = f"_{{{axis}}}" if axis else ""
     fields["within"] = f",{axis}" if axis else ""
     fields["attrs"] = f"^{{{','.join(others)}}}" if others else ""
-    template, arguments = _one_pair(entry.latex, node, pieces)
+    template, arguments = entry.latex, pieces
+    if entry.is_distance and len(pieces) == 1:
+        template, arguments = _one_pair(entry.latex, node, pieces)
     shape = _shape(template)
     texts = [piece.at(shape.floors.get(at, SUM)) for at, piece in enumerate(arguments)]
     return Piece(_filled(f"operator `{entry.name}`", template, texts, fields), shape.level)
@@ -259,8 +261,6 @@ def _template(call: Call, node: Typed, pieces: list[Piece], digits: int | None) 
 
 def _one_pair(template: str, node: Typed, pieces: list[Piece]) -> tuple[str, list[Piece]]:
     """A distance written over one pair: its members where it is a literal, else the one value."""
-    if "{1}" not in template or len(pieces) == 2:
-        return template, pieces
     only = node.children[0].expr
     if isinstance(only, PairOf):
         inner = pieces[0].text.removeprefix(r"\left[").removesuffix(r"\right]")
@@ -323,3 +323,34 @@ def _filled(owner: str, template: str, texts: list[str], fields: Mapping[str, st
             "E801", f"the LaTeX template of {owner} cannot be filled: {template!r} ({error})",
             "braces are doubled; {0} and {1} are the arguments",
         ) from None  # fmt: skip
+
+
+# --- entries of the tables --------------------------------------------------------------------
+
+
+def operator_latex(entry: Operator) -> str:
+    """An operator over the arguments of its signature, every attribute at its default.
+
+    Raises
+    ------
+    InputError
+        E801 for a template that cannot be filled.
+    """
+    first, second = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
+    fields = {a.name: number_latex(a.default).text for a in entry.attrs}
+    fields |= {"axis": "", "within": "", "attrs": ""}
+    return _filled(f"operator `{entry.name}`", entry.latex, [first, second], fields)
+
+
+def statistic_latex(entry: Input) -> str:
+    """A statistic with its layer index, without attributes.
+
+    Raises
+    ------
+    InputError
+        E801 for a template that cannot be filled.
+    """
+    prefix, _, letter = entry.name.rpartition(" ")
+    parts = NTK_SAMPLES if entry.name == "NTK" else 0
+    index = r"\ell" if entry.kind.layers else ""
+    return _statistic(Statistic(letter, prefix, parts=parts), index).text

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import device_of, model_of, refuse_existing, teacher_of
+from autodas_dsl.cli.networks import device_of, model_of, teacher_of
+from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Row
@@ -80,7 +81,7 @@ def command(
     samples that were held out at random.
     """
     if out is not None:
-        refuse_existing(out, force)
+        keep_existing(out, force)
 
     from autodas_dsl.report.terminal import Column, note, progress_bar, show
     from autodas_dsl.statistics.batches import load_batch

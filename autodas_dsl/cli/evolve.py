@@ -12,9 +12,13 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, teacher_of
 
 if TYPE_CHECKING:
+    from autodas_dsl.evolution.results import Null
     from autodas_dsl.evolution.session import Compared, Session
 
 RUNS = Path("runs")
+
+_ASIDE = {"--run": True, "--resume": False, "--format": True, "--workers": True}
+"""Options that do not change what a search finds, and whether a value follows."""
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table; without one, digits-resnet. The formula is
@@ -64,6 +68,12 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @_number("--folds", int, "Jackknife parts of the selection, against fitting noise.  [default: 0]")
 @click.option("--null", is_flag=True, default=None,
               help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
+@click.option("--screening", is_flag=True,
+              help="Look at formulas on a sample of the statistics first.")  # fmt: skip
+@_number("--margin", float, "How far below the population a screened formula may be.  "
+         "[default: 0.15]")  # fmt: skip
+@click.option("--null-repeats", type=click.IntRange(0, 100), default=3, show_default=True,
+              metavar="N", help="Searches on shuffled accuracies for the null level.")  # fmt: skip
 @_number("--max-time", float, "Seconds; stops at the end of a generation.")
 @_number("--max-evaluations", int, "Stop after so many formulas.")
 @_number("--patience", int, "Stop after so many generations without progress.")
@@ -79,11 +89,15 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
 @options.seed()
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
+              help="Processes that evaluate formulas.")  # fmt: skip
 @click.option("--run", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
 @options.output_format()
+@click.pass_context
 def command(
+    ctx: click.Context,
     tables: tuple[str, ...],
     target: str | None,
     split: str,
@@ -95,6 +109,9 @@ def command(
     batch_size: int | None,
     max_time: float | None,
     stop_at: float | None,
+    workers: int,
+    screening: bool,
+    null_repeats: int,
     folder: Path | None,
     resume: bool,
     format: str,
@@ -109,6 +126,7 @@ def command(
     from autodas_dsl.evolution.session import BUILTIN, Options, free_folder, search
     from autodas_dsl.language.spans import InputError
     from autodas_dsl.report.live import watching
+    from autodas_dsl.report.run_folder import write_command
     from autodas_dsl.report.run_plots import draw
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.tables import load_table
@@ -123,12 +141,14 @@ def command(
     settings = Options(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
         teacher_of(teacher, teacher_weights, teacher_size), split,
+        workers=workers, screening=screening, null_repeats=null_repeats,
     )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(
             loaded, config, settings, folder=where, resume=resume, max_time=max_time,
             collecting=collecting, progress=watch,
         )  # fmt: skip
+    write_command(where, options.repeatable(ctx, _ASIDE))
     draw(session, where)
     for text in session.notes:
         note(text)
@@ -149,7 +169,17 @@ def _print(session: Session, folder: Path, format: str) -> None:
         seen = not one.held_out.any()
         _print_table(one.compared(not seen), f"{one.task}, {one.target}", seen, format)
     if format == "table":
+        if session.null is not None:
+            click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
+
+
+def _above_nothing(tau: float, null: Null) -> str:
+    tries = "1 search" if len(null.taus) == 1 else f"{len(null.taus)} searches"
+    return (
+        f"Kendall {tau:+.3f} where it was selected; the null level is {null.mean:+.3f}: the best "
+        f"of the same search on shuffled accuracies ({tries}, highest {null.highest:+.3f})"
+    )
 
 
 def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autodas_dsl.language.spans import InputError
@@ -90,15 +89,3 @@ def device_of(name: str) -> str:
             "E412", f"cannot use the device {name!r}: {reason}", "use --device cpu"
         ) from None
     return name
-
-
-def refuse_existing(out: Path, force: bool) -> None:
-    """Hold a file that exists safe.
-
-    Raises
-    ------
-    InputError
-        E680, unless it may be replaced.
-    """
-    if out.exists() and not force:
-        raise InputError("E680", f"{out} exists", "choose another file, or add --force")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import click
 from click.shell_completion import CompletionItem
 
+from autodas_dsl.algebra.latex import operator_latex, statistic_latex
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
@@ -114,7 +115,7 @@ def _operator(entry: Operator) -> Iterable[tuple[str, Iterable[str]]]:
     yield "aliases", [", ".join(entry.aliases)] * bool(entry.aliases)
     yield "laws", [f"{law}: {LAWS[law]}" for law in LAWS if law in entry.laws]
     yield "torch", [entry.torch]
-    yield "LaTeX", [latex(entry)]
+    yield "LaTeX", [operator_latex(entry)]
     yield "example", [example_of(entry)]
 
 
@@ -133,20 +134,13 @@ def _attribute(attribute: Attribute) -> str:
     )
 
 
-def latex(entry: Operator) -> str:
-    """The operator's LaTeX with the arguments of its signature."""
-    first, second = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
-    known = {a.name: f"{format_number(a.default)}" for a in entry.attrs} | {"axis": ""}
-    return entry.latex.format(first, second, **known)
-
-
 def _statistic(entry: Input) -> Iterable[tuple[str, Iterable[str]]]:
     yield "", [f"{entry.name}: {entry.doc}"]
     yield "name", [f"{entry.name} (statistic, {entry.group})"]
     yield "kind", [entry.kind.describe()]
     yield "needs", [entry.needs]
     yield "attributes", [", ".join(_attributes(entry))] * bool(_attributes(entry))
-    yield "LaTeX", [entry.latex]
+    yield "LaTeX", [statistic_latex(entry)]
     yield "example", [_example(entry)]
 
 
@@ -170,12 +164,12 @@ def _as_json(entry: Operator | Input) -> dict[str, object]:
     if isinstance(entry, Input):
         return {
             "name": entry.name, "type": "statistic", "group": entry.group, "doc": entry.doc,
-            "kind": entry.kind.describe(), "latex": entry.latex,
+            "kind": entry.kind.describe(), "latex": statistic_latex(entry),
             "attributes": _attributes(entry), "needs": entry.needs, "example": _example(entry),
         }  # fmt: skip
     return {
         "name": entry.name, "type": "operator", "group": entry.group, "doc": entry.doc,
-        "written": _call(entry), "signature": entry.signature, "latex": latex(entry),
+        "written": _call(entry), "signature": entry.signature, "latex": operator_latex(entry),
         "axes": list(entry.axes), "attributes": [_attribute(a) for a in entry.attrs],
         "aliases": list(entry.aliases), "laws": sorted(entry.laws),
         "example": example_of(entry),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 FORMATS = ("table", "csv", "json")
+WORDS = "autodas-dsl.words"
+"""Under which the context keeps the words of the command line."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -23,6 +25,24 @@ def listed(text: str) -> tuple[str, ...]:
         else:
             parts[-1] += char
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def repeatable(ctx: click.Context, left_out: Mapping[str, bool]) -> list[str]:
+    """The command line without some options.
+
+    Parameters
+    ----------
+    left_out : mapping of str to bool
+        Options that do not change the result, and whether a value follows them.
+    """
+    words = ["autodas-dsl"]
+    skip = False
+    for word in ctx.meta[WORDS]:
+        name, equals, _ = word.partition("=")
+        if not skip and name not in left_out:
+            words.append(word)
+        skip = not skip and not equals and left_out.get(name, False)
+    return words
 
 
 class ProxyType(click.ParamType):

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
+from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Column
     from autodas_dsl.scoring.rank import Ranking
     from autodas_dsl.scoring.sensitivity import Sensitivity
-    from autodas_dsl.spaces import Space
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -38,27 +37,15 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 @options.proxies(required=False)
 @click.option("--library", is_flag=True, help="Every formula of the library.")
 @click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
-@options.space()
-@click.option("--target", metavar="COLUMN",
-              help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
-@options.data("by default what the space is usually scored on")
-@options.batch_size()
-@click.option("--classes", type=click.IntRange(1), metavar="N",
-              help="Classes of the networks.  [default: the space's]")  # fmt: skip
-@options.dtype()
-@click.option("--limit", type=click.IntRange(1), metavar="N",
-              help="Only a random sample of N architectures.")  # fmt: skip
+@measured_on()
 @click.option("--split", metavar="half|K/N",
               help="Only the report side of a split: half, or N others than the K selected on.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Repeat with N initialisations and batches; correlations are means.")  # fmt: skip
-@options.seed()
-@options.device()
 @click.option("--sensitivity", is_flag=True,
               help="Score again under another batch, noise images, labels, seed, teacher.")  # fmt: skip
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
+              help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
 @options.output_format()
@@ -74,6 +61,7 @@ def command(
     seeds: int,
     seed: int,
     sensitivity: bool,
+    keep: Path | None,
     plot: Path | None,
     format: str,
     **networks: Any,
@@ -89,23 +77,21 @@ def command(
     proxies = [load(spec) for spec in (*specs, *(_library(without) if library else ()))]
     if not proxies:
         raise click.UsageError("name formulas with -p, or take --library")
+    if keep is not None and not sensitivity:
+        raise click.UsageError("--keep needs --sensitivity")
 
-    from autodas_dsl import spaces
+    from autodas_dsl.report.run_folder import require_run, write_sensitivity
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.rank import rank, require_space
+    from autodas_dsl.scoring.rank import rank
     from autodas_dsl.scoring.scorebook import ScoreBook
     from autodas_dsl.scoring.sensitivity import sensitivity as measure
-    from autodas_dsl.tables import load_table
 
-    table = load_table(name, space)
-    named = space or table.space
-    family = require_space(table, spaces.get(named) if named else None)
-    where = {
-        "target": target,
-        "setting": _setting(family, **networks),
-        "seed": seed,
-        "limit": limit,
-    }
+    if keep is not None:
+        require_run(keep)
+    table, family = table_of(name, space)
+    where: dict[str, Any] = {
+        "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
+    }  # fmt: skip
     moved: list[Sensitivity] = []
     with ScoreBook() as book:
         with tally("ranking", min(len(table), limit or len(table)) * seeds) as progress:
@@ -116,6 +102,8 @@ def command(
         if sensitivity:
             with tally("changing one thing", None) as progress:
                 moved = measure(table, family, proxies, book=book, progress=progress, **where)
+    if keep is not None:
+        note(f"wrote {write_sensitivity(keep, moved)}")
     for text in ranking.notes:
         note(text)
     column = table.target(target)
@@ -130,23 +118,6 @@ def _library(without: str) -> list[str]:
 
     left_out = [library_proxy(name).name for name in options.listed(without)]
     return [name for name in library_names() if name not in left_out]
-
-
-def _setting(
-    family: Space[Any],
-    data_spec: str | None,
-    batch_size: int | None,
-    classes: int | None,
-    dtype: str,
-    device: str,
-    **teaching: Any,
-) -> Any:
-    from autodas_dsl.scoring.usual import usual_setting
-
-    return usual_setting(
-        family, data_of(data_spec or family.data, batch_size), teacher_of(**teaching),
-        dtype=dtype_of(dtype), device=device_of(device), classes=classes,
-    )  # fmt: skip
 
 
 def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: str) -> None:

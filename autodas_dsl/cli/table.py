@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import refuse_existing
+from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
     from autodas_dsl.tables.info import TableInfo
@@ -91,7 +91,7 @@ def import_nats_command(path: Path, out: Path, force: bool, epochs: str) -> None
 
     The package unpickles the file: give it only one from its authors.
     """
-    refuse_existing(out, force)
+    keep_existing(out, force)
     from autodas_dsl.report.terminal import progress_bar
     from autodas_dsl.tables.importers import import_nats
 
@@ -110,7 +110,7 @@ def import_nats_command(path: Path, out: Path, force: bool, epochs: str) -> None
 @_force()
 def import_diswot_command(kd: Path | None, vanilla: Path | None, out: Path, force: bool) -> None:
     """The text tables of DisWOT, of cifar-resnets."""
-    refuse_existing(out, force)
+    keep_existing(out, force)
     from autodas_dsl.tables.importers import import_diswot
 
     _write(import_diswot(kd, vanilla), out)
@@ -122,7 +122,7 @@ def import_diswot_command(kd: Path | None, vanilla: Path | None, out: Path, forc
 @_force()
 def import_autoprox_command(path: Path, out: Path, force: bool) -> None:
     """A ViT table of Auto-Prox (.pth, plain data only; nothing in it is run)."""
-    refuse_existing(out, force)
+    keep_existing(out, force)
     from autodas_dsl.tables.importers import import_autoprox
 
     _write(import_autoprox(path), out)

@@ -21,6 +21,7 @@ from autodas_dsl.compiler.templates import (
     source_kind,
     text_of,
 )
+from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.operators import OPERATORS
 
 _UNITES = ("x, y -> x", "x, y -> dot")
@@ -159,7 +160,7 @@ def load(source: str, name: str) -> dict[str, Callable[..., Any]]:
         Function name to function.
     """
     filename = f"<autodas-dsl {name}>"
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math}
+    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     exec(compile(source, filename, "exec"), scope)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     return scope

@@ -67,7 +67,7 @@ class Config:
     parsimony: float = 0.001
     folds: int = 0
     objective: str = "mean"
-    margin: float = 0.1
+    margin: float = 0.15
     terms: str = "both"
     inputs: tuple[str, ...] = DEFAULT_INPUTS
     operators: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autodas_dsl.compiler.ir import Node
@@ -13,7 +13,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.fitness import Objective, Rejected
 from autodas_dsl.evolution.identity import oriented
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.journal import Fact, Journal
+from autodas_dsl.evolution.journal import Fact, Journal, Memory
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.language.tree import Expr, complexity
 
@@ -56,10 +56,12 @@ class Judge:
         Facts found before, and the place for new ones.
     """
 
-    def __init__(self, tasks: Sequence[Task], config: Config, journal: Journal | None) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], config: Config, journal: Journal | Memory | None = None
+    ) -> None:
         self._tasks = tasks
         self._config = config
-        self._journal = journal
+        self._journal = journal if journal is not None else Memory()
         self._known: dict[str, Individual] = {}
         self._keys: dict[Expr, tuple[Node, str]] = {}
         self._ranks: set[bytes] = set()
@@ -74,6 +76,11 @@ class Judge:
         accuracies = [_half(task, half).accuracies for task in self._tasks]
         folds = config.folds if half == "selection" else 0
         return Objective(accuracies, config.objective, folds, config.seed)
+
+    @property
+    def facts(self) -> Mapping[Fact, Outcome]:
+        """Everything evaluated, here or before."""
+        return self._journal.facts
 
     @property
     def counts(self) -> Counts:
@@ -145,18 +152,16 @@ class Judge:
     def _outcomes(self, half: str, exprs: dict[str, Expr]) -> dict[str, list[Outcome]]:
         """Outcomes on every table, from the journal where it knows them."""
         found: dict[str, list[Outcome]] = {key: [] for key in exprs}
-        known = self._journal.facts if self._journal else {}
+        known = self._journal.facts
         for task in self._tasks:
             missing = [key for key in exprs if Fact(task.name, half, key) not in known]
             self.from_journal += len(exprs) - len(missing)
             nodes = [self._lowered(exprs[key])[0] for key in missing]
             outcomes = _half(task, half).evaluate(nodes) if nodes else []
             new = {Fact(task.name, half, k): o for k, o in zip(missing, outcomes, strict=True)}
-            if self._journal:
-                self._journal.append(new.items())
+            self._journal.append(new.items())
             for key in exprs:
-                fact = Fact(task.name, half, key)
-                found[key].append(new[fact] if fact in new else known[fact])
+                found[key].append(known[Fact(task.name, half, key)])
         return found
 
     def scores(self, exprs: Sequence[Expr], half: str) -> list[list[Outcome]]:

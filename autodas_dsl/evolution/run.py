@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.archive import HallOfFame
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.fitness import shuffled
@@ -18,10 +19,10 @@ from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import inlined
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
-from autodas_dsl.evolution.journal import Journal
+from autodas_dsl.evolution.journal import Fact, Journal, Memory
 from autodas_dsl.evolution.judge import Counts, Judge
 from autodas_dsl.evolution.measure import PARAMS, Measured, measured
-from autodas_dsl.evolution.results import Entry, Step, document, outcome_of, save
+from autodas_dsl.evolution.results import Entry, Null, Step, document, outcome_of, save
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.typed import Allowed, never
@@ -71,6 +72,10 @@ class Run:
         Why the search ended: ``iterations``, ``time``, ``evaluations``, ``patience``, ``target``
         or ``interrupt``.
     folder : Path or None
+    facts : mapping of Fact to Outcome
+        Everything evaluated.
+    null : Null, optional
+        What the same search finds in shuffled accuracies, where that was asked for.
     """
 
     best: Proxy
@@ -82,6 +87,8 @@ class Run:
     counts: Counts
     stopped: str
     folder: Path | None = None
+    facts: Mapping[Fact, Outcome] = field(default_factory=dict, repr=False, compare=False)
+    null: Null | None = None
 
     @property
     def hall_of_fame(self) -> Any:
@@ -144,7 +151,7 @@ def evolve(
     if not tasks or len({task.name for task in tasks}) < len(tasks):
         raise InputError("E600", "a search needs one or more tables of different names")
     if config.null:
-        tasks = [_shuffled(task, config.seed, number) for number, task in enumerate(tasks)]
+        tasks = without_truth(tasks, config.seed)
     description = described(config, tasks, baselines)
     with ExitStack() as stack:
         journal = None
@@ -169,12 +176,14 @@ def _journal(folder: Path) -> Iterator[Journal]:
         journal.close()
 
 
-def _shuffled(task: Task, seed: int, number: int) -> Task:
-    """The table with its accuracies in random order; nothing is held out from nothing."""
-    accuracies = shuffled(task.selection.accuracies, seed, number)
-    return replace(
-        task, selection=Networks(task.selection.evaluate, accuracies), report=None, screen=None
-    )
+def without_truth(tasks: Sequence[Task], seed: int, repeat: int = 0) -> list[Task]:
+    """The tables with their accuracies in random order; nothing is held out from nothing."""
+    found = []
+    for number, task in enumerate(tasks):
+        accuracies = shuffled(task.selection.accuracies, seed, number, repeat)
+        selection = Networks(task.selection.evaluate, accuracies)
+        found.append(replace(task, selection=selection, report=None, screen=None))
+    return found
 
 
 def described(config: Config, tasks: Sequence[Task], baselines: Sequence[str]) -> Json:
@@ -202,8 +211,9 @@ class Search:
     """The generations of one search."""
 
     def __init__(
-        self, config: Config, tasks: Sequence[Task], allowed: Allowed, journal: Journal | None
-    ) -> None:
+        self, config: Config, tasks: Sequence[Task], allowed: Allowed,
+        journal: Journal | Memory | None,
+    ) -> None:  # fmt: skip
         self.config = config
         self.tasks = tasks
         self.judge = Judge(tasks, config, journal)
@@ -332,6 +342,7 @@ def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
         steps=tuple(search.steps),
         counts=search.judge.counts,
         stopped=stopped,
+        facts=search.judge.facts,
     )
 
 

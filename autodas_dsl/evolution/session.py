@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from platformdirs import user_cache_path
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.folder import probe, text_of
 from autodas_dsl.evolution.identity import inlined
 from autodas_dsl.evolution.measure import first_reason
+from autodas_dsl.evolution.null import REPEATS, null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
+from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
+from autodas_dsl.evolution.task import Task
+from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import load
@@ -27,6 +34,7 @@ from autodas_dsl.scoring.correlations import STATISTICS, agreement
 from autodas_dsl.scoring.rank import require_space
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 from autodas_dsl.tables.write import write_atomic
@@ -34,6 +42,8 @@ from autodas_dsl.tables.write import write_atomic
 BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
 BUILTIN = "digits-resnet"
 SCORES = "scores.csv"
+NULL = "null.json"
+CUT_SHORT = ("interrupt", "time")
 BEST = "best"
 Floats = npt.NDArray[np.float64]
 
@@ -62,6 +72,12 @@ class Options:
         How selection and report are parted, see `splits.split`.
     baselines : tuple of str
         Formulas reported beside the best one.
+    workers : int
+        Processes that evaluate formulas; the result does not depend on it.
+    screening : bool
+        Look at formulas on a sample of the statistics first.
+    null_repeats : int
+        Searches on shuffled accuracies that estimate the null level; 0: none.
     """
 
     target: str | None = None
@@ -71,6 +87,9 @@ class Options:
     teacher: Teacher | None = None
     split: str = "half"
     baselines: tuple[str, ...] = BASELINES
+    workers: int = 1
+    screening: bool = False
+    null_repeats: int = REPEATS
 
 
 @dataclass(frozen=True)
@@ -145,11 +164,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Session:
-    """A finished search and the scores behind it."""
+    """A finished search, the scores behind it, and what the same search finds in nothing.
+
+    `null` is None for a search that was cut short, or was one on shuffled accuracies itself.
+    """
 
     run: Run
     scores: tuple[Scores, ...]
     notes: tuple[str, ...]
+    null: Null | None = None
 
 
 def search(
@@ -191,20 +214,43 @@ def search(
     """
     config, options = config or Config(), options or Options()
     chosen_operators(config.operators)
-    prepared = [_prepared(table, config, options, collecting) for table in tables]
-
-    def allowed(requirement: Requirement) -> bool:
-        return all(one.allowed(requirement) for one in prepared)
-
-    run = evolve(
-        config, [one.task for one in prepared], allowed, folder=folder, resume=resume,
-        baselines=options.baselines, max_time=max_time, progress=progress,
-    )  # fmt: skip
-    scores = tuple(_scores(one, run, options.baselines) for one in prepared)
     if folder is not None:
-        write_atomic(folder / SCORES, scores_text(scores))
+        probe(folder, resume)
+    with ExitStack() as stack:
+        prepared = [
+            stack.enter_context(_prepared(table, config, options, collecting)) for table in tables
+        ]
+
+        def allowed(requirement: Requirement) -> bool:
+            return all(one.allowed(requirement) for one in prepared)
+
+        run = evolve(
+            config, [one.task for one in prepared], allowed, folder=folder, resume=resume,
+            baselines=options.baselines, max_time=max_time, progress=progress,
+        )  # fmt: skip
+        scores = tuple(_scores(one, run, options.baselines) for one in prepared)
+        if folder is not None:
+            write_atomic(folder / SCORES, scores_text(scores))
+        null = _null(config, options, [one.task for one in prepared], allowed, run)
+    if folder is not None and null is not None:
+        write_atomic(folder / NULL, text_of({"taus": list(null.taus)}))
     notes = dict.fromkeys(note for one in prepared for note in one.stored.notes)
-    return Session(run, scores, tuple(notes))
+    return Session(replace(run, null=null), scores, tuple(notes), null)
+
+
+def _null(
+    config: Config, options: Options, tasks: Sequence[Task], allowed: Allowed, run: Run
+) -> Null | None:
+    """The null level of a whole search; Ctrl-C does without it."""
+    if not options.null_repeats or config.null or run.stopped in CUT_SHORT:
+        return None
+    try:
+        return null_level(
+            config, tasks, allowed, repeats=options.null_repeats, known=run.facts,
+            cache=user_cache_path("autodas-dsl"),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return None
 
 
 def _prepared(
@@ -219,7 +265,8 @@ def _prepared(
     return prepare(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
-        target=options.target, split=options.split, seed=config.seed, progress=collecting,
+        target=options.target, split=options.split, seed=config.seed, workers=options.workers,
+        screening=options.screening, store=Store(), progress=collecting,
     )  # fmt: skip
 
 

@@ -318,7 +318,7 @@ def aligned(kind: Kind, other: Kind, values: Mapping[str, Value]) -> Kind:
         When the members differ in more than sizes.
     """
     word = str(values["axis"])
-    if "R" in kind.names:
+    if "R" in kind.names and not kind.layers:
         raise KindError("`align` needs maps; the positions of this one are flattened")
     fits = kind.names in (("B", "C"), ("B", "C", "H", "W"))
     if kind.layers or other.layers or kind.names != other.names or not fits:

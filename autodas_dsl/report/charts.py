@@ -6,6 +6,7 @@ Marks differ in shape as well as in colour, and every mark says in its title wha
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,10 @@ from autodas_dsl.evolution.results import Step
 from autodas_dsl.report.html import Markup, tag
 
 WIDTH, HEIGHT = 400, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 388, 14, 234
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 388, 14, 234
 _SPAN_FOR_LOG = 1e3
 _TICKS = 5
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Scale:
             if self.log
             else (self.low, self.high, value)
         )
-        return self.start + (value - low) / (high - low) * (self.end - self.start)
+        # halved first: the difference of two huge values need not be finite
+        share = (value / 2 - low / 2) / (high / 2 - low / 2)
+        return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
         """Round values within the scale, about five."""
@@ -63,7 +67,7 @@ class Scale:
             low, high = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
             stride = max(1, math.ceil((high - low + 1) / _TICKS))
             return [10.0**power for power in range(low, high + 1, stride)]
-        step = _round_step((self.high - self.low) / _TICKS)
+        step = _round_step(self.high / _TICKS - self.low / _TICKS)
         step = max(1.0, step) if self.whole else step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
@@ -89,11 +93,11 @@ def scale(values: Sequence[float], start: float, end: float, *, whole: bool = Fa
     low, high = min(values), max(values)
     if not whole and low > 0 and high > _SPAN_FOR_LOG * low:
         return Scale(low / 1.3, high * 1.3, start, end, log=True)
-    # halved first: the difference of two huge values need not be finite
     margin = max(0.1 * (high / 2 - low / 2), 1e-9 * max(abs(low), abs(high)), 1e-300)
     if high == low:
         margin = max(0.5, abs(low) * 0.1)
-    return Scale(low - margin, high + margin, start, end, whole=whole)
+    low, high = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
+    return Scale(low, high, start, end, whole=whole)
 
 
 # --- marks ------------------------------------------------------------------------------------
@@ -140,7 +144,7 @@ def legend(groups: Sequence[str], lines: Sequence[tuple[str, str]] = ()) -> Mark
 # --- charts -----------------------------------------------------------------------------------
 
 
-def search_curve(steps: Sequence[Step], name: str) -> Markup:
+def search_curve(steps: Sequence[Step], name: str, null: float | None = None) -> Markup:
     """Best tau so far against formulas evaluated.
 
     Parameters
@@ -149,10 +153,12 @@ def search_curve(steps: Sequence[Step], name: str) -> Markup:
         At least one.
     name : str
         Of the element, unique in the page.
+    null : float, optional
+        What the same search finds in nothing, drawn as a line.
     """
     x = scale([0.0, *(float(s.evaluations) for s in steps)], _LEFT, _RIGHT, whole=True)
     x = Scale(0.0, x.high, _LEFT, _RIGHT, whole=True)
-    y = scale([s.tau for s in steps], _BOTTOM, _TOP)
+    y = scale([*(s.tau for s in steps), *_given(null)], _BOTTOM, _TOP)
     path = f"M{x(steps[0].evaluations):.1f} {y(steps[0].tau):.1f}"
     for step in steps[1:]:
         path += f"H{x(step.evaluations):.1f}V{y(step.tau):.1f}"
@@ -173,15 +179,17 @@ def search_curve(steps: Sequence[Step], name: str) -> Markup:
         f"Best Kendall tau on the selection architectures rises from {steps[0].tau:.3f} to "
         f"{last.tau:.3f} over {last.evaluations} formulas."
     )
-    body = [tag("path", class_="line curve", d=path), *marks]
+    body = [*_null_line(null, y), tag("path", class_="line curve", d=path), *marks]
     return _chart(name, "Search curve", text, x, y, "formulas evaluated", "best Kendall τ", body)
 
 
-def pareto(points: Sequence[Point], front: Sequence[Point], name: str) -> Markup:
+def pareto(
+    points: Sequence[Point], front: Sequence[Point], name: str, null: float | None = None
+) -> Markup:
     """Tau against complexity: the hall of fame as marks, the front as steps."""
     x = scale([p.x for p in points], _LEFT, _RIGHT, whole=True)
-    y = scale([p.y for p in points], _BOTTOM, _TOP)
-    body = []
+    y = scale([*(p.y for p in points), *_given(null)], _BOTTOM, _TOP)
+    body = _null_line(null, y)
     if front:
         path = f"M{x(front[0].x):.1f} {y(front[0].y):.1f}"
         path += "".join(f"H{x(p.x):.1f}V{y(p.y):.1f}" for p in front[1:])
@@ -191,6 +199,16 @@ def pareto(points: Sequence[Point], front: Sequence[Point], name: str) -> Markup
     text = f"{len(front)} of {len(points)} formulas are on the front"
     text += f", the best with τ = {best.y:.3f} at {best.x:g} nodes." if best else "."
     return _chart(name, "Pareto front", text, x, y, "complexity (nodes)", "Kendall τ", body)
+
+
+def _given(null: float | None) -> list[float]:
+    return [] if null is None else [null]
+
+
+def _null_line(null: float | None, y: Scale) -> list[Markup]:
+    return [
+        tag("path", class_="line null", d=f"M{_LEFT} {y(v):.1f}H{_RIGHT}") for v in _given(null)
+    ]
 
 
 def scatter(points: Sequence[Point], title: str, target: str, name: str) -> Markup:
@@ -221,8 +239,8 @@ def _chart(
         _axes(x, y),
         tag("text", x_label, class_="axis", x=(_LEFT + _RIGHT) / 2, y=HEIGHT - 8,
             text_anchor="middle"),
-        tag("text", y_label, class_="axis", x=14, y=middle, text_anchor="middle",
-            transform=f"rotate(-90 14 {middle:g})"),
+        tag("text", y_label, class_="axis", x=12, y=middle, text_anchor="middle",
+            transform=f"rotate(-90 12 {middle:g})"),
         tag("g", *body),
         class_="chart", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img",
         aria_labelledby=f"{name}-title {name}-text",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 
 from autodas_dsl.algebra.show import show
 from autodas_dsl.language.documents import format_formula
@@ -35,6 +35,8 @@ def best(run: RunFolder) -> Markup:
     """The best formula, what it reached, and the baselines beside it."""
     tiles = [("complexity", str(run.found.complexity), "nodes"),
              ("Kendall τ, selection", shown(run.found.tau), "what the search maximised")]  # fmt: skip
+    if run.null_level is not None:
+        tiles.append(("null level", shown(run.null_level), _searches(run)))
     for one in run.reached[BEST_NAME]:
         if one.half != "selection":
             where = f"{one.table}, n = {one.n}"
@@ -50,15 +52,20 @@ def best(run: RunFolder) -> Markup:
         code(format_formula(run.best), "the formula"),
         tag("dl", *(tag("div", tag("dt", head), tag("dd", value, tag("small", note)))
                     for head, value, note in tiles), class_="tiles"),
-        tag("div", plain_table(
-            "Correlation of scores with accuracies: the best formula, and the baselines on the "
-            "same architectures. Formulas were chosen on the selection half; the held-out half "
-            "was looked at once, at the end.",
-            ["formula", "table", "half", "n", "Kendall τ", "Spearman ρ", "95 % interval of ρ",
-             "Pearson r"],
-            _reached_rows(run), texts=3), class_="scroll"),
+        tag("p", "Formulas were chosen on the selection architectures; the held-out ones were "
+                 "looked at once, at the end. Below ρ its 95 % bootstrap interval.",
+            class_="note"),
+        tag("div", *_reached_tables(run), class_="charts"),
         _graph(run),
     )  # fmt: skip
+
+
+def _searches(run: RunFolder) -> str:
+    """What the null level is the mean of."""
+    highest = shown(max(run.null))
+    if len(run.null) == 1:
+        return "the best τ of the same search on shuffled accuracies"
+    return f"τ of {len(run.null)} searches on shuffled accuracies, highest {highest}"
 
 
 def _null_warning(run: RunFolder) -> Markup | None:
@@ -75,13 +82,28 @@ def interval(one: Reached) -> str:
     return "" if one.low is None or one.high is None else f"{shown(one.low)} to {shown(one.high)}"
 
 
-def _reached_rows(run: RunFolder) -> Iterable[Sequence[str]]:
-    for half in HALVES:
-        for name, facts in run.reached.items():
-            for one in facts:
-                if one.half == half:
-                    yield (name, one.table, HALVES[half], str(one.n), shown(one.kendall),
-                           shown(one.spearman), interval(one) or "–", shown(one.pearson))  # fmt: skip
+def _reached_tables(run: RunFolder) -> Iterator[Markup]:
+    """The best formula and the baselines on the same architectures, per table and half."""
+    for used in run.tables:
+        for half, title in HALVES.items():
+            rows = [
+                (name, one)
+                for name, facts in run.reached.items()
+                for one in facts
+                if (one.table, one.half) == (used.name, half)
+            ]
+            if rows:
+                caption = f"{used.name}, {title}: {rows[0][1].n} architectures"
+                yield plain_table(
+                    caption, ["formula", "Kendall τ", "Spearman ρ", "Pearson r"],
+                    [(name, shown(one.kendall), _with_interval(one), shown(one.pearson))
+                     for name, one in rows],
+                )  # fmt: skip
+
+
+def _with_interval(one: Reached) -> Markup:
+    between = interval(one)
+    return join(shown(one.spearman), tag("small", between) if between else None)
 
 
 def _graph(run: RunFolder) -> Markup:
@@ -112,8 +134,8 @@ def front(run: RunFolder) -> Markup:
         "front", "Pareto front",
         tag("p", "Formulas that rank better than every simpler one.", class_="lead"),
         tag("div",
-            tag("figure", charts.pareto(points, steps, "front-chart"),
-                tag("figcaption", charts.legend(groups, [("front", "Pareto front")]))),
+            tag("figure", charts.pareto(points, steps, "front-chart", run.null_level),
+                tag("figcaption", charts.legend(groups, [("front", "Pareto front"), *_null_line(run)]))),
             tag("div", _front_table(run), class_="scroll"), class_="charts"),
     )  # fmt: skip
 
@@ -138,13 +160,17 @@ def _front_table(run: RunFolder) -> Markup:
             tag("td", cell, role="cell", data_label=label, class_="n")
             for label, cell in zip(heads, cells, strict=False)
         ]
-        formula = join(formula_math(proxy, display=False), tag("br"), tag("code", one.formula))
+        formula = join(
+            tag("div", formula_math(proxy, display=False), class_="math", tabindex=0, role="group",
+                aria_label=f"The formula with {one.complexity} nodes"),
+            tag("code", one.formula),
+        )  # fmt: skip
         made.append(tag("td", formula, role="cell", data_label="formula", class_="f"))
         body.append(tag("tr", *made, role="row"))
     return tag(
         "table", tag("caption", "The front, simplest first."),
         tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
-        tag("tbody", *body, role="rowgroup"), class_="cards", role="table",
+        tag("tbody", *body, role="rowgroup"), class_="cards front", role="table",
     )  # fmt: skip
 
 
@@ -156,16 +182,19 @@ def curve(run: RunFolder) -> Markup:
         "proposals that were known formulas": found.same_formula,
         "formulas that rank as an earlier one does": found.same_ranks,
         "screened out before full evaluation": found.screened_out,
-        **{f"rejected: {why}": n for why, n in found.rejected.items()},
+        "rejected: they cannot be ranked": sum(found.rejected.values()),
     }
     ended = STOPPED.get(found.stopped, found.stopped)
     done = plain_table(
         f"What the search did. It ended because: {ended}.", ["what", "number"],
         [(what, str(n)) for what, n in counts.items()],
     )  # fmt: skip
+    reasons = [(why, str(n)) for why, n in found.rejected.items()]
+    why = data_table("Why formulas were rejected", ["reason", "number"], reasons)
     return section(
-        "curve", "Search curve", tag("div", _curve(run), tag("div", done), class_="charts")
-    )
+        "curve", "Search curve",
+        tag("div", _curve(run), tag("div", done, why if reasons else None), class_="charts"),
+    )  # fmt: skip
 
 
 def _curve(run: RunFolder) -> Markup:
@@ -176,10 +205,14 @@ def _curve(run: RunFolder) -> Markup:
          str(one.complexity))
         for one in run.history
     ]  # fmt: skip
-    line = ("curve", "best so far, on the selection architectures")
+    lines = [("curve", "best so far, on the selection architectures"), *_null_line(run)]
     return tag(
-        "figure", charts.search_curve(run.history, "curve-chart"),
-        tag("figcaption", charts.legend(["step"], [line])),
+        "figure", charts.search_curve(run.history, "curve-chart", run.null_level),
+        tag("figcaption", charts.legend(["step"], lines)),
         data_table("Every generation",
                    ["generation", "evaluations", "τ", "fitness", "complexity"], steps),
     )  # fmt: skip
+
+
+def _null_line(run: RunFolder) -> list[tuple[str, str]]:
+    return [] if run.null_level is None else [("null", "null level: best on shuffled accuracies")]

@@ -34,7 +34,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     let shown = 0;
     for (const row of rows) {
       const text = row.dataset.text.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word)) || (front.checked && !row.dataset.front);
+      row.hidden = !words.every((word) => text.includes(word)) || (front.checked && !("front" in row.dataset));
       shown += row.hidden ? 0 : 1;
     }
     said.textContent = `${shown} of ${rows.length} formulas`;

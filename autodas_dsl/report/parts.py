@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autodas_dsl.algebra.mathml import mathml
-from autodas_dsl.evolution.results import BEST
 from autodas_dsl.language.documents import EXPRESSION, Proxy
 from autodas_dsl.report.html import Content, Markup, tag
-from autodas_dsl.report.run_folder import RunFolder
 
 DIGITS = 4
 BEST_NAME = "best"
+WIDE = 4
+"""Columns that fit on a phone."""
 HALVES = {"selection": "selection", "held-out": "held out"}
 
 
@@ -45,28 +44,25 @@ def section(name: str, title: str, *content: Content) -> Markup:
                aria_labelledby=f"{name}-heading")  # fmt: skip
 
 
-def plain_table(
-    caption: str, heads: Sequence[str], rows: Iterable[Sequence[Content]], texts: int = 1
-) -> Markup:
-    """A table whose first `texts` columns are texts, the others numbers; cards on a phone."""
-    head = tag("tr", *(tag("th", h, scope="col", role="columnheader",
-                           class_="n" if at >= texts else None) for at, h in enumerate(heads)),
-               role="row")  # fmt: skip
+def plain_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:
+    """A table of a text and numbers; a wide one becomes cards on a phone."""
+    head = tag("tr", *(tag("th", h, scope="col", role="columnheader", class_="n" if at else None)
+                       for at, h in enumerate(heads)), role="row")  # fmt: skip
     return tag(
         "table",
         tag("caption", caption),
         tag("thead", head, role="rowgroup"),
-        tag("tbody", *(_row(heads, row, texts) for row in rows), role="rowgroup"),
-        class_="cards" if len(heads) > 2 else None, role="table",
+        tag("tbody", *(_row(heads, row) for row in rows), role="rowgroup"),
+        class_="cards" if len(heads) > WIDE else None, role="table",
     )  # fmt: skip
 
 
-def _row(heads: Sequence[str], cells: Sequence[Content], texts: int) -> Markup:
+def _row(heads: Sequence[str], cells: Sequence[Content]) -> Markup:
     best = cells[0] == BEST_NAME
     made = [tag("th", cells[0], scope="row", role="rowheader", data_label=heads[0])]
     made += [
-        tag("td", cell, role="cell", data_label=label, class_="n" if at >= texts else None)
-        for at, (label, cell) in enumerate(zip(heads[1:], cells[1:], strict=True), start=1)
+        tag("td", cell, role="cell", data_label=label, class_="n")
+        for label, cell in zip(heads[1:], cells[1:], strict=True)
     ]
     return tag("tr", *made, role="row", class_="best" if best else None)
 
@@ -77,14 +73,4 @@ def data_table(summary: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
     body = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
     table = tag("table", tag("caption", summary), tag("thead", head), tag("tbody", *body))
     scrolled = tag("div", table, class_="scroll", tabindex=0, role="group", aria_label=summary)
-    return tag("details", tag("summary", f"{summary} as a table"), scrolled)
-
-
-def command(*words: str) -> str:
-    """A command of this program as a shell reads it."""
-    return shlex.join(["autodas-dsl", *words])
-
-
-def rank_command(run: RunFolder, table: str, target: str, *more: str) -> str:
-    """The command that measures the best formula of a run again."""
-    return command("rank", table, "-p", f"{run.path}/{BEST}", "--target", target, *more)
+    return tag("details", tag("summary", summary), scrolled)

@@ -7,8 +7,9 @@ from dataclasses import fields
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.results import BEST
 from autodas_dsl.language.library import canonical
+from autodas_dsl.report.commands import command, rank_commands
 from autodas_dsl.report.html import Markup, join, tag
-from autodas_dsl.report.parts import code, command, rank_command, section
+from autodas_dsl.report.parts import code, section
 from autodas_dsl.report.run_folder import RunFolder
 
 
@@ -16,7 +17,7 @@ def repeat(run: RunFolder) -> Markup:
     """The exact commands, and everything that determined the result."""
     commands = {
         "Look at the best formula": command("show", f"{run.path}/{BEST}"),
-        "Measure it again": "\n".join(rank_command(run, t.name, t.target) for t in run.tables),
+        "Measure it again": "\n".join(rank_commands(run)),
         "Write this page": command("report", str(run.path), "-o", "report.html"),
     }
     facts = {

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, S
 from autodas_dsl.language.documents import Proxy, read_document
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.spans import InputError
+from autodas_dsl.report.run_files import damaged, json_of, number_of, rows_of, take, text_of
+from autodas_dsl.scoring.bootstrap import interval
 
 if TYPE_CHECKING:
     from autodas_dsl.scoring.sensitivity import Sensitivity
@@ -25,6 +26,7 @@ SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"
 FORMAT = 1
 COMMAND = "command.txt"
+NULL = "null.json"
 _PLACE = ("table", "target", "architecture", "half", "accuracy")
 
 
@@ -32,7 +34,7 @@ _PLACE = ("table", "target", "architecture", "half", "accuracy")
 class Reached:
     """What a formula reached on one half of one table; None where undefined.
 
-    `low` and `high` bound the 95 % bootstrap interval of Spearman where it was computed.
+    `low` and `high` bound the 95 % bootstrap interval of Spearman where it is known.
     """
 
     table: str
@@ -139,6 +141,8 @@ class RunFolder:
         Empty when the run kept none.
     sensitivity : tuple of Moved
         Empty when it was not measured.
+    null : tuple of float
+        The best tau of each search on shuffled accuracies; empty when there was none.
     """
 
     path: Path
@@ -154,6 +158,12 @@ class RunFolder:
     history: tuple[Step, ...]
     scores: tuple[Scored, ...] = ()
     sensitivity: tuple[Moved, ...] = ()
+    null: tuple[float, ...] = ()
+
+    @property
+    def null_level(self) -> float | None:
+        """The mean of `null`; None when it is empty."""
+        return sum(self.null) / len(self.null) if self.null else None
 
 
 def read_run(path: Path) -> RunFolder:
@@ -165,32 +175,48 @@ def read_run(path: Path) -> RunFolder:
         E640 there is no run; E641 it has not finished; E642 a file is missing or damaged; E643 it
         was written by a newer version.
     """
-    raw = _run_text(path)
-    data = _json(raw, path / RUN)
-    run = _take(data, "run", dict, path / RUN)
-    version = _take(run, "format", int, path / RUN)
+    require_run(path)
+    raw = text_of(path / RUN)
+    data = json_of(raw, path / RUN)
+    run = take(data, "run", dict, path / RUN)
+    version = take(run, "format", int, path / RUN)
     if version > FORMAT:
         raise InputError("E643", f"{path / RUN} has format {version}",
                          f"this version reads format {FORMAT}; install a newer one")  # fmt: skip
     if "outcome" not in data:
         raise InputError("E641", f"the run in {path} has not finished",
                          "finish it with --resume, then report it")  # fmt: skip
-    outcome = _take(data, "outcome", dict, path / RUN)
+    outcome = take(data, "outcome", dict, path / RUN)
+    scores = _scores(path / SCORES)
     return RunFolder(
         path=path,
         raw=raw,
-        options=_take(run, "options", dict, path / RUN),
+        options=take(run, "options", dict, path / RUN),
         command=_command(path / COMMAND),
-        tables=tuple(_table(one, path / RUN) for one in _take(run, "tables", list, path / RUN)),
+        tables=tuple(_table(one, path / RUN) for one in take(run, "tables", list, path / RUN)),
         found=_found(outcome, path / RUN),
-        reached=_reached(outcome, path / RUN),
+        reached=_with_intervals(_reached(outcome, path / RUN), scores),
         best=read_document(path / BEST),
         pareto=_pareto(path / PARETO),
         hall_of_fame=_hall_of_fame(path / HALL_OF_FAME),
-        history=tuple(_step(row, path / HISTORY) for row in _csv(path / HISTORY, _names(Step))),
-        scores=_scores(path / SCORES),
+        history=tuple(_step(row, path / HISTORY) for row in rows_of(path / HISTORY, _names(Step))),
+        scores=scores,
         sensitivity=_sensitivity(path / SENSITIVITY),
+        null=_null(path / NULL),
     )
+
+
+def require_run(path: Path) -> None:
+    """Refuse a folder that holds no run.
+
+    Raises
+    ------
+    InputError
+        E640.
+    """
+    if not (path / RUN).is_file():
+        what = f"no run: it has no {RUN}" if path.is_dir() else "no folder"
+        raise InputError("E640", f"{path} is {what}", "give the folder that `evolve --run` wrote")
 
 
 def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
@@ -213,7 +239,7 @@ def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
     InputError
         E640 when the folder holds no run, or as `write_atomic`.
     """
-    _run_text(folder)
+    require_run(folder)
     out = io.StringIO()
     writer = csv.DictWriter(out, _names(Moved), lineterminator="\n")
     writer.writeheader()
@@ -247,79 +273,42 @@ def write_command(folder: Path, words: Sequence[str]) -> Path:
 
 
 def _command(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(path, str(error)) from None
+    return text_of(path).strip() if path.exists() else ""
 
 
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def _run_text(path: Path) -> str:
-    try:
-        return (path / RUN).read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        what = "no folder" if not path.is_dir() else f"no run: it has no {RUN}"
-        raise InputError(
-            "E640", f"{path} is {what}", "give the folder that `evolve --run` wrote"
-        ) from None  # fmt: skip
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(path / RUN, str(error)) from None
-
-
-def _json(text: str, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _damaged(path, f"line {error.lineno}: {error.msg}") from None
-
-
-def _damaged(path: Path, what: str) -> InputError:
-    return InputError(
-        "E642", f"cannot read {path}: {what}", "run the search again with --resume to restore it"
-    )
-
-
-def _take(data: Any, key: str, kind: Any, path: Path) -> Any:
-    """A value of a JSON object, of the right type."""
-    if not isinstance(data, dict) or key not in data:
-        raise _damaged(path, f"`{key}` is missing")
-    if not isinstance(data[key], kind):
-        raise _damaged(path, f"`{key}` is not what it should be")
-    return data[key]
-
-
 def _found(outcome: Any, path: Path) -> Found:
-    twice = _take(outcome, "duplicates", dict, path)
-    rejected = _take(outcome, "rejected", dict, path)
-    counts = {key: _take(outcome, key, int, path)
+    twice = take(outcome, "duplicates", dict, path)
+    rejected = take(outcome, "rejected", dict, path)
+    counts = {key: take(outcome, key, int, path)
               for key in ("complexity", "evaluations", "screened_out")}  # fmt: skip
-    counts |= {key: _take(twice, key, int, path) for key in ("same_formula", "same_ranks")}
+    counts |= {key: take(twice, key, int, path) for key in ("same_formula", "same_ranks")}
     return Found(
-        stopped=_take(outcome, "stopped", str, path),
-        tau=_take(outcome, "tau", (int, float), path),
-        rejected={reason: _take(rejected, reason, int, path) for reason in rejected},
+        stopped=take(outcome, "stopped", str, path),
+        tau=take(outcome, "tau", (int, float), path),
+        rejected={reason: take(rejected, reason, int, path) for reason in rejected},
         **counts,
     )
 
 
 def _hall_of_fame(path: Path) -> tuple[Famed, ...]:
     found = []
-    for row in _csv(path, ("complexity", "tau", "formula")):
+    for row in rows_of(path, ("complexity", "tau", "formula")):
         numbers = {
-            name: math.nan if text in ("", "undefined") else _number(text, path)
+            name: math.nan if text in ("", "undefined") else number_of(text, path)
             for name, text in row.items()
             if name not in ("complexity", "formula")
         }
-        found.append(Famed(row["formula"], int(_number(row["complexity"], path)), numbers))
+        found.append(Famed(row["formula"], int(number_of(row["complexity"], path)), numbers))
     return tuple(found)
 
 
 def _table(data: Any, path: Path) -> TableUsed:
-    texts = {key: _take(data, key, str, path) for key in ("name", "target", "split", "fingerprint")}
-    counts = {key: _take(data, key, int, path) for key in ("selection", "held_out")}
+    texts = {key: take(data, key, str, path) for key in ("name", "target", "split", "fingerprint")}
+    counts = {key: take(data, key, int, path) for key in ("selection", "held_out")}
     return TableUsed(**texts, **counts)
 
 
@@ -328,30 +317,48 @@ def _reached(outcome: Any, path: Path) -> dict[str, tuple[Reached, ...]]:
         "best": tuple(
             _measured(one, path)
             for half in ("selection", "held_out")
-            for one in _take(outcome, half, list, path)
+            for one in take(outcome, half, list, path)
         )
     }
-    for name, facts in _take(outcome, "baselines", dict, path).items():
+    for name, facts in take(outcome, "baselines", dict, path).items():
         found[name] = tuple(_agreement(one, one, "table", path) for one in facts)
     return found
 
 
 def _measured(data: Any, path: Path) -> Reached:
-    found = _agreement(data, _take(data, "agreement", dict, path), "task", path)
-    interval = _take(data, "interval", (dict, type(None)), path)
+    found = _agreement(data, take(data, "agreement", dict, path), "task", path)
+    interval = take(data, "interval", (dict, type(None)), path)
     if interval is None:
         return found
-    low, high = (_take(interval, key, (int, float), path) for key in ("low", "high"))
-    return Reached(**{**asdict(found), "low": low, "high": high})
+    low, high = (take(interval, key, (int, float), path) for key in ("low", "high"))
+    return replace(found, low=low, high=high)
 
 
 def _agreement(place: Any, numbers: Any, table: str, path: Path) -> Reached:
-    values = [_take(numbers, key, (int, float, type(None)), path)
+    values = [take(numbers, key, (int, float, type(None)), path)
               for key in ("kendall", "spearman", "pearson")]  # fmt: skip
     return Reached(
-        _take(place, table, str, path), _take(place, "half", str, path),
-        _take(numbers, "n", int, path), *values,
+        take(place, table, str, path), take(place, "half", str, path),
+        take(numbers, "n", int, path), *values,
     )  # fmt: skip
+
+
+def _with_intervals(
+    reached: Mapping[str, tuple[Reached, ...]], scores: Sequence[Scored]
+) -> dict[str, tuple[Reached, ...]]:
+    """Intervals of the baselines too, where the run kept the scores of single architectures."""
+    return {
+        name: tuple(one if one.low is not None else _bounded(name, one, scores) for one in facts)
+        for name, facts in reached.items()
+    }
+
+
+def _bounded(name: str, one: Reached, scores: Sequence[Scored]) -> Reached:
+    rows = [s for s in scores if (s.table, s.half) == (one.table, one.half) and name in s.scores]
+    if len(rows) != one.n:
+        return one
+    found = interval([s.scores[name] for s in rows], [s.accuracy for s in rows])
+    return one if found is None else replace(one, low=found.low, high=found.high)
 
 
 def _pareto(folder: Path) -> tuple[Proxy, ...]:
@@ -364,44 +371,22 @@ def _number_in(name: str) -> tuple[int, str]:
     return (int(digits) if digits.isdigit() else 0, name)
 
 
-def _csv(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV file that has at least these columns."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
-    missing = [name for name in needed if name not in (reader.fieldnames or ())]
-    if rows and missing:
-        raise _damaged(path, f"column `{missing[0]}` is missing")
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise _damaged(path, f"line {number} has another number of cells than the first")
-    return rows
-
-
 def _step(row: Mapping[str, str], path: Path) -> Step:
     whole = {
-        key: int(_number(row[key], path)) for key in ("generation", "evaluations", "complexity")
+        key: int(number_of(row[key], path)) for key in ("generation", "evaluations", "complexity")
     }
-    return Step(**whole, tau=_number(row["tau"], path), fitness=_number(row["fitness"], path))
-
-
-def _number(text: str, path: Path) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise _damaged(path, f"`{text}` is not a number") from None
+    return Step(**whole, tau=number_of(row["tau"], path), fitness=number_of(row["fitness"], path))
 
 
 def _scores(path: Path) -> tuple[Scored, ...]:
     if not path.exists():
         return ()
     found = []
-    for row in _csv(path, _PLACE):
-        values = {k: _number(v, path) if v else math.nan for k, v in row.items() if k not in _PLACE}
-        accuracy = _number(row["accuracy"], path)
+    for row in rows_of(path, _PLACE):
+        values = {
+            k: number_of(v, path) if v else math.nan for k, v in row.items() if k not in _PLACE
+        }
+        accuracy = number_of(row["accuracy"], path)
         found.append(Scored(row["table"], row["half"], row["architecture"], accuracy, values))
     return tuple(found)
 
@@ -412,9 +397,18 @@ def _sensitivity(path: Path) -> tuple[Moved, ...]:
     return tuple(
         Moved(
             row["proxy"], row["changed"],
-            _number(row["agreement"], path) if row["agreement"] else None,
-            _number(row["change"], path) if row["change"] else None,
+            number_of(row["agreement"], path) if row["agreement"] else None,
+            number_of(row["change"], path) if row["change"] else None,
             row["depends"] == "True",
         )
-        for row in _csv(path, _names(Moved))
+        for row in rows_of(path, _names(Moved))
     )  # fmt: skip
+
+
+def _null(path: Path) -> tuple[float, ...]:
+    if not path.exists():
+        return ()
+    taus = take(json_of(text_of(path), path), "taus", list, path)
+    if not all(isinstance(tau, float | int) for tau in taus):
+        raise damaged(path, "`taus` is not what it should be")
+    return tuple(map(float, taus))

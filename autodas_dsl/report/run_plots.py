@@ -29,7 +29,7 @@ def draw(session: Session, folder: Path) -> tuple[Path, ...]:
     shelf.mkdir(exist_ok=True)
     run = session.run
     title = " + ".join(f"{one.task}, {one.target}" for one in session.scores)
-    written = [*save(_curve(run, title), shelf / "search_curve")]
+    written = [*save(_curve(session, title), shelf / "search_curve")]
     written += save(_pareto(run, title), shelf / "pareto")
     for one in session.scores:
         suffix = f"_{one.task}" if len(session.scores) > 1 else ""
@@ -44,10 +44,12 @@ def draw(session: Session, folder: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _curve(run: Run, title: str) -> Figure:
-    evaluations = np.array([step.evaluations for step in run.steps], dtype=np.float64)
-    best = np.array([[step.tau for step in run.steps]])
-    return search_curve([Curve("selection", evaluations, best)], title=title)
+def _curve(session: Session, title: str) -> Figure:
+    steps = session.run.steps
+    evaluations = np.array([step.evaluations for step in steps], dtype=np.float64)
+    best = np.array([[step.tau for step in steps]])
+    null = session.null.mean if session.null is not None else None
+    return search_curve([Curve("selection", evaluations, best)], title=title, null_level=null)
 
 
 def _pareto(run: Run, title: str) -> Figure:
@@ -70,5 +72,5 @@ def _summary(one: Scores) -> Figure:
         mine = scores[one.held_out]
         found, spread = agreement(mine, accuracies), interval(mine, accuracies)
         low, high = (spread.low, spread.high) if spread else (None, None)
-        bars.append(Bar(name, found.spearman, low, high, found.reason))
+        bars.append(Bar(name, found.spearman, low, high, one.reasons.get(name) or found.reason))
     return summary(bars, target=one.target, n=len(accuracies), split="held-out")

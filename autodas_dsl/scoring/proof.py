@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -16,7 +17,7 @@ from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.scoring.random_statistics import RandomNetwork, networks
+from autodas_dsl.scoring.random_statistics import PROFILES, RandomNetwork, networks
 
 Scores = Callable[[Expr], Sequence[float]]
 
@@ -32,10 +33,13 @@ class Proof:
     Parameters
     ----------
     seed : int
+    profiles : sequence of str
+        Keys of `random_statistics.PROFILES`; all of them unless a law is about ordinary values.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, profiles: Sequence[str] = tuple(PROFILES)) -> None:
         self.seed = seed
+        self.profiles = profiles
 
     def equal(self, first: Expr, second: Expr) -> Verdict:
         """Whether two expressions of one kind have equal values, not finite in the same places.
@@ -72,7 +76,8 @@ class Proof:
     ) -> list[RandomNetwork]:
         needed = [*requirements(first), *requirements(second)]
         statistics = set(statistics_of([a])) | set(statistics_of([b]))
-        drawn = networks(statistics, needed, self.seed, repeats if statistics else 1)
+        found = networks(statistics, needed, self.seed, repeats if statistics else 1)
+        drawn = [network for network in found if network.label in self.profiles]
         return drawn if statistics else drawn[:1]
 
 
@@ -149,15 +154,17 @@ def same_order(first: Sequence[float], second: Sequence[float]) -> Verdict:
     An invalid score stands below every valid one, all of them tied, as in correlations. Scores
     within 1e-9 of each other are a tie, and ties must be the same.
     """
-    left, right = ([s if math.isfinite(s) else -math.inf for s in scores]
-                   for scores in (first, second))  # fmt: skip
+    pairs = sorted(zip(map(_placed, first), map(_placed, second), strict=True))
     if not any(math.isfinite(score) for score in first):
         return Verdict(False, "neither is valid anywhere")
-    for number, (a, b) in enumerate(zip(left, right, strict=True)):
-        for c, d in zip(left[:number], right[:number], strict=True):
-            if _sign(a, c) != _sign(b, d):
-                return Verdict(False, "the ranking differs")
+    for (a, b), (c, d) in pairwise(pairs):  # neighbours in the first order decide about all
+        if _sign(a, c) != _sign(b, d):
+            return Verdict(False, "the ranking differs")
     return Verdict(True)
+
+
+def _placed(score: float) -> float:
+    return score if math.isfinite(score) else -math.inf
 
 
 def _sign(a: float, b: float) -> int:

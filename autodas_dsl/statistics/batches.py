@@ -90,7 +90,8 @@ def load_batch(
     Parameters
     ----------
     spec : str
-        ``FILE.npz`` (arrays ``x`` and ``y``), ``digits`` (scikit-learn's handwritten digits, 8x8),
+        ``FILE.npz`` (arrays ``x`` and ``y``), ``digits`` (the first 300 of scikit-learn's
+        handwritten digits, 8x8, on which the built-in tables were trained),
         ``noise`` (normal inputs, random labels), a folder with one sub-folder of images per class,
         or ``torchvision:NAME[:ROOT]`` (a data set already on disk).
     size : int, optional

@@ -206,7 +206,8 @@ class _Collector:
     def _pass(self, probe: str, statistics: list[Statistic]) -> None:
         setup = prepare(probe, self.network, self.x, self.seed)
         seed = seed_for(self.seed, f"pass {probe}")
-        one = Pass(self.who, self.network, setup, self.y, statistics, self.named, seed)
+        classes = self.batch.classes
+        one = Pass(self.who, self.network, setup, self.y, statistics, self.named, classes, seed)
         self.values.update(one.run())
         self.layers.update(one.layers)
         self.taken.update(one.taken)

@@ -40,7 +40,7 @@ class Needs:
         Parameters that gradients are taken of.
     input_gradient : bool
         The gradient with respect to the input is taken.
-    named : mapping
+    named, classes : mapping, int
         As in `FeatureFinder`.
     """
 
@@ -54,6 +54,7 @@ class Needs:
     input_gradient: bool = False
     second_order: bool = False
     named: Mapping[str, str] = field(default_factory=dict)
+    classes: int = 0
 
     @property
     def gradients(self) -> bool:
@@ -119,7 +120,7 @@ def _attempt(
             inputs=Calls(keep_copies),
             functional=Calls(keep_copies),
             variances=Calls(),
-            finder=FeatureFinder(network, samples, needs.named, needs.stages),
+            finder=FeatureFinder(network, samples, needs.named, needs.stages, needs.classes),
         )
         _attach(network, needs, outcome, stack)
         buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}

@@ -36,6 +36,8 @@ class Pass:
         ``"s"`` or ``"t"``, student or teacher.
     y : Tensor
         Labels ``[B]``.
+    named, classes : mapping, int
+        As in `FeatureFinder`.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Pass:
         y: Tensor,
         statistics: Sequence[Statistic],
         named: Mapping[str, str],
+        classes: int,
         seed: int,
     ) -> None:
+        self.classes = classes
         self.seed = seed
         self.who = who
         self.network = network
@@ -77,6 +81,7 @@ class Pass:
             input_gradient="J" in self.bases,
             second_order="hess W" in self.bases,
             named=self.named,
+            classes=self.classes,
         )
 
     def run(self) -> dict[Statistic, Value]:
