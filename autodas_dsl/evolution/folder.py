@@ -1,0 +1,122 @@
+"""The folder of a run: one process at a time, one set of options, no file ever half-written."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autodas_dsl.evolution.journal import unwritable
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.tables.write import write_atomic
+
+LOCK = ".lock"
+RUN = "run.json"
+JOURNAL = "journal.txt"
+Json = Mapping[str, Any]
+
+
+@contextmanager
+def opened(folder: Path, description: Json, resume: bool) -> Iterator[Path]:
+    """Hold the lock of a run folder that holds this run and no other.
+
+    The lock is the operating system's: it ends with the process, however that ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when it is not there, its parents too.
+    description : mapping
+        What determines the result; written to ``run.json`` at the start.
+    resume : bool
+        Continue the run that the folder holds.
+
+    Raises
+    ------
+    InputError
+        E601 the folder holds a run already; E602 there is nothing to resume; E603 the options
+        changed; E604 another process works on it; E605 it cannot be written.
+    """
+    if resume and not folder.is_dir():
+        raise InputError("E602", f"there is no run folder {folder}", "leave --resume out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        _lock(handle, folder)
+        _same_run(folder, description, resume)
+        _clear(folder)
+        yield folder
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(
+            "E604", f"another process is working on {folder}",
+            "wait for it, or choose another folder with --run",
+        ) from None  # fmt: skip
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _same_run(folder: Path, description: Json, resume: bool) -> None:
+    path = folder / RUN
+    if not path.exists():
+        write_atomic(path, text_of({"run": description}))
+        return
+    if not resume:
+        raise InputError(
+            "E601", f"{folder} already holds a run",
+            "continue it with --resume, or choose another folder with --run",
+        )  # fmt: skip
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            "E606", f"{path} cannot be read as a run", "choose another folder with --run"
+        ) from None
+    changed = differences(before, json.loads(text_of(description)))
+    if changed:
+        raise InputError(
+            "E603", f"this is not the run that {folder} holds: {', '.join(changed)}",
+            "resume with the options it was started with, or choose another folder with --run",
+        )  # fmt: skip
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What differs between two descriptions, in words."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [
+            text
+            for key in keys
+            for text in differences(before.get(key), now.get(key), f"{name}.{key}".strip("."))
+        ]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return [
+            text
+            for number, (old, new) in enumerate(zip(before, now, strict=True))
+            for text in differences(old, new, f"{name}[{number}]")
+        ]
+    return [] if before == now else [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]
+
+
+def _clear(folder: Path) -> None:
+    """Remove temporary files that a killed process left behind."""
+    for part in [*folder.glob(".*.part"), *folder.glob("*/.*.part")]:
+        part.unlink(missing_ok=True)
+
+
+def text_of(value: Json) -> str:
+    """JSON that is the same for the same value, with a line end."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,56 @@
+"""When two formulas are the same formula."""
+
+from __future__ import annotations
+
+from autodas_dsl.evolution.pairs import in_step
+from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.library import library_files, library_proxy
+from autodas_dsl.language.tree import Call, Expr, Name, Number, transform
+
+
+def inlined(proxy: Proxy) -> Expr:
+    """The score of a document as one tree: lets and library proxies written out, pairs in step."""
+    scope: dict[str, Expr] = {}
+
+    def change(node: Expr) -> Expr:
+        if not isinstance(node, Name) or node.prefix or node.attrs:
+            return node
+        if node.text in scope:
+            return scope[node.text]
+        return inlined(library_proxy(node.text)) if node.text in library_files() else node
+
+    for let in proxy.lets:
+        scope[let.name] = transform(let.expr, change)
+    return in_step(transform(proxy.expression, change))
+
+
+def oriented(expr: Expr, sign: int) -> Expr:
+    """The formula with a leading minus when lower scores are better; never a double one."""
+    if sign > 0:
+        return expr
+    if isinstance(expr, Call) and expr.op == "neg":
+        return expr.args[0]
+    return Call("neg", (expr,))
+
+
+def unsigned(expr: Expr) -> Expr:
+    """The formula without factors and signs at its root that change no ranking up to reversal."""
+    while isinstance(expr, Call):
+        first, last = expr.args[0], expr.args[-1]
+        if expr.op == "neg" or (expr.op in ("mul", "div", "add", "sub") and _fixed(last)):
+            expr = first
+        elif expr.op in ("mul", "add", "sub") and _fixed(first):
+            expr = last
+        else:
+            break
+    return expr
+
+
+def _fixed(expr: Expr) -> bool:
+    return isinstance(expr, Number) and expr.value != 0
+
+
+def key_text(expr: Expr) -> str:
+    """Canonical text of a formula."""
+    return format_expression(in_step(expr))

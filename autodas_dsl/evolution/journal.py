@@ -1,0 +1,138 @@
+"""The journal: what evaluations found out, one checksummed line each.
+
+It is a cache of facts, ``(table, half, core text) -> scores or reasons``. The order of lines means
+nothing, a line may be missing, and a torn or damaged one is dropped: its formula is evaluated
+again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.language.spans import InputError
+
+_DIGEST = 16
+_SCORES = "<f8"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Which formula, on which networks.
+
+    `table` and `half` name the networks, `text` is the canonical text of the core tree.
+    """
+
+    table: str
+    half: str
+    text: str
+
+
+def encode(fact: Fact, outcome: Outcome) -> bytes:
+    """One line of the journal, its end included."""
+    content = [
+        fact.table, fact.half, fact.text,
+        base64.b64encode(outcome.scores.astype(_SCORES).tobytes()).decode("ascii"),
+        {str(i): reason for i, reason in enumerate(outcome.reasons) if reason},
+    ]  # fmt: skip
+    body = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    return _digest(body) + b" " + body + b"\n"
+
+
+def decode(line: bytes) -> tuple[Fact, Outcome] | None:
+    """What a line says, or None when it is damaged."""
+    digest, _, body = line.partition(b" ")
+    if digest != _digest(body):
+        return None
+    try:
+        table, half, text, packed, reasons = json.loads(body)
+        scores = np.frombuffer(base64.b64decode(packed), dtype=_SCORES).astype(np.float64)
+    except (ValueError, binascii.Error):
+        return None
+    told = tuple(reasons.get(str(i), "") for i in range(len(scores)))
+    return Fact(table, half, text), Outcome(scores, told)
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:_DIGEST].encode("ascii")
+
+
+class Journal:
+    """An append-only file of facts, and those already in it.
+
+    Parameters
+    ----------
+    path : Path
+        Created when it is not there; its torn tail is cut off.
+
+    Raises
+    ------
+    InputError
+        E605 when it cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.facts: dict[Fact, Outcome] = {}
+        self.dropped = 0
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            self._read()
+        except OSError as error:
+            os.close(self._handle)
+            raise unwritable(path, error) from error
+
+    def _read(self) -> None:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        for line in data[:whole].splitlines():
+            found = decode(line)
+            if found is None:
+                self.dropped += 1
+            else:
+                self.facts[found[0]] = found[1]
+        if whole < len(data):
+            self.dropped += 1
+            os.ftruncate(self._handle, whole)
+
+    def append(self, entries: Iterable[tuple[Fact, Outcome]]) -> None:
+        """Write facts and wait until they are on disk.
+
+        Raises
+        ------
+        InputError
+            E605, with what had been written before kept.
+        """
+        fresh = list(entries)
+        if not fresh:
+            return
+        data = memoryview(b"".join(encode(fact, outcome) for fact, outcome in fresh))
+        try:
+            while data:
+                data = data[os.write(self._handle, data) :]
+            os.fsync(self._handle)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self.facts.update(fresh)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        "E605", f"cannot write {path}: {error.strerror or error}",
+        "everything evaluated before is kept: free the folder or the disk, then use --resume",
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""Random numbers that depend on nothing but (seed, generation, slot, purpose).
+
+Every decision of a search draws from its own stream, so that the order in which formulas are made,
+or whether some were read from a journal, changes nothing. Streams are the raw output of NumPy's
+Philox generator, which is the same on every version and machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from itertools import accumulate
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+_BLOCK = 32
+_UNIT = 2.0**-53
+
+
+class Purpose(IntEnum):
+    """What a stream is for; different purposes never share numbers."""
+
+    FRESH = 1
+    PARENTS = 2
+    VARY = 3
+    SHUFFLE = 4
+    SURVIVE = 5
+    FOLDS = 6
+
+
+class Stream:
+    """A stream of random decisions.
+
+    Parameters
+    ----------
+    seed, generation, slot : int
+        Not negative.
+    purpose : Purpose
+    """
+
+    def __init__(self, seed: int, generation: int, slot: int, purpose: Purpose) -> None:
+        self._bits = np.random.Philox(
+            key=[seed, int(purpose)], counter=[0, 0, slot, generation]
+        )  # a stream would need 2**128 draws to reach its neighbour's counter
+        self._block: list[int] = []
+
+    def _raw(self) -> int:
+        if not self._block:
+            self._block = self._bits.random_raw(_BLOCK).tolist()
+        return self._block.pop()
+
+    def unit(self) -> float:
+        """A number in [0, 1)."""
+        return (self._raw() >> 11) * _UNIT
+
+    def chance(self, probability: float) -> bool:
+        return self.unit() < probability
+
+    def below(self, n: int) -> int:
+        """A whole number from 0 to n - 1."""
+        return self._raw() * n >> 64
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from low to high, both included."""
+        return low + self.below(high - low + 1)
+
+    def pick(self, items: Sequence[T]) -> T:
+        return items[self.below(len(items))]
+
+    def weighted(self, items: Sequence[T], weights: Sequence[float]) -> T:
+        """One item, drawn with probability proportional to its weight."""
+        bounds = list(accumulate(weights))
+        mark = self.unit() * bounds[-1]
+        return next((item for item, b in zip(items, bounds, strict=True) if mark < b), items[-1])
+
+    def sample(self, items: Sequence[T], size: int) -> list[T]:
+        """`size` different items in random order, or all of them."""
+        left = list(items)
+        return [left.pop(self.below(len(left))) for _ in range(min(size, len(left)))]
+
+    def shuffled(self, items: Sequence[T]) -> list[T]:
+        return self.sample(items, len(items))
+
+    def normal(self) -> float:
+        """Standard normal, by the sum of twelve uniform numbers."""
+        return sum(self.unit() for _ in range(12)) - 6.0
