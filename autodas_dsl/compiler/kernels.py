@@ -236,6 +236,8 @@ def last(entries: Sequence[Tensor]) -> Tensor:
 
 def total(entries: Sequence[Tensor]) -> Tensor:
     result = entries[0]
+    if any(entry.shape != result.shape for entry in entries):
+        raise RuntimeError("total adds layers of one shape")
     for entry in entries[1:]:
         result = result + entry
     return result
