@@ -7,17 +7,19 @@ or on other networks' shapes, so that results do not either.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler.interpret import Values
-from autodas_dsl.compiler.places import NET, TEACHER, UNIT, usual_domain
+from autodas_dsl.compiler.places import NET, TEACHER, UNIT, tier_of, usual_domain
 from autodas_dsl.language.inputs import Statistic, kind_of
 
 BLOCK = 1 << 16  # values of the largest statistic in a block
+SHARDS = 4
+_SMALLEST_SHARD = 4  # networks; fewer are not worth another program run
 _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
 
 Units = list[Tensor]
@@ -57,16 +59,88 @@ def _stack(units: Units) -> Tensor:
     return torch.stack(units)
 
 
+@dataclass(frozen=True)
+class Arrangement:
+    """What must be the same wherever a table's networks are evaluated, however they are shared out.
+
+    Attributes
+    ----------
+    domains : mapping
+        The domain of each statistic.
+    lists : frozenset of str
+        Domains that are layer lists.
+    shards : tuple of tuple of int
+        Networks that are evaluated together. Fixed by the table, not by the number of workers.
+    smallest : int
+        The network with the fewest values.
+    """
+
+    domains: Mapping[Statistic, str]
+    lists: frozenset[str]
+    shards: tuple[tuple[int, ...], ...]
+    smallest: int
+
+
+def arrange(collected: Sequence[Values]) -> Arrangement:
+    """Look at all networks of a table; all must have the same statistics."""
+    domains: dict[Statistic, str] = {}
+    lists: dict[tuple[str, tuple[int, ...]], str] = {}
+    for statistic in sorted(set().union(*(c.values for c in collected)), key=_registration):
+        values = [c.values[statistic] for c in collected]
+        domain = usual_domain(statistic)
+        if domain == TEACHER and not _alike(values):
+            domain = NET
+        if kind_of(statistic).layers:
+            domain = _list_domain(statistic, tuple(len(v) for v in values), lists)
+        domains[statistic] = domain
+    sizes = [_size(own) for own in collected]
+    return Arrangement(
+        domains, frozenset(lists.values()), _dealt(sizes), sizes.index(min(sizes))
+    )  # fmt: skip
+
+
+def _registration(statistic: Statistic) -> tuple[bool, str]:
+    """One entry per layer before one per call: the former give a list's domain its name."""
+    return statistic.name == "A" or statistic.every, str(statistic)
+
+
+def _list_domain(
+    statistic: Statistic, counts: tuple[int, ...], known: dict[tuple[str, tuple[int, ...]], str]
+) -> str:
+    """The domain of a layer list; lists of one kind with other lengths get their own."""
+    layers = usual_domain(statistic)
+    if (layers, counts) not in known:
+        taken = any(other == layers for other, _ in known)
+        known[layers, counts] = re.sub(r"\W+", "_", f"{layers}_{statistic}") if taken else layers
+    return known[layers, counts]
+
+
+def _size(collected: Values) -> int:
+    values = (v if isinstance(v, tuple) else (v,) for v in collected.values.values())
+    return sum(tensor.numel() for tensors in values for tensor in tensors)
+
+
+def _dealt(sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Shards of about equal size: dealt from the largest on, back and forth."""
+    count = min(SHARDS, max(1, len(sizes) // _SMALLEST_SHARD))
+    shards: list[list[int]] = [[] for _ in range(count)]
+    turns = [*range(count), *reversed(range(count))]
+    for place, network in enumerate(sorted(range(len(sizes)), key=lambda n: (-sizes[n], n))):
+        shards[turns[place % len(turns)]].append(network)
+    return tuple(tuple(sorted(shard)) for shard in shards)
+
+
 class Layout:
-    """The statistics of networks, laid out for evaluation.
+    """The statistics of the networks of one shard, laid out for evaluation.
 
     Parameters
     ----------
     collected : sequence of Values
-        All with the same statistics. The teacher's are read from the first network; where they
-        differ between networks they are not shared.
-    memory : int
-        Bytes for stacked blocks; those that do not fit are stacked anew at each use.
+        The networks of the shard. The teacher's statistics are read from the first.
+    arrangement : Arrangement
+        Of the whole table.
+    room : Room
+        For stacked blocks; those that do not fit are stacked anew at each use.
 
     Attributes
     ----------
@@ -79,24 +153,20 @@ class Layout:
         Statistics that are numbers, per layer or per network.
     """
 
-    def __init__(self, collected: Sequence[Values], memory: int) -> None:
+    def __init__(self, collected: Sequence[Values], arrangement: Arrangement, room: Room) -> None:
         self.networks = len(collected)
         self.owner: dict[str, Tensor] = {}
         self.counts: dict[str, tuple[int, ...]] = {}
         self.numbers: dict[Statistic, Tensor] = {}
-        self._domains: dict[Statistic, str] = {}
+        self._arrangement = arrangement
         self._units: dict[Statistic, Units] = {}
-        self._values: dict[Statistic, int] = {}
         self._blocks: dict[tuple[str, int], list[Block]] = {}
         self._finite: dict[Statistic, bool] = {}
-        self._room = Room(memory)
+        self._room = room
         self._add_domain(NET, (1,) * len(collected))
         self._add_domain(TEACHER, (1,))
-        self._lists: dict[tuple[str, tuple[int, ...]], str] = {}
-        for statistic in sorted(set().union(*(c.values for c in collected)), key=_registration):
+        for statistic in sorted(arrangement.domains, key=str):
             self._add(statistic, [c.values[statistic] for c in collected])
-
-    # --- building -----------------------------------------------------------------------------
 
     def _add_domain(self, name: str, counts: tuple[int, ...]) -> None:
         self.counts[name] = counts
@@ -104,41 +174,20 @@ class Layout:
 
     def _add(self, statistic: Statistic, values: list[Tensor | tuple[Tensor, ...]]) -> None:
         kind = kind_of(statistic)
-        domain = usual_domain(statistic)
-        if domain == TEACHER and not _alike(values):
-            domain = NET
-        if kind.layers:
-            domain = self._list_domain(statistic, tuple(len(v) for v in values))
-        self._domains[statistic] = domain
-        if not kind.axes:
+        domain = self._arrangement.domains[statistic]
+        if domain in self._arrangement.lists:
+            self._add_domain(domain, tuple(len(v) for v in values))
+        if domain == TEACHER:
+            values = values[:1]
+        if kind.axes:
+            self._units[statistic] = [
+                u for v in values for u in ((v,) if isinstance(v, Tensor) else v)
+            ]
+        else:
             self.numbers[statistic] = torch.cat([_vector(v) for v in values])
-            return
-        units = [u for v in values for u in ((v,) if isinstance(v, Tensor) else v)]
-        self._units[statistic] = units[:1] if domain == TEACHER else units
-        self._values[statistic] = sum(u.numel() for u in self._units[statistic])
-
-    def _list_domain(self, statistic: Statistic, counts: tuple[int, ...]) -> str:
-        """The domain of a layer list; lists of one kind with other lengths get their own."""
-        layers = usual_domain(statistic)
-        if (layers, counts) not in self._lists:
-            taken = any(known == layers for known, _ in self._lists)
-            name = re.sub(r"\W+", "_", f"{layers}_{statistic}") if taken else layers
-            self._lists[layers, counts] = name
-            self._add_domain(name, counts)
-        return self._lists[layers, counts]
-
-    # --- places -------------------------------------------------------------------------------
-
-    def domain(self, statistic: Statistic) -> str:
-        return self._domains[statistic]
-
-    def tier(self, domain: str, statistics: Collection[Statistic]) -> int:
-        """Statistics of about one size share blocks: each tier is for sixteen times as much."""
-        if not statistics:
-            return UNIT
-        return max((self._values[s].bit_length() + 3) // 4 for s in statistics)
 
     def is_finite(self, statistic: Statistic) -> bool:
+        """Whether every value is finite; looked at once."""
         if statistic not in self._finite:
             units = [self.numbers[statistic]] if statistic in self.numbers else (
                 self._units[statistic])  # fmt: skip
@@ -158,7 +207,7 @@ class Layout:
         single = tier == UNIT or domain == TEACHER
         columns = {
             s: units for s, units in self._units.items()
-            if self._domains[s] == domain and (single or self.tier(domain, [s]) <= tier)
+            if self._arrangement.domains[s] == domain and (single or tier_of([s]) <= tier)
         }  # fmt: skip
         groups: dict[tuple[torch.Size, ...], list[int]] = {}
         for unit in range(len(self.owner[domain])):
@@ -175,14 +224,9 @@ class Layout:
 
     def entries(self, statistic: Statistic, network: int) -> list[Tensor]:
         """The entries of a layer list of one network."""
-        first = sum(self.counts[self._domains[statistic]][:network])
-        count = self.counts[self._domains[statistic]][network]
-        return self._units[statistic][first : first + count]
-
-
-def _registration(statistic: Statistic) -> tuple[bool, str]:
-    """One entry per layer before one per call: the former give a list's domain its name."""
-    return statistic.name == "A" or statistic.every, str(statistic)
+        counts = self.counts[self._arrangement.domains[statistic]]
+        first = sum(counts[:network])
+        return self._units[statistic][first : first + counts[network]]
 
 
 def _vector(value: Tensor | tuple[Tensor, ...]) -> Tensor:

@@ -6,7 +6,7 @@ A domain is a set of units: the layers of all networks (``lin``, ``act``, ``bn``
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Protocol
 
 from autodas_dsl.language.inputs import Statistic, kind_of
@@ -23,10 +23,6 @@ class Places(Protocol):
         """Lists of one kind that differ in length are different domains."""
         ...
 
-    def tier(self, domain: str, statistics: Collection[Statistic]) -> int:
-        """Which blocks of a domain suit values made of these statistics."""
-        ...
-
     def is_finite(self, statistic: Statistic) -> bool:
         """Whether every value of a statistic is known to be finite."""
         ...
@@ -38,9 +34,6 @@ class Anywhere:
     def domain(self, statistic: Statistic) -> str:
         return usual_domain(statistic)
 
-    def tier(self, domain: str, statistics: Collection[Statistic]) -> int:
-        return UNIT
-
     def is_finite(self, statistic: Statistic) -> bool:
         return True
 
@@ -51,3 +44,9 @@ def usual_domain(statistic: Statistic) -> str:
     if layers is not None:
         return layers
     return TEACHER if statistic.name.endswith("_t") or statistic.name == "Y" else NET
+
+
+def tier_of(statistics: Iterable[Statistic]) -> int:
+    """Which blocks suit values made of these statistics: those of matrices hold more units than
+    those of maps."""
+    return max((len(kind_of(s).axes) for s in statistics), default=UNIT)

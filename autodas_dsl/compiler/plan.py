@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.places import NET, TEACHER, UNIT, Anywhere, Places
+from autodas_dsl.compiler.places import NET, TEACHER, UNIT, Anywhere, Places, tier_of
 from autodas_dsl.compiler.templates import LIST_OPERATORS
 from autodas_dsl.language.inputs import Statistic
 
@@ -214,7 +214,7 @@ class _Planner:
         widest = max((len(s.kind.axes) for s in cone.stats), default=0)
         grows = any(len(node.kind.axes) > widest for node in cone.nodes)
         singly = grows or domain == TEACHER or any(is_gather(node) for node in cone.imports)
-        tier = UNIT if singly else self.places.tier(domain, statistics)
+        tier = UNIT if singly else tier_of(statistics)
         return self.levels[target], int(domain != TEACHER), domain, tier
 
     def _pass(self, key: Key, targets: list[tuple[Node, _Cone]]) -> Step:
