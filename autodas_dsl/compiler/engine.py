@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autodas_dsl.compiler.cost import Costs
 from autodas_dsl.compiler.execute import Execution, Failed
 from autodas_dsl.compiler.interpret import Invalid, Values, interpret
 from autodas_dsl.compiler.ir import Node, topological
@@ -20,6 +21,7 @@ from autodas_dsl.compiler.program import Program, build_program
 from autodas_dsl.language.inputs import Statistic
 
 MEMORY = 2 << 30
+_SCOUT_MEMORY = 64 << 20
 _TOGETHER = 64  # formulas in one program
 
 
@@ -79,19 +81,23 @@ class Engine:
         return outcomes
 
     def evaluate_early(self, roots: Sequence[Node]) -> list[Outcome]:
-        """As `evaluate`, but a formula that is invalid on the smallest network is invalid on all.
+        """As `evaluate`, but a formula that is invalid on the smallest network, or far too much
+        work, is invalid on all.
 
         For searches, which reject a formula that is invalid anywhere: it costs them next to
         nothing then.
         """
-        tried = dict(zip(roots, self._scout.evaluate(roots), strict=True))
-        passed = [root for root in roots if tried[root].valid.all()]
+        reasons = self.scout.reasons(roots)
+        passed = [root for root, reason in zip(roots, reasons, strict=True) if not reason]
         found = dict(zip(passed, self.evaluate(passed), strict=True))
-        return [found.get(root) or nowhere(tried[root], self.networks) for root in roots]
+        return [
+            found[root] if root in found else nowhere(reason, self.networks)
+            for root, reason in zip(roots, reasons, strict=True)
+        ]
 
     @cached_property
-    def _scout(self) -> Engine:
-        return Engine([self._collected[self._arrangement.smallest]], MEMORY // 32)
+    def scout(self) -> Scout:
+        return Scout(self._collected, self._arrangement)
 
     def _evaluate(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
         scores = np.full((len(roots), self.networks), np.nan)
@@ -219,9 +225,31 @@ class _Shard:
         return scores, reasons
 
 
-def nowhere(outcome: Outcome, networks: int) -> Outcome:
-    """Invalid on all networks, for the reason found on one."""
-    return Outcome(np.full(networks, np.nan), outcome.reasons[:1] * networks)
+class Scout:
+    """Tells formulas that no search wants from the smallest network of a table.
+
+    Parameters
+    ----------
+    collected : sequence of Values
+        All networks of the table.
+    arrangement : Arrangement
+    """
+
+    def __init__(self, collected: Sequence[Values], arrangement: Arrangement) -> None:
+        self._engine = Engine([collected[arrangement.smallest]], _SCOUT_MEMORY)
+        self._costs = Costs(collected)
+
+    def reasons(self, roots: Sequence[Node]) -> list[str]:
+        """Why each formula is not worth evaluating; empty where it may be."""
+        found = [self._costs.excess(root) for root in roots]
+        left = [root for root, reason in zip(roots, found, strict=True) if not reason]
+        tried = dict(zip(left, self._engine.evaluate(left), strict=True))
+        return [reason or tried[root].reasons[0] for root, reason in zip(roots, found, strict=True)]
 
 
-__all__ = ["MEMORY", "Engine", "Program", "build_program", "nowhere"]
+def nowhere(reason: str, networks: int) -> Outcome:
+    """Invalid on all networks, for one reason."""
+    return Outcome(np.full(networks, np.nan), (reason,) * networks)
+
+
+__all__ = ["MEMORY", "Engine", "Program", "Scout", "build_program", "nowhere"]
