@@ -14,8 +14,8 @@ from engine_formulas import CHOSEN
 from fake_networks import networks, node
 
 from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.layout import arrange
 from autodas_dsl.compiler.wire import pack, unpack
-from autodas_dsl.evolution import workers
 from autodas_dsl.evolution.workers import KILLED, WorkerPool
 from autodas_dsl.language.spans import InputError
 
@@ -28,25 +28,40 @@ def expected() -> list[tuple[bytes, tuple[str, ...]]]:
     return [(o.scores.tobytes(), o.reasons) for o in Engine(load()).evaluate_early(ROOTS)]
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_the_bytes_do_not_depend_on_the_number_of_workers(count: int, expected) -> None:
-    with WorkerPool(load, count) as pool:
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_bytes_do_not_depend_on_who_has_which_shards(count: int, expected) -> None:
+    nets = load()
+    arrangement = arrange(nets)
+    assert len(arrangement.shards) == 4
+    scores = [np.full(len(nets), np.nan) for _ in ROOTS]
+    for first in range(count):
+        mine = range(first, 4, count)
+        part = Engine(nets, arrangement=arrangement, shards=mine).evaluate(ROOTS)
+        members = [n for shard in mine for n in arrangement.shards[shard]]
+        for whole, outcome in zip(scores, part, strict=True):
+            whole[members] = outcome.scores[members]
+    for found, (wanted, reasons) in zip(scores, expected, strict=True):
+        assert found.tobytes() == wanted or reasons[0]
+
+
+def test_a_pool_gives_the_bytes_of_one_engine_and_survives_a_death(expected) -> None:
+    with WorkerPool(load, 2) as pool:
         half = len(ROOTS) // 2
         found = pool(ROOTS[:half]) + pool(ROOTS[half:])
-        assert len(pool.pids) == count
-    assert [(o.scores.tobytes(), o.reasons) for o in found] == expected
+        assert [(o.scores.tobytes(), o.reasons) for o in found] == expected
+        os.kill(pool.pids[0], signal.SIGKILL)
+        again = pool(ROOTS[:5])
+        assert [(o.scores.tobytes(), o.reasons) for o in again] == expected[:5]
+        processes = [worker._process for worker in pool._workers]
+        pool._workers[0]._pipe.close()  # as when the parent dies
+        processes[0].join(30)
+        assert processes[0].exitcode == 0
+    assert processes[1].exitcode == 0
+    assert pool.pids == []
 
 
 def test_nodes_travel() -> None:
     assert unpack(pack(ROOTS)) == ROOTS
-
-
-def test_a_worker_that_dies_is_restarted(expected) -> None:
-    with WorkerPool(load, 2) as pool:
-        pool(ROOTS[:3])
-        os.kill(pool.pids[0], signal.SIGKILL)
-        again = pool(ROOTS[:5])
-    assert [(o.scores.tobytes(), o.reasons) for o in again] == expected[:5]
 
 
 def _suicidal(folder: str) -> list:
@@ -65,7 +80,7 @@ def _suicidal(folder: str) -> list:
 
 def test_a_formula_that_kills_two_workers_is_invalid(tmp_path, monkeypatch, expected) -> None:
     (tmp_path / "deadly").touch()
-    with WorkerPool(partial(_suicidal, str(tmp_path)), 2) as pool:
+    with WorkerPool(partial(_suicidal, str(tmp_path)), 1) as pool:
         monkeypatch.setenv("spawned", "1")
         deadly = node("mean(mean(exp(W)))")
         first, bad, second = pool([ROOTS[1], deadly, ROOTS[3]])
@@ -73,24 +88,6 @@ def test_a_formula_that_kills_two_workers_is_invalid(tmp_path, monkeypatch, expe
         assert set(bad.reasons) == {KILLED}
         assert first.scores.tobytes() == expected[1][0]
         assert second.scores.tobytes() == expected[3][0]
-
-
-def test_workers_end_when_the_pool_is_closed() -> None:
-    pool = WorkerPool(load, 2)
-    pool(ROOTS[:1])
-    processes = [worker._process for worker in pool._workers]
-    pool.close()
-    assert not any(process.is_alive() for process in processes if process._popen is not None)
-    assert pool.pids == []
-
-
-def test_a_worker_ends_when_its_pipe_does() -> None:
-    worker = workers._Worker(workers.WorkerPool(load, 1)._workers[0]._task)
-    worker.ask(pack(ROOTS[:1]))
-    assert worker.answer() is not None
-    worker._pipe.close()
-    worker._process.join(20)
-    assert worker._process.exitcode == 0
 
 
 def test_a_pool_needs_a_worker() -> None:

@@ -51,7 +51,8 @@ def spread(value: Tensor, like: Tensor, ndim: int) -> Tensor:
 
 
 def abslog(x: Tensor) -> Tensor:
-    return torch.log(torch.abs(x)).masked_fill_(x == 0, 0)
+    """The logarithm of 0 would be slow as well as wrong."""
+    return torch.abs(x).masked_fill_(x == 0, 1).log_()
 
 
 def power(x: Any, exponent: Any) -> Tensor:
