@@ -52,5 +52,5 @@ def collected(cache: Path, size: int = 64) -> list[Collected]:
         plain = [(dict(c.values), dict(c.layers)) for c in found]
         cache.parent.mkdir(parents=True, exist_ok=True)
         torch.save(plain, cache)
-    read = torch.load(cache, weights_only=False)
+    read = torch.load(cache, weights_only=False, mmap=True)
     return [Collected(values, layers) for values, layers in read]

@@ -73,9 +73,17 @@ def _whole_power(x: Tensor, exponent: int) -> Tensor:
 
 def mish(x: Tensor) -> Tensor:
     """x tanh(ln(1 + e^x)) as x n / (n + 2) with n = e^x (e^x + 2); beyond 20 it is x."""
-    grown = torch.exp(x.clamp_max(20))
-    n = grown * (grown + 2)
-    return x * (n / (n + 2))
+    grown = x.clamp_max(20).exp_()
+    n = (grown + 2).mul_(grown)
+    return torch.div(n, torch.add(n, 2, out=grown), out=grown).mul_(x)
+
+
+def symlog(x: Tensor) -> Tensor:
+    return torch.abs(x).log1p_().copysign_(x)
+
+
+def abssqrt(x: Tensor) -> Tensor:
+    return torch.abs(x).sqrt_()
 
 
 # --- normalising --------------------------------------------------------------------------------
@@ -83,7 +91,7 @@ def mish(x: Tensor) -> Tensor:
 
 def normalize(x: Tensor, dims: Dims) -> Tensor:
     centred = x - x.mean(dims, keepdim=True)
-    return centred / (torch.sqrt((centred * centred).mean(dims, keepdim=True)) + EPS)
+    return centred.div_(torch.sqrt((centred * centred).mean(dims, keepdim=True)) + EPS)
 
 
 def minmax(x: Tensor, dims: Dims) -> Tensor:
@@ -94,7 +102,7 @@ def minmax(x: Tensor, dims: Dims) -> Tensor:
 def batchnorm(x: Tensor, ndim: int) -> Tensor:
     dims = (-ndim, *range(2 - ndim, 0))
     centred = x - x.mean(dims, keepdim=True)
-    return centred / torch.sqrt((centred * centred).mean(dims, keepdim=True) + EPS)
+    return centred.div_(torch.sqrt((centred * centred).mean(dims, keepdim=True) + EPS))
 
 
 def l2norm(x: Tensor, axis: int) -> Tensor:
@@ -353,36 +361,26 @@ def prank(x: Tensor) -> Tensor:
 
 
 def smooth_l1(a: Tensor, b: Tensor, dims: Dims) -> Tensor:
-    gap = torch.abs(a - b)
+    gap = (a - b).abs_()
     near = gap.clamp_max(1)  # near * (gap - near / 2) is gap^2 / 2 up to 1, gap - 1/2 from there
-    return (near * (gap - near / 2)).mean(dims)
+    return gap.sub_(near, alpha=0.5).mul_(near).mean(dims)
 
 
 def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims) -> Tensor:
-    own = torch.log_softmax(a / T, axis)
-    target = torch.log_softmax(b / T, axis)
-    pointwise = torch.exp(target) * (target - own)
+    own = torch.log_softmax(a if T == 1 else a / T, axis)
+    target = torch.log_softmax(b if T == 1 else b / T, axis)
+    pointwise = (target - own).mul_(torch.exp(target))
     summed = pointwise.sum((axis, *positions), keepdim=True).mean(samples, keepdim=True) if samples \
         else pointwise.sum((axis, *positions), keepdim=True)  # fmt: skip
     return T * T * summed.flatten(-(len(positions) + len(samples) + 1)).squeeze(-1)
 
 
 def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
-    chosen = _first_largest(b, axis)
-    return (torch.logsumexp(a, axis) - (a * chosen).sum(axis)).mean(_without(axis, others))
-
-
-def _first_largest(x: Tensor, axis: int) -> Tensor:
-    """1 at the largest value along an axis, the first of equals, 0 elsewhere."""
-    largest = (x == x.amax(axis, keepdim=True)).to(x.dtype)
-    if bool((largest.sum(axis) == 1).all()):
-        return largest
-    return largest * (largest.cumsum(axis) == 1)
-
-
-def _without(axis: int, dims: Dims) -> Dims:
-    """Dimensions after `axis` was removed; they count from the end."""
-    return tuple(d if d > axis else d + 1 for d in dims)
+    label = b.argmax(axis, keepdim=True)
+    shape = torch.broadcast_shapes(label.shape, a.narrow(axis, 0, 1).shape)
+    picked = a.expand(*shape[: a.dim() + axis], a.shape[axis], *shape[a.dim() + axis + 1 :])
+    picked = picked.gather(axis, label.expand(shape))
+    return (torch.logsumexp(a, axis, keepdim=True) - picked).mean((axis, *others))
 
 
 def _cosines(a: Tensor, b: Tensor, axis: int) -> Tensor:
@@ -434,7 +432,7 @@ def std(x: Tensor, dims: Dims) -> Tensor:
 def var(x: Tensor, dims: Dims) -> Tensor:
     """Two passes over values that are in the cache anyway; torch's own is ten times slower."""
     centred = x - x.mean(dims, keepdim=True)
-    return (centred * centred).mean(dims)
+    return centred.square_().mean(dims)
 
 
 def norm_1(x: Tensor, dims: Dims) -> Tensor:

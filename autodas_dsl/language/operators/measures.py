@@ -10,10 +10,10 @@ _reduction = partial(op, group="reduction")
 _REDUCED = "HW C B CHW G"
 
 DISTANCES: list[Operator] = [
-    _distance("L1", "a, b -> distance", "torch.mean(torch.abs({0} - {1}), {dims})",
+    _distance("L1", "a, b -> distance", "torch.mean(({0} - {1}).abs_(), {dims})",
         "Mean of |a - b|.", latex=r"\mathcal{{D}}_{{L_1}}\!\left({0}, {1}\right)",
         laws="zero-on-equal symmetric nonnegative"),
-    _distance("L2", "a, b -> distance", "torch.mean(({0} - {1}) ** 2, {dims})",
+    _distance("L2", "a, b -> distance", "torch.mean(({0} - {1}).square_(), {dims})",
         "Mean of (a - b)^2.", latex=r"\mathcal{{D}}_{{L_2}}\!\left({0}, {1}\right)",
         laws="zero-on-equal symmetric nonnegative"),
     _distance("smoothL1", "a, b -> distance", "kernels.smooth_l1({0}, {1}, {dims})",

@@ -27,7 +27,7 @@ def net_0_4(F_s, t4):
     t10 = kernels.mm(F_s, 4)
     t11 = kernels.l2norm(t10, -1)
     del t10
-    n2 = torch.mean((t11 - t4) ** 2, (-2, -1))
+    n2 = torch.mean((t11 - t4).square_(), (-2, -1))
     del t11
     return n2,
 
