@@ -13,6 +13,8 @@ from fake_networks import fake, networks, node
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import Invalid, interpret
 from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.layout import Layout, Room, arrange
+from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.operators import OPERATORS
@@ -173,6 +175,36 @@ def test_a_network_without_layers_of_a_list() -> None:
     nets = [fake(0, 3), fake(1, 2)]
     bare = fake(2, 2)
     bare.values[Statistic("X")] = ()
-    outcome = Engine([*nets, bare]).evaluate([node("sum(mean(X))")])[0]
-    assert outcome.valid.tolist() == [True, True, False]
+    engine = Engine([*nets, bare])
+    outcome, gathered = engine.evaluate([node("sum(mean(X))"), node("mean(first(abs(X)))")])
+    assert outcome.valid.tolist() == gathered.valid.tolist() == [True, True, False]
     assert outcome.reasons[2] == "`mean` needs a layer list; this network has no activation"
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_the_memo_stays_within_its_budget_and_drops_the_oldest() -> None:
+    nodes = [node(f"params + {n}") for n in range(2, 12)]
+    memo = Memo(5 * 1000)
+    for one in nodes:
+        memo.add(one, torch.zeros(50, dtype=torch.float64))
+    assert len(memo) == 5
+    assert nodes[-1] in memo
+    assert nodes[0] not in memo
+    memo[nodes[5]]  # used: stays longest
+    memo.add(nodes[0], torch.zeros(50, dtype=torch.float64))
+    assert nodes[5] in memo
+    assert nodes[6] not in memo
+
+
+@pytest.mark.parametrize("budget", [0, 3000, 1 << 20])
+def test_stacked_blocks_stay_within_their_room(budget: int, nets) -> None:
+    room = Room(budget)
+    layout = Layout(nets, arrange(nets), room)
+    blocks = [b for tier in (2, 3) for b in layout.blocks("lin", tier)]
+    tensors = [block.tensor(s) for block in blocks for s in block.sources]
+    assert room.left >= 0
+    kept = sum(t.nbytes for block in blocks for t in block._kept.values())
+    assert kept == budget - room.left
+    assert (kept == sum(t.nbytes for t in tensors)) == (budget == 1 << 20)

@@ -56,7 +56,8 @@ class Execution:
         self._known = known
         self._teacher: dict[Node, Tensor] = {}
         self._gathered: dict[Node, list[Tensor]] = {}
-        self._listed: dict[Node, list[Tensor]] = {}
+        self._listed: dict[Node, dict[int, Tensor]] = {}
+        self._wanted: dict[Node, set[int]] = {}
 
     def run(self, program: Program) -> None:
         """Run all steps.
@@ -67,6 +68,9 @@ class Execution:
         """
         filename = f"<autodas-dsl program {next(_PROGRAMS)}>"
         functions = load(program.source, filename)
+        for step in program.steps:
+            if step.form == "gather":
+                self._wanted.setdefault(step.imports[0], set()).update(self._units_for(step))
         with torch.inference_mode():
             for step in program.steps:
                 try:
@@ -117,7 +121,7 @@ class Execution:
         total = len(self._layout.owner[step.domain])
         for node in step.exports:
             if node.kind.axes:
-                self._listed[node] = [torch.empty(0)] * total
+                self._listed[node] = {}
             else:
                 self.numbers[node] = torch.full((total,), torch.nan, dtype=torch.float64)
         feeds = [self._feed(node, step) for node in step.imports]
@@ -137,7 +141,8 @@ class Execution:
     def _list(self, node: Node, block: Block, result: Tensor) -> None:
         entries = result.expand(len(block.units), *result.shape[1:]).unbind(0)
         for unit, entry in zip(block.units.tolist(), entries, strict=True):
-            self._listed[node][unit] = entry
+            if unit in self._wanted[node]:
+                self._listed[node][unit] = entry.clone()  # a view would keep the whole block
 
     def _feed(self, node: Node, step: Step) -> Callable[[Block], Tensor]:
         """What a pass reads of an imported value for each block."""
@@ -174,12 +179,31 @@ class Execution:
     def _gather(self, step: Step, function: Callable[..., tuple[Tensor, ...]]) -> None:
         """A layer list of tensors to one tensor per network."""
         source, node = step.imports[0], step.nodes[0]
-        bounds = list(pairwise(np.cumsum([0, *self._layout.counts[step.domain]]).tolist()))
-        if source.op == "stat":
-            entries = [self._layout.entries(source.statistic, n) for n in range(len(bounds))]
-        else:
-            entries = [self._listed[source][a:b] for a, b in bounds]
-        self._gathered[node] = [function(own)[0] for own in entries]
+        stored = source.op == "stat"
+        results = []
+        for network, (a, b) in enumerate(self._bounds(step.domain)):
+            if stored:
+                entries = self._layout.entries(source.statistic, network)
+            else:
+                own = self._listed[source]
+                entries = [own[unit] for unit in range(a, b) if unit in own]
+            if not entries:
+                raise Failed(node, "a network without layers")
+            results.append(function(entries)[0])
+        self._gathered[node] = results
+
+    def _bounds(self, domain: str) -> list[tuple[int, int]]:
+        """First unit of each network, and the one after its last."""
+        return list(pairwise(np.cumsum([0, *self._layout.counts[domain]]).tolist()))
+
+    def _units_for(self, step: Step) -> set[int]:
+        """The layers that a gather reads: one of each network, or all."""
+        bounds = self._bounds(step.domain)
+        if step.nodes[0].op == "first":
+            return {a for a, b in bounds if b > a}
+        if step.nodes[0].op == "last":
+            return {b - 1 for a, b in bounds if b > a}
+        return set(range(bounds[-1][1]))
 
 
 def _failed(error: RuntimeError, program: Program, filename: str) -> Failed:
