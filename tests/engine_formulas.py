@@ -57,7 +57,6 @@ CHOSEN = (
 UNFIT = (
     "mean(local[s=3](F_s))",
     "sum(total(W))",
-    "mean(multiscale[r=4](multiscale[r=4](F_s)))",
 )
 
 

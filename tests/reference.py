@@ -112,7 +112,6 @@ def distance(function: Callable[[Array, Array, tuple[str, ...], Values], Any]) -
         if ("R" in na) != ("R" in nb):
             a, na = flat_rest(a, na)
             b, nb = flat_rest(b, nb)
-        assert na == nb
         return np.asarray(function(a, b, na, values))
 
     return apply
@@ -199,9 +198,10 @@ def drop(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
 
 def multiscale(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
     x, r = args[0], int(values["r"])
-    high, wide = x.shape[2] // r, x.shape[3] // r
-    cut = x[:, :, : high * r, : wide * r]
-    return cut.reshape(*x.shape[:2], high, r, wide, r).max(axis=(3, 5))
+    down, across = min(r, x.shape[2]), min(r, x.shape[3])
+    high, wide = x.shape[2] // down, x.shape[3] // across
+    cut = x[:, :, : high * down, : wide * across]
+    return cut.reshape(*x.shape[:2], high, down, wide, across).max(axis=(3, 5))
 
 
 def local(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
@@ -289,13 +289,27 @@ def chancorr(x: Array) -> Array:
 # --- spectra --------------------------------------------------------------------------------------
 
 
+def eigvals(x: Array) -> Array:
+    return np.linalg.eigvalsh(x) if np.isfinite(x).all() else np.full(len(x), np.nan)
+
+
+def svdvals(x: Array) -> Array:
+    if not np.isfinite(x).all():
+        return np.full(min(x.shape), np.nan)
+    return np.linalg.svd(x, compute_uv=False)
+
+
+def rank(x: Array) -> Array:
+    return np.float64(np.linalg.matrix_rank(x) if np.isfinite(x).all() else np.nan)
+
+
 def cond(x: Array) -> Array:
-    spectrum = np.linalg.eigvalsh(x)
+    spectrum = eigvals(x)
     return spectrum[-1] / spectrum[0]
 
 
 def erank(x: Array) -> Array:
-    share = np.maximum(np.linalg.eigvalsh(x), 0)
+    share = np.maximum(eigvals(x), 0)
     share = share / np.sum(share)
     entropy = -np.sum([s * np.log(s) if s > 0 else s for s in share])
     return np.exp(entropy)
@@ -387,6 +401,12 @@ def matmul(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
     return a @ b
 
 
+def total(layers: Sequence[Array]) -> Array:
+    if len({np.shape(x) for x in layers}) > 1:
+        return np.full_like(layers[0], np.nan)
+    return np.sum(np.stack(list(layers)), axis=0)
+
+
 def entries(function: Callable[[Sequence[Array]], Any]) -> Meaning:
     return lambda args, values, kinds: np.asarray(function(args[0]))
 
@@ -405,7 +425,7 @@ REFERENCE: dict[str, Meaning] = {
     "exp": elementwise(np.exp),
     "log": elementwise(np.log),
     "abslog": elementwise(lambda x: np.where(x == 0, 0.0, np.log(np.abs(x)))),
-    "symlog": elementwise(lambda x: np.sign(x) * np.log(1 + np.abs(x))),
+    "symlog": elementwise(lambda x: np.sign(x) * np.log1p(np.abs(x))),
     "sqrt": elementwise(np.sqrt),
     "abssqrt": elementwise(lambda x: np.sqrt(np.abs(x))),
     "abs": elementwise(np.abs),
@@ -446,14 +466,14 @@ REFERENCE: dict[str, Meaning] = {
     "chancov": elementwise(chancov),
     "chancorr": elementwise(chancorr),
     "concat": entries(lambda layers: np.concatenate([rows(x) for x in layers], axis=1)),
-    "eigvals": matrix(np.linalg.eigvalsh),
-    "svdvals": matrix(lambda x: np.linalg.svd(x, compute_uv=False)),
+    "eigvals": matrix(eigvals),
+    "svdvals": matrix(svdvals),
     "logdet": matrix(lambda x: np.linalg.slogdet(x)[1]),
     "cond": matrix(cond),
-    "rank": matrix(lambda x: float(np.linalg.matrix_rank(x))),
+    "rank": matrix(rank),
     "erank": matrix(erank),
     "prank": matrix(prank),
-    "norm_nuc": matrix(lambda x: np.sum(np.linalg.svd(x, compute_uv=False))),
+    "norm_nuc": matrix(lambda x: np.sum(svdvals(x))),
     "L1": distance(lambda a, b, names, values: np.mean(np.abs(a - b))),
     "L2": distance(lambda a, b, names, values: np.mean((a - b) ** 2)),
     "smoothL1": distance(smooth_l1),
@@ -479,5 +499,5 @@ REFERENCE: dict[str, Meaning] = {
     "patterns": elementwise(patterns),
     "first": entries(lambda layers: layers[0]),
     "last": entries(lambda layers: layers[-1]),
-    "total": entries(lambda layers: sum(list(layers[1:]), start=layers[0])),
+    "total": entries(total),
 }

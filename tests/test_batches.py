@@ -78,6 +78,10 @@ def test_the_choice_depends_on_the_seed_alone(store) -> None:
     assert not torch.equal(first.x, load_batch(path, size=8, seed=2).x)
 
 
+def test_classes_are_those_of_the_whole_file(store) -> None:
+    assert load_batch(store(x=X, y=np.arange(20)), size=1).classes == 20
+
+
 def test_precision(store) -> None:
     path = store(x=X.astype(np.float64), y=Y)
     assert load_batch(path).x.dtype == torch.float32
@@ -87,8 +91,8 @@ def test_precision(store) -> None:
 def test_digits() -> None:
     batch = load_batch("digits", input_shape=(1, 8, 8), classes=10)
     assert batch.x.shape == (64, 1, 8, 8)
-    assert "64 of 1797 samples (seed 0), scaled to [0, 1], normalised" in batch.source
-    everything = load_batch("digits", size=1797)
+    assert "64 of 300 samples (seed 0), scaled to [0, 1], normalised" in batch.source
+    everything = load_batch("digits", size=300)
     assert abs(float(everything.x.mean())) < 1e-6
     assert float(everything.x.std()) == pytest.approx(1, abs=1e-3)
 
@@ -115,6 +119,7 @@ def test_noise() -> None:
         ({"x": X.astype(int), "y": Y}, {}, "E421.*int64"),
         ({"x": X, "y": Y}, {"classes": 4}, "E422.*label 4.*0 to 3"),
         ({"x": X, "y": Y - 1}, {"classes": 4}, "E422.*label -1"),
+        ({"x": X, "y": Y}, {"classes": 0}, "E422.*at least one class"),
         ({"x": X, "y": Y}, {"input_shape": (3, 8, 8)}, r"E423.*\[3, 4, 4\].*\[3, 8, 8\]"),
         ({"x": IMAGES, "y": Y}, {"input_shape": (1, 4, 4)}, "E423"),
         ({"x": IMAGES[:, 0, 0], "y": Y}, {}, "E423"),
@@ -168,10 +173,7 @@ def test_a_folder_of_images(folder: Path) -> None:
     assert batch.classes == 2
     assert "resized to 4x4 (bilinear)" in batch.source
     assert load_batch(str(folder), input_shape=(1, 4, 4)).x.shape == (6, 1, 4, 4)
-    assert (
-        load_batch(str(folder), size=2, seed=3).x.shape
-        == (2, 3, 6, 5 + 0)[:1] + load_batch(str(folder), size=2, seed=3).x.shape[1:]
-    )
+    assert load_batch(str(folder), size=1).x.shape[:3] == (1, 3, 6)
     assert load_batch(str(folder), input_shape=(3, 4, 4), classes=10).classes == 10
 
 

@@ -1,4 +1,4 @@
-"""Emitted Python, rewrites, digests, samples and costs."""
+"""Emitted Python, rewrites, digests and costs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import Invalid, evaluate
 from autodas_dsl.compiler.program import build_program
 from autodas_dsl.compiler.rewrite import rewrite
-from autodas_dsl.compiler.sample import sampled
-from autodas_dsl.compiler.wire import pack, unpack
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.operators import OPERATORS
@@ -141,31 +139,7 @@ def test_digests_are_stable_across_processes() -> None:
     assert done.stdout.split() == [node(text).digest for text in texts]
 
 
-def test_unpacked_nodes_are_the_same_objects() -> None:
-    roots = [node("L2(align([F_s, F_t])) + 1"), node("params")]
-    again = unpack(pack(roots))
-    assert all(a is b for a, b in zip(again, roots, strict=True))
-
-
-# --- samples and costs ----------------------------------------------------------------------------
-
-
-def test_a_sample_keeps_classes_and_the_same_rows_everywhere() -> None:
-    full = fake(0, 3)
-    cut = sampled(full, samples=2, inputs=3)
-    assert torch.equal(cut.values[Statistic("P_s")], full.values[Statistic("P_s")][::3])
-    assert torch.equal(cut.values[Statistic("F_t")], full.values[Statistic("F_t")][::3])
-    assert torch.equal(cut.values[Statistic("W")][0], full.values[Statistic("W")][0][:, ::3])
-    assert torch.equal(cut.values[Statistic("V_s")], full.values[Statistic("V_s")])
-    assert cut.layers == full.layers
-
-
-def test_a_sample_that_cuts_nothing_scores_the_same() -> None:
-    nets = networks()
-    roots = [node("sum(|W|_F) + mean(mean(A)) + L2(F_s, F_t)")]
-    whole = Engine(nets).evaluate(roots)[0]
-    cut = Engine([sampled(n, samples=99, inputs=99) for n in nets]).evaluate(roots)[0]
-    assert whole.scores.tobytes() == cut.scores.tobytes()
+# --- costs ----------------------------------------------------------------------------
 
 
 def test_a_search_refuses_what_is_far_too_much_work() -> None:

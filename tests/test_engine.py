@@ -94,9 +94,9 @@ def test_known_numbers_are_not_computed_again_and_give_the_same_bytes(nets) -> N
 
 def test_blocks_do_not_depend_on_what_is_asked(nets) -> None:
     engine = Engine(nets)
-    before = [b.units.tolist() for b in engine._shards[0].layout.blocks("lin", 3)]
+    before = [b.units.tolist() for b in engine._layout.blocks("lin", 3)]
     engine.evaluate([node(text) for text in CHOSEN])
-    assert [b.units.tolist() for b in engine._shards[0].layout.blocks("lin", 3)] == before
+    assert [b.units.tolist() for b in engine._layout.blocks("lin", 3)] == before
 
 
 def test_float32_is_close_to_float64() -> None:

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from reference import REFERENCE
 
+from autodas_dsl.algebra.latex import operator_latex
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import format_expression
@@ -31,7 +32,7 @@ def test_names_do_not_collide() -> None:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_entry_is_complete(entry) -> None:
     assert entry.doc.endswith(".")
-    assert entry.latex.format("x", "y", axis="", **{a.name: a.default for a in entry.attrs})
+    assert operator_latex(entry)
     for attribute in entry.attrs:
         assert attribute.doc.endswith(".")
         assert attribute.low <= attribute.default <= attribute.high

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.statistics.sources import classes_of, load_models
 from autodas_dsl.statistics.weights import load_weights
 
 HEADER = "from torch import nn\n"
@@ -147,6 +147,13 @@ def test_interrupts_are_not_swallowed(write) -> None:
 def test_no_model(text: str) -> None:
     with pytest.raises(InputError, match="E409"):
         load_models(text)
+
+
+def test_classes_of_a_network_that_does_not_announce_them() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 7))
+    assert classes_of(network, (3, 2, 2)) == 7
+    with pytest.raises(InputError, match="E440"):
+        classes_of(network, (1, 2, 2))
 
 
 # -- libraries ---------------------------------------------------------------------------------

@@ -292,6 +292,27 @@ def test_labels_beyond_the_classes() -> None:
         with pytest.raises(InputError, match=r"E451.*label 5.*only 5 classes"):
             collect(seeded(Small), wrong, [statistic])
     collect(seeded(Small), wrong, [P_S, FLOW])
+    negative = Batch(BATCH.x, BATCH.y - 100, 5, "test")
+    for statistic in (GRAD, Statistic("Y")):
+        with pytest.raises(StatisticError, match=r"E451.*label -100"):
+            collect(seeded(Small), negative, [statistic])
+
+
+def test_a_network_without_layers() -> None:
+    class Bare(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1)[:, :5]
+
+    for statistic in (W, GRAD, Statistic("W", "grad", parts=2), Statistic("fan_in")):
+        with pytest.raises(StatisticError, match=r"E443.*the network has no Conv or Linear"):
+            collect(Bare(), BATCH, [statistic])
+    assert collect(Bare(), BATCH, [P_S, Statistic("params")])[P_S].shape == (8, 5)
+
+
+def test_a_compiled_network_is_read_as_the_plain_one() -> None:
+    network = seeded(Small)
+    compiled = torch.compile(network)
+    assert same(collect(compiled, BATCH, [GRAD])[GRAD], collect(network, BATCH, [GRAD])[GRAD])
 
 
 def test_a_batch_of_the_wrong_shape() -> None:
@@ -321,6 +342,36 @@ def test_features_named_by_the_user() -> None:
         collect(network, BATCH, [F_S], features={"F": "fc"})
 
 
+def test_features_named_at_dropout_and_by_an_alias() -> None:
+    network = seeded(Small)
+    network.alias = network.act
+    found = collect(network, BATCH, [F_S, E_S], features={"F": "alias", "E": "drop"})
+    assert found[F_S].shape == (8, 4, 8, 8)
+    assert found[E_S].shape == (8, 6)
+    with pytest.raises(StatisticError, match=r"E446.*'drop' is no Conv or Linear"):
+        collect(network, BATCH, [V_S], features={"E": "drop"})
+
+
+def test_classes_of_network_and_batch_may_differ() -> None:
+    wide = Batch(BATCH.x, BATCH.y % 3, 3, "test")
+    assert collect(seeded(Small), wide, [E_S])[E_S].shape == (8, 6)
+
+
+def test_a_layer_called_after_the_classifier() -> None:
+    class Projecting(Small):
+        def __init__(self) -> None:
+            super().__init__()
+            self.projection = nn.Linear(5, 9)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits = super().forward(x)
+            self.projection(logits)
+            return logits
+
+    found = collect(seeded(Projecting), BATCH, [E_S])
+    assert found.taken["E_s"] == "input of fc"
+
+
 def test_logits_without_a_graph() -> None:
     class Detached(Small):
         def forward(self, x: Tensor) -> Tensor:
@@ -331,11 +382,66 @@ def test_logits_without_a_graph() -> None:
         collect(seeded(Detached), BATCH, [GRAD])
 
 
+def test_activations_that_have_no_second_derivative() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Hardsigmoid(), nn.Linear(192, 5), nn.Hardsigmoid())
+    collect(network, BATCH, [GRAD])
+    with pytest.raises(StatisticError, match=r"E458.*hess W: .*hardsigmoid"):
+        collect(network, BATCH, [HESS])
+
+
+def test_weights_used_without_a_call_of_their_layer() -> None:
+    class Uncalled(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.conv2d(x, self.stem.weight, self.stem.bias, padding=1)
+            return F.linear(self.deep(x).mean((2, 3)), weight=self.fc.weight, bias=self.fc.bias)
+
+    class Called(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.deep(self.stem(x)).mean((2, 3)))
+
+    ours, exact = (collect(seeded(n), BATCH, [A, GRAD_A]) for n in (Uncalled, Called))
+    assert same(ours[A], exact[A])
+    assert same(ours[GRAD_A], exact[GRAD_A])
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_of_torch(batch_first: bool) -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=batch_first)
+            self.mlp = nn.Linear(8, 8)
+            self.head = nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.flatten(1, 2)
+            x = x if batch_first else x.transpose(0, 1)
+            x, _ = self.attention(x, x, x)
+            x = x if batch_first else x.transpose(0, 1)
+            return self.head(self.mlp(x).mean(1))
+
+    network = seeded(Attention)
+    found = collect(network, BATCH, [A, GRAD_A, GRAD, HESS, F_S, Statistic("attn")])
+    assert found.layers["A"] == ("attention.out_proj", "mlp", "head")
+    output, change = found[A][0], found[GRAD_A][0]
+    assert output.shape == (8, 8, 24)
+    assert torch.allclose(network.mlp(output.transpose(1, 2)), found[A][1].transpose(1, 2))
+    # dL/db of the projection is the sum of dL/dA over samples and positions.
+    bias = network.attention.out_proj.bias
+    loss = F.cross_entropy(network(BATCH.x), BATCH.y)
+    assert torch.allclose(change.sum((0, 2)), torch.autograd.grad(loss, bias)[0], atol=1e-7)
+    assert found[Statistic("attn")].tolist() == [1, 0, 0]
+    assert found[F_S].shape == (8, 8, 1, 24)
+
+
 def test_parametrised_and_scripted_networks() -> None:
     network = seeded(Small)
     nn.utils.parametrizations.weight_norm(network.deep)
     with pytest.raises(StatisticError, match=r"E450.*'deep' computes its weight"):
         collect(network, BATCH, [W])
+    scripted = torch.jit.ScriptModule()
+    with pytest.raises(StatisticError, match=r"E455.*scripted"):
+        collect(scripted, BATCH, [W])
     with pytest.raises(StatisticError, match=r"E456.*no shape yet"):
         collect(nn.Sequential(nn.Flatten(), nn.LazyLinear(5)), BATCH, [W])
 

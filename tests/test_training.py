@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl import spaces
+from autodas_dsl.compiler.interpret import interpret
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.training.agreement import half_agreement, noise_ceiling, spearman_brown
 from autodas_dsl.training.digits import SHIFTS, digits
-from autodas_dsl.training.distill import distill
+from autodas_dsl.training.distillation import distill
 from autodas_dsl.training.losses import LOSSES, Seen, softened
-from autodas_dsl.training.recipe import Recipe, shuffled, train
+from autodas_dsl.training.recipe import Recipe, initialised, shuffled, train
 from autodas_dsl.training.replicas import Grouped, Mapped, side_by_side
-from autodas_dsl.training.rows import initialised, size
+from autodas_dsl.training.rows import size
 
 RESNET = "depth=1-2-1,width=4-8-8"
 VIT = "patch=4,dim=8,depth=2,heads=2,mlp=2"
@@ -147,29 +151,44 @@ def test_softened_against_numpy() -> None:
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
 
 
+def seen(seed: int, *, classes: int = 4, width: int = 3, side: int = 2) -> Seen:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(6, classes), (6, width), (6, width, side, side)]
+    return Seen(*(torch.randn(shape, generator=generator).double() for shape in shapes))
+
+
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_a_loss_is_least_at_the_teacher_and_has_gradients(name: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits, embedding = (torch.randn(6, n, generator=generator).double() for n in (4, 3))
-    teacher = Seen(logits, embedding)
-    one = Seen(
-        (logits + torch.randn(6, 4, generator=generator)).requires_grad_(),
-        (embedding + torch.randn(6, 3, generator=generator)).requires_grad_(),
-    )
-    loss = LOSSES[name].of
-    assert float(loss(teacher, teacher, 4.0)) == pytest.approx(0, abs=1e-9)
-    away = loss(one, teacher, 4.0)
+    teacher, student = seen(0), seen(1)
+    of, needs = LOSSES[name].of, LOSSES[name].needs
+    assert float(of(teacher, teacher, 4.0)) == pytest.approx(0, abs=1e-9)
+    tensors = [getattr(student, key).requires_grad_() for key in ("logits", "embedding", "map")]
+    away = of(student, teacher, 4.0)
     assert away > 1e-6
-    grads = torch.autograd.grad(away, [one.logits, one.embedding], allow_unused=True)
-    assert any(g is not None and g.abs().sum() > 0 for g in grads)
-    assert all(g is None or g.isfinite().all() for g in grads)
-    assert LOSSES[name].logits == (grads[0] is not None)
+    grads = torch.autograd.grad(away, tensors, allow_unused=True)
+    assert all(g is None or (g.isfinite().all() and g.abs().sum() > 0) for g in grads)
+    found = [
+        key for key, g in zip(("logits", "embedding", "map"), grads, strict=True) if g is not None
+    ]
+    assert found == [needs]
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"kd"}))
-def test_losses_on_embeddings_need_no_equal_widths(name: str) -> None:
-    student, teacher = (Seen(torch.randn(6, k), torch.randn(6, d)) for k, d in ((4, 3), (7, 9)))
-    assert LOSSES[name].of(student, teacher, 4.0).isfinite()
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_a_loss_is_the_library_proxy_with_the_sign_turned(name: str) -> None:
+    student, teacher = seen(2, width=5), seen(3, width=5)
+    values = {
+        Statistic(f"{letter}_{who}"): getattr(one, key)
+        for who, one in (("s", student), ("t", teacher))
+        for letter, key in (("P", "logits"), ("E", "embedding"), ("F", "map"))
+    }
+    score = interpret(lower(library_proxy(name)), SimpleNamespace(values=values))
+    assert float(LOSSES[name].of(student, teacher, 4.0)) == pytest.approx(-score, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(key for key, loss in LOSSES.items() if not loss.equal))
+def test_losses_between_different_shapes(name: str) -> None:
+    one, other = seen(0), seen(1, classes=7, width=9, side=4)
+    assert LOSSES[name].of(one, other, 4.0).isfinite()
 
 
 def small(classes: int = 10) -> nn.Module:
@@ -178,7 +197,7 @@ def small(classes: int = 10) -> nn.Module:
     return space.build(space.parse("depth=1-1-1,width=4-4-8"), classes)
 
 
-@pytest.mark.parametrize("name", ["kd", "rkd"])
+@pytest.mark.parametrize("name", ["kd", "rkd", "at"])
 def test_distilling_brings_the_student_nearer(name: str) -> None:
     data = Examples(digits().train.x[:64], digits().train.y[:64])
     teacher, student = initialised("digits-resnet", RESNET, 3), small()
@@ -215,6 +234,17 @@ def test_distilling_repeats_by_seed() -> None:
     assert losses(0) != losses(1)
 
 
+class Sums(nn.Module):
+    """Ten logits out of no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).sum(1, keepdim=True) * self.scale
+
+
 def test_distilling_refuses_what_cannot_be() -> None:
     data = Examples(digits().train.x[:8], digits().train.y[:8])
     recipe = Recipe(steps=2)
@@ -231,30 +261,35 @@ def test_distilling_refuses_what_cannot_be() -> None:
         with pytest.raises(InputError) as error:
             distill(small(), small(), Examples(x, y), recipe=recipe)
         assert code_of(error) == "E732"
-    flat = nn.Sequential(nn.Conv2d(1, 10, 8), nn.Flatten())
     with pytest.raises(InputError) as error:
-        distill(flat, small(), data, recipe=recipe)
+        distill(
+            small(),
+            initialised("digits-resnet", "depth=1-1-1,width=4-4-16", 0),
+            data,
+            loss="ickd",
+            recipe=recipe,
+        )
+    assert "8 channels, the teacher 16" in str(error.value)
+    with pytest.raises(InputError) as error:
+        distill(Sums(), small(), data, loss="cc", recipe=recipe)
     assert code_of(error) == "E733"
+    for wrong in (data.y + 5, data.y - 1):
+        with pytest.raises(InputError) as error:
+            distill(small(), small(), Examples(data.x, wrong), recipe=recipe)
+        assert code_of(error) == "E736"
+    with pytest.raises(InputError) as error:
+        distill(small(), small(), Examples(data.x.expand(8, 3, 8, 8), data.y), recipe=recipe)
+    assert code_of(error) == "E440"
+    with pytest.raises(InputError) as error:
+        distill(small(), small(), data, recipe=Recipe("adamv"))
+    assert code_of(error) == "E737"
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with pytest.raises(InputError) as error:
+        distill(flat, small(), data, loss="at", recipe=recipe)
+    assert code_of(error) == "E735"
     with pytest.raises(InputError) as error:
         distill(small(), small(), Examples(data.x * torch.nan, data.y), recipe=recipe)
     assert code_of(error) == "E734"
-
-
-def test_the_noise_ceiling_of_known_noise() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=(400, 1))
-    assert noise_ceiling(np.repeat(truth, 6, axis=1)) == pytest.approx(1)
-    assert abs(noise_ceiling(rng.normal(size=(400, 6)))) < 0.15
-    noisy = truth + rng.normal(size=(400, 8))  # a mean of 8 has reliability 8 / 9
-    assert noise_ceiling(noisy) == pytest.approx(8 / 9, abs=0.03)
-    assert half_agreement(noisy) == pytest.approx(4 / 5, abs=0.04)
-    assert spearman_brown(0.8) == pytest.approx(8 / 9)
-
-
-@pytest.mark.parametrize("shape", [(10, 1), (2, 8)])
-def test_the_noise_ceiling_needs_seeds_and_rows(shape: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="two seeds and three"):
-        noise_ceiling(np.zeros(shape))
 
 
 def test_size_counts_multiply_adds() -> None:

@@ -22,6 +22,7 @@ from autodas_dsl.compiler.templates import (
     surely_finite,
     text_of,
 )
+from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.operators import OPERATORS
 
 _UNITES = ("x, y -> x", "x, y -> dot")
@@ -141,7 +142,7 @@ class _Writer:
         if arg not in self.constants:
             return ""
         literal = _literal(self.constants[arg])
-        return literal if node.op in _INFIX else f"torch.tensor({literal})"
+        return literal if node.op in _INFIX else f"torch.tensor({literal}, dtype=torch.float64)"
 
     def _spread(self, node: Node) -> list[str]:
         """Arguments of an operation on tensors, shaped to broadcast by position."""
@@ -175,7 +176,7 @@ def load(source: str, filename: str) -> dict[str, Callable[..., Any]]:
     dict
         Function name to function.
     """
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math}
+    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     exec(compile(source, filename, "exec"), scope)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     return scope

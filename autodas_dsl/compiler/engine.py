@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from autodas_dsl.compiler.cost import Costs
 from autodas_dsl.compiler.execute import Execution, Failed
@@ -31,34 +30,24 @@ class Engine:
     Parameters
     ----------
     collected : sequence of Values
-        One per network of a table, all with the same statistics.
+        One per network, all with the same statistics.
+    compiled : bool
+        Run each pass over tensors through ``torch.compile``: seconds for every new formula, kept
+        for the next engine with the same formula.
     memory : int
         Bytes that the engine may keep beside `collected`: a quarter for numbers that were
         computed before, the rest for statistics laid out for evaluation. Never changes a result.
-    arrangement : Arrangement, optional
-        Of the table, when it is known already.
-    shards : collection of int, optional
-        Which shards of the arrangement to evaluate: all, unless given. Networks of other shards
-        are not looked at, and their scores are NaN without a reason.
     """
 
     def __init__(
-        self,
-        collected: Sequence[Values],
-        memory: int = MEMORY,
-        *,
-        arrangement: Arrangement | None = None,
-        shards: Collection[int] | None = None,
+        self, collected: Sequence[Values], compiled: bool = False, *, memory: int = MEMORY
     ) -> None:
         self._collected = collected
-        self._arrangement = arrangement or arrange(collected)
-        everything = self._arrangement.shards
-        chosen = range(len(everything)) if shards is None else sorted(shards)
-        room = Room(memory - memory // 4)
-        budget = memory // 4 // max(1, len(chosen))
-        self._shards = [
-            _Shard(everything[i], collected, self._arrangement, room, budget) for i in chosen
-        ]
+        self._compiled = compiled
+        self._arrangement: Arrangement = arrange(collected)
+        self._layout = Layout(collected, self._arrangement, Room(memory - memory // 4))
+        self._memo = Memo(memory // 4)
+        self._refused: set[Node] = set()
         self.computed = 0
 
     @property
@@ -73,7 +62,7 @@ class Engine:
         roots : sequence of Node
             Numbers.
         every_reason : bool
-            Find the operator to blame for every invalid network, not only for one of each shard.
+            Find the operator to blame for every invalid network, not only for the first.
         """
         outcomes: list[Outcome] = []
         for start in range(0, len(roots), _TOGETHER):
@@ -87,123 +76,72 @@ class Engine:
         For searches, which reject a formula that is invalid anywhere: it costs them next to
         nothing then.
         """
-        reasons = self.scout.reasons(roots)
+        reasons = self._early_reasons(roots)
         passed = [root for root, reason in zip(roots, reasons, strict=True) if not reason]
         found = dict(zip(passed, self.evaluate(passed), strict=True))
         return [
-            found[root] if root in found else nowhere(reason, self.networks)
+            found[root] if root in found else _nowhere(reason, self.networks)
             for root, reason in zip(roots, reasons, strict=True)
         ]
 
+    def _early_reasons(self, roots: Sequence[Node]) -> list[str]:
+        """Why each formula is not worth evaluating; empty where it may be."""
+        found = [self._costs.excess(root) for root in roots]
+        left = [root for root, reason in zip(roots, found, strict=True) if not reason]
+        tried = dict(zip(left, self._scout.evaluate(left), strict=True))
+        return [reason or tried[root].reasons[0] for root, reason in zip(roots, found, strict=True)]
+
     @cached_property
-    def scout(self) -> Scout:
-        return Scout(self._collected, self._arrangement)
+    def _costs(self) -> Costs:
+        return Costs(self._collected)
+
+    @cached_property
+    def _scout(self) -> Engine:
+        """An engine of the smallest network alone."""
+        smallest = self._collected[self._arrangement.smallest]
+        return Engine([smallest], memory=_SCOUT_MEMORY)
 
     def _evaluate(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
-        scores = np.full((len(roots), self.networks), np.nan)
-        reasons = [[""] * self.networks for _ in roots]
-        for shard, values in zip(self._shards, self._values(roots), strict=True):
-            for place, root in enumerate(roots):
-                own, why = shard.outcome(root, values, every_reason)
-                scores[place, list(shard.members)] = own
-                for network, reason in zip(shard.members, why, strict=True):
-                    reasons[place][network] = reason
-        return [Outcome(s, tuple(r)) for s, r in zip(scores, reasons, strict=True)]
-
-    def _values(self, roots: Sequence[Node]) -> list[dict[Node, Tensor]]:
-        """The values of formulas on each shard; those that do not fit a shard are left out."""
-        found: list[dict[Node, Tensor]] = [{} for _ in self._shards]
-        waiting = list(range(len(self._shards)))
-        while waiting:
-            fit = self._shards[waiting[0]].fitting(roots)
-            alike = [i for i in waiting if self._shards[i].fitting(roots) == fit]
+        while True:
+            fit = [root for root in roots if self._fits(root)]
             try:
-                program = self._program(fit, alike)
-            except MixedLists as error:
-                for shard in self._shards:
-                    shard.refused.add(error.node)
-                continue
-            for i in alike:
-                try:
-                    found[i] = self._shards[i].run(program, fit)
-                except Failed as error:
-                    self._shards[i].refused.add(error.node)
-                else:
-                    waiting.remove(i)
-        return found
-
-    def _program(self, roots: Sequence[Node], shards: Sequence[int]) -> Program:
-        memos = [self._shards[i].memo for i in shards]
-        program = build_program(roots, lambda node: all(node in memo for memo in memos), self)
+                program = build_program(fit, self._memo.__contains__, self)
+                execution = Execution(self._layout, self._memo)
+                execution.run(program, self._compiled)
+                break
+            except (Failed, MixedLists) as error:
+                self._refused.add(error.node)
         self.computed += sum(len(step.nodes) for step in program.steps)
-        return program
-
-    # --- places -------------------------------------------------------------------------------
-
-    def domain(self, statistic: Statistic) -> str:
-        return self._arrangement.domains[statistic]
-
-    def is_finite(self, statistic: Statistic) -> bool:
-        return all(shard.layout.is_finite(statistic) for shard in self._shards)
-
-
-class _Shard:
-    """Networks that are evaluated together, and what is known about them."""
-
-    def __init__(
-        self,
-        members: tuple[int, ...],
-        collected: Sequence[Values],
-        arrangement: Arrangement,
-        room: Room,
-        budget: int,
-    ) -> None:
-        self.members = members
-        self.layout = Layout([collected[n] for n in members], arrangement, room)
-        self.memo = Memo(budget)
-        self.refused: set[Node] = set()
-        self._collected = [collected[n] for n in members]
-
-    def fitting(self, roots: Sequence[Node]) -> list[Node]:
-        """The formulas in which no node is known not to fit these networks."""
-        if not self.refused:
-            return list(roots)
-        return [root for root in roots if self.refused.isdisjoint(topological([root]))]
-
-    def run(self, program: Program, roots: Sequence[Node]) -> dict[Node, Tensor]:
-        """The value of each formula: one number per network, or one for all.
-
-        Raises
-        ------
-        Failed
-        """
-        execution = Execution(self.layout, self.memo)
-        execution.run(program)
-        found = {
-            root: torch.tensor([program.constants[root]], dtype=torch.float64)
-            if root in program.constants
-            else execution.number(root)
+        accepted = set(fit)
+        outcomes = [
+            self._outcome(root, program, execution, every_reason)
+            if root in accepted
+            else self._one_by_one(root)
             for root in roots
-        }
+        ]
         for node, value in execution.numbers.items():
-            self.memo.add(node, value)
-        return found
+            self._memo.add(node, value)
+        return outcomes
 
-    def outcome(
-        self, root: Node, values: dict[Node, Tensor], every_reason: bool
-    ) -> tuple[np.ndarray, list[str]]:
-        """Scores and reasons of one formula."""
-        if root not in values:
-            return self._one_by_one(root)
-        scores = values[root].expand(len(self.members)).numpy().copy()
+    def _fits(self, root: Node) -> bool:
+        """Whether no node of a formula is known not to fit these networks."""
+        return not self._refused or self._refused.isdisjoint(topological([root]))
+
+    def _outcome(
+        self, root: Node, program: Program, execution: Execution, every_reason: bool
+    ) -> Outcome:
+        if root in program.constants:
+            scores = np.full(self.networks, program.constants[root])
+        else:
+            scores = execution.number(root).expand(self.networks).numpy().copy()
         scores[~np.isfinite(scores)] = np.nan
-        reasons = [""] * len(scores)
+        reasons = [""] * self.networks
         found = ""
         for network in np.flatnonzero(np.isnan(scores)).tolist():
             if every_reason or not found:
                 found = self._reason(root, network)
             reasons[network] = found
-        return scores, reasons
+        return Outcome(scores, tuple(reasons))
 
     def _reason(self, root: Node, network: int) -> str:
         try:
@@ -212,44 +150,30 @@ class _Shard:
             return str(error)
         return f"not finite in a batch of networks, {value} alone"
 
-    def _one_by_one(self, root: Node) -> tuple[np.ndarray, list[str]]:
+    def _one_by_one(self, root: Node) -> Outcome:
         """A formula that some network's shapes do not fit, on each network alone."""
-        scores = np.full(len(self.members), np.nan)
-        reasons = [""] * len(self.members)
+        scores = np.full(self.networks, np.nan)
+        reasons = [""] * self.networks
         with torch.inference_mode():
             for network, collected in enumerate(self._collected):
                 try:
                     scores[network] = interpret(root, collected)
                 except Invalid as error:
                     reasons[network] = str(error)
-        return scores, reasons
+        return Outcome(scores, tuple(reasons))
+
+    # --- places -------------------------------------------------------------------------------
+
+    def domain(self, statistic: Statistic) -> str:
+        return self._arrangement.domains[statistic]
+
+    def is_finite(self, statistic: Statistic) -> bool:
+        return self._layout.is_finite(statistic)
 
 
-class Scout:
-    """Tells formulas that no search wants from the smallest network of a table.
-
-    Parameters
-    ----------
-    collected : sequence of Values
-        All networks of the table.
-    arrangement : Arrangement
-    """
-
-    def __init__(self, collected: Sequence[Values], arrangement: Arrangement) -> None:
-        self._engine = Engine([collected[arrangement.smallest]], _SCOUT_MEMORY)
-        self._costs = Costs(collected)
-
-    def reasons(self, roots: Sequence[Node]) -> list[str]:
-        """Why each formula is not worth evaluating; empty where it may be."""
-        found = [self._costs.excess(root) for root in roots]
-        left = [root for root, reason in zip(roots, found, strict=True) if not reason]
-        tried = dict(zip(left, self._engine.evaluate(left), strict=True))
-        return [reason or tried[root].reasons[0] for root, reason in zip(roots, found, strict=True)]
-
-
-def nowhere(reason: str, networks: int) -> Outcome:
+def _nowhere(reason: str, networks: int) -> Outcome:
     """Invalid on all networks, for one reason."""
     return Outcome(np.full(networks, np.nan), (reason,) * networks)
 
 
-__all__ = ["MEMORY", "Engine", "Program", "Scout", "build_program", "nowhere"]
+__all__ = ["MEMORY", "Engine", "Program", "build_program"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import count, pairwise
 from traceback import extract_tb
 from typing import Any
@@ -59,15 +60,19 @@ class Execution:
         self._listed: dict[Node, dict[int, Tensor]] = {}
         self._wanted: dict[Node, set[int]] = {}
 
-    def run(self, program: Program) -> None:
-        """Run all steps.
+    def run(self, program: Program, compiled: bool = False) -> None:
+        """Run all steps, passes over tensors through ``torch.compile`` if wanted.
 
         Raises
         ------
         Failed
         """
         filename = f"<autodas-dsl program {next(_PROGRAMS)}>"
-        functions = load(program.source, filename)
+        if compiled:
+            passes = tuple(step.name for step in program.steps if step.form == "pass")
+            functions = _compiled(program.source, passes)
+        else:
+            functions = load(program.source, filename)
         for step in program.steps:
             if step.form == "gather":
                 self._wanted.setdefault(step.imports[0], set()).update(self._units_for(step))
@@ -208,10 +213,17 @@ class Execution:
 
 def _failed(error: RuntimeError, program: Program, filename: str) -> Failed:
     """Which node the line that failed computes."""
-    frame = next(f for f in reversed(extract_tb(error.__traceback__)) if f.filename == filename)
-    variable = (frame.line or "").partition(" = ")[0].strip()
+    lines = [f.line or "" for f in extract_tb(error.__traceback__) if f.filename == filename]
+    variable = lines[-1].partition(" = ")[0].strip() if lines else ""
     for step in program.steps:
         for node in step.nodes:
             if program.names[node] == variable:
                 return Failed(node, str(error).partition("\n")[0])
     raise error
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str, passes: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
+    """The functions of a program, those of passes compiled for tensors of any size."""
+    functions = load(source, f"<autodas-dsl program {next(_PROGRAMS)}>")
+    return functions | {name: torch.compile(functions[name], dynamic=True) for name in passes}

@@ -20,6 +20,7 @@ from autodas_dsl.compiler.templates import (
     source_kind,
     text_of,
 )
+from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
@@ -165,6 +166,7 @@ def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
 
 def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     if isinstance(value, Tensor):
+        blame.check(value, 0)
         return value[0 if node.op == "first" else -1] if node.op != "total" else value.sum()
     if node.op == "total" and len({tuple(v.shape) for v in value}) > 1:
         raise ShapeMismatch(
@@ -222,7 +224,7 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 @lru_cache(maxsize=4096)
 def _operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math}
+    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     operation: Callable[..., Tensor] = eval(
         f"lambda {', '.join(names)}: {text_of(node, names)}", scope
     )

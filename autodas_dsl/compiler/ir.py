@@ -48,6 +48,10 @@ class Node:
         attrs = [f"{k}={v}" for k, v in self.attrs]
         return f"{self.op}({', '.join([*map(repr, self.args), *attrs])})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled by content and interned again, so that identity holds in another process."""
+        return _intern, (self.op, self.args, self.content, self.kind)
+
     @property
     def attrs(self) -> Attrs:
         return self.content if isinstance(self.content, tuple) else ()
@@ -128,3 +132,14 @@ def topological(roots: Iterable[Node]) -> list[Node]:
 def statistics_of(roots: Iterable[Node]) -> list[Statistic]:
     """The statistics that formulas read, sorted."""
     return sorted({n.statistic for n in topological(roots) if n.op == "stat"}, key=str)
+
+
+def requirements_of(root: Node) -> list[Requirement]:
+    """The equalities of sizes that a formula needs, each once, in the order of evaluation."""
+    found: dict[Requirement, None] = {}
+    for node in topological([root]):
+        if node.op in OPERATORS and node.op != "align":
+            entry = OPERATORS[node.op]
+            kinds = [arg.kind for arg in node.args]
+            result_kind(entry, kinds, entry.values(node.attrs), lambda r: found.setdefault(r))
+    return list(found)

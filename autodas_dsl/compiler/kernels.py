@@ -155,12 +155,11 @@ def drop(x: Tensor, p: float, seed: float, ndim: int) -> Tensor:
 
 
 def multiscale(x: Tensor, r: float) -> Tensor:
-    side = int(r)
-    height, width = (n // side * side for n in x.shape[-2:])
-    if not height or not width:
-        raise RuntimeError(f"the map is smaller than {side} by {side}")
-    rows = reduce(torch.maximum, (x[..., i:height:side, :width] for i in range(side)))
-    return reduce(torch.maximum, (rows[..., i::side] for i in range(side)))
+    """A window is at most the map."""
+    high, wide = (min(int(r), side) for side in x.shape[-2:])
+    height, width = x.shape[-2] // high * high, x.shape[-1] // wide * wide
+    rows = reduce(torch.maximum, (x[..., i:height:high, :width] for i in range(high)))
+    return reduce(torch.maximum, (rows[..., i::wide] for i in range(wide)))
 
 
 def local(x: Tensor, s: float) -> Tensor:
@@ -274,7 +273,7 @@ def chancorr(x: Tensor, ndim: int) -> Tensor:
 
 
 def concat(entries: Sequence[Tensor]) -> Tensor:
-    return torch.cat([entry.flatten(1) for entry in entries], 1)
+    return torch.cat([entry.reshape(len(entry), -1) for entry in entries], 1)
 
 
 def first(entries: Sequence[Tensor]) -> Tensor:
@@ -286,9 +285,10 @@ def last(entries: Sequence[Tensor]) -> Tensor:
 
 
 def total(entries: Sequence[Tensor]) -> Tensor:
+    """The sum of equally shaped entries; NaN where the shapes differ."""
     result = entries[0]
     if any(entry.shape != result.shape for entry in entries):
-        raise RuntimeError("total adds layers of one shape")
+        return torch.full_like(result, torch.nan)
     for entry in entries[1:]:
         result = result + entry
     return result

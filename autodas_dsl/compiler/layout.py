@@ -18,8 +18,6 @@ from autodas_dsl.compiler.places import NET, TEACHER, UNIT, tier_of, usual_domai
 from autodas_dsl.language.inputs import Statistic, kind_of
 
 BLOCK = 1 << 16  # values of the largest statistic in a block
-SHARDS = 4
-_SMALLEST_SHARD = 4  # networks; fewer are not worth another program run
 _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
 
 Units = list[Tensor]
@@ -61,7 +59,7 @@ def _stack(units: Units) -> Tensor:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What must be the same wherever a table's networks are evaluated, however they are shared out.
+    """What is known of a set of networks as a whole.
 
     Attributes
     ----------
@@ -69,20 +67,17 @@ class Arrangement:
         The domain of each statistic.
     lists : frozenset of str
         Domains that are layer lists.
-    shards : tuple of tuple of int
-        Networks that are evaluated together. Fixed by the table, not by the number of workers.
     smallest : int
         The network with the fewest values.
     """
 
     domains: Mapping[Statistic, str]
     lists: frozenset[str]
-    shards: tuple[tuple[int, ...], ...]
     smallest: int
 
 
 def arrange(collected: Sequence[Values]) -> Arrangement:
-    """Look at all networks of a table; all must have the same statistics."""
+    """Look at all networks; all must have the same statistics."""
     domains: dict[Statistic, str] = {}
     lists: dict[tuple[str, tuple[int, ...]], str] = {}
     for statistic in sorted(set().union(*(c.values for c in collected)), key=_registration):
@@ -94,9 +89,7 @@ def arrange(collected: Sequence[Values]) -> Arrangement:
             domain = _list_domain(statistic, tuple(len(v) for v in values), lists)
         domains[statistic] = domain
     sizes = [_size(own) for own in collected]
-    return Arrangement(
-        domains, frozenset(lists.values()), _dealt(sizes), sizes.index(min(sizes))
-    )  # fmt: skip
+    return Arrangement(domains, frozenset(lists.values()), sizes.index(min(sizes)))
 
 
 def _registration(statistic: Statistic) -> tuple[bool, str]:
@@ -120,25 +113,14 @@ def _size(collected: Values) -> int:
     return sum(tensor.numel() for tensors in values for tensor in tensors)
 
 
-def _dealt(sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Shards of about equal size: dealt from the largest on, back and forth."""
-    count = min(SHARDS, max(1, len(sizes) // _SMALLEST_SHARD))
-    shards: list[list[int]] = [[] for _ in range(count)]
-    turns = [*range(count), *reversed(range(count))]
-    for place, network in enumerate(sorted(range(len(sizes)), key=lambda n: (-sizes[n], n))):
-        shards[turns[place % len(turns)]].append(network)
-    return tuple(tuple(sorted(shard)) for shard in shards)
-
-
 class Layout:
-    """The statistics of the networks of one shard, laid out for evaluation.
+    """The statistics of networks, laid out for evaluation.
 
     Parameters
     ----------
     collected : sequence of Values
-        The networks of the shard. The teacher's statistics are read from the first.
+        The teacher's statistics are read from the first.
     arrangement : Arrangement
-        Of the whole table.
     room : Room
         For stacked blocks; those that do not fit are stacked anew at each use.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from autodas_dsl.compiler.emit import Names, emit
-from autodas_dsl.compiler.interpret import evaluate
+from autodas_dsl.compiler.interpret import NotFinite, evaluate
 from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.places import Anywhere, Places
 from autodas_dsl.compiler.plan import Step, constants, plan
@@ -70,7 +71,11 @@ class _Nothing:
 
 
 def _constant(node: Node) -> float:
-    value = evaluate(node, _Nothing())
+    """The value of a node below which there is no statistic; NaN where it is invalid."""
+    try:
+        value = evaluate(node, _Nothing())
+    except NotFinite:
+        return math.nan
     if isinstance(value, tuple):
         raise TypeError("a constant is one number")
     return float(value)

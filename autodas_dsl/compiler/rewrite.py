@@ -22,15 +22,14 @@ def rewrite(root: Node) -> Node:
 
 
 def verify(new: Node, old: Node) -> None:
-    """A rewrite keeps the layer list and the axes. Their sizes may be named by another symbol that
-    the formula requires to be equal, as in ``F_s + F_t`` and ``F_t + F_s``.
+    """A rewrite keeps the kind; sizes that a requirement makes equal may change their symbols.
 
     Raises
     ------
     AssertionError
         When a rule is wrong.
     """
-    if new.kind.layers != old.kind.layers or new.kind.names != old.kind.names:
+    if (new.kind.layers, new.kind.names) != (old.kind.layers, old.kind.names):
         raise AssertionError(f"a rewrite changed {old.kind} to {new.kind}: {old!r} to {new!r}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.places import Places
-from autodas_dsl.language.kinds import Kind
+from autodas_dsl.language.kinds import REST, Kind
 from autodas_dsl.language.operators import OPERATORS, Operator, axis_dims, reduced_axes
 
 INTERNAL = {"flat": "{0}.flatten(-2)", "unflat": "{0}.view_as({1})"}
@@ -76,8 +76,8 @@ def _fields(entry: Operator, node: Node) -> dict[str, Any]:
     if entry.is_distance and "axis" in fields:
         along = kind.names[fields["axis"]]
         fields["others"] = _dims(kind, tuple(n for n in kind.names if n != along))
-        fields["positions"] = _dims(kind, tuple(n for n in kind.names if n not in (along, "B")))
-        fields["samples"] = _dims(kind, tuple(n for n in kind.names if n == "B"))
+        fields["positions"] = _dims(kind, tuple(n for n in kind.names if n in REST))
+        fields["samples"] = _dims(kind, tuple(n for n in kind.names if n not in (along, *REST)))
     return fields
 
 

@@ -149,7 +149,7 @@ def _reversible(ranks: Sequence[npt.NDArray[np.int64]]) -> bytes:
     return min(forward, backward)
 
 
-def shuffled(accuracies: Floats, seed: int, table: int) -> Floats:
+def shuffled(accuracies: Floats, seed: int, table: int, repeat: int = 0) -> Floats:
     """Accuracies in a random order: what is found on them was found in nothing."""
-    order = Stream(seed, 0, table, Purpose.SHUFFLE).shuffled(range(len(accuracies)))
+    order = Stream(seed, repeat, table, Purpose.SHUFFLE).shuffled(range(len(accuracies)))
     return accuracies[np.array(order)]

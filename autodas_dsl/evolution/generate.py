@@ -23,6 +23,7 @@ _GROUP_WEIGHTS = {
     "elementwise": 1.0, "arithmetic": 1.0, "normalise": 1.2, "transform": 1.0, "spectral": 1.0,
     "distance": 1.5, "norm": 1.5, "reduction": 1.0,
 }  # fmt: skip
+_OPERATOR_WEIGHTS = {"median": 0.3, "patterns": 0.3, "angles": 0.3}  # slow ones
 _JOIN = 0.6
 _COMPARISONS = 0.4
 _PARTNER = 0.2
@@ -69,48 +70,57 @@ class Generator:
         self.vocabulary = vocabulary
         self.typing = vocabulary.typing
         self.max_complexity = max_complexity
-        self._moves: dict[AnyKind, tuple[Move, ...]] = {}
-        self._ways: dict[AnyKind, tuple[tuple[Move, int], ...]] = {}
-        self._steps: dict[Pair, int | None] = {}
+        self._moves: dict[int, tuple[Move, ...]] = {}  # by the identity of kinds, see `Typing`
+        self._ways: dict[int, tuple[tuple[Move, int], ...]] = {}
+        self._steps: dict[int, int | None] = {}
 
     # --- what can follow a value
 
     def moves(self, kind: AnyKind) -> tuple[Move, ...]:
         """Every operator of one argument that a value of this kind can take."""
-        if kind not in self._moves:
+        if id(kind) not in self._moves:
             found = (
                 Move(op, attrs, result, signature(result) == signature(kind))
                 for op, choices in self.vocabulary.unary
+                if not _costly(op.name, kind)
                 for attrs in choices
                 if (result := self.typing.call(op.name, attrs, (kind,))) is not None
             )
-            self._moves[kind] = tuple(found)
-        return self._moves[kind]
+            self._moves[id(kind)] = tuple(found)
+        return self._moves[id(kind)]
 
     def steps(self, kind: AnyKind) -> int | None:
         """The fewest moves from a kind to one number, or None when no comparison fits a pair."""
         if isinstance(kind, Kind):
             return (1 if kind.axes else 0) + (1 if kind.layers else 0)
-        if kind not in self._steps:
-            self._steps[kind] = self._steps_of_pair(kind)
-        return self._steps[kind]
+        if id(kind) not in self._steps:
+            self._steps[id(kind)] = self._steps_of_pair(kind)
+        return self._steps[id(kind)]
 
     def _steps_of_pair(self, kind: Pair) -> int | None:
         """One comparison, or something that makes the members comparable and a comparison."""
-        results = {move.result for move in self.moves(kind)}
-        compared = [self.steps(k) for k in results if isinstance(k, Kind)]
-        if not compared:
-            between = (m.result for k in results if isinstance(k, Pair) for m in self.moves(k))
-            compared = [1 + (self.steps(k) or 0) for k in between if isinstance(k, Kind)]
-        known = [n for n in compared if n is not None]
-        return 1 + min(known) if known else None
+        here = self._after_comparison(kind)
+        if here is not None:
+            return 1 + here
+        changed = {id(m.result): m.result for m in self.moves(kind)}.values()
+        known = [self._after_comparison(result) for result in changed]
+        return min((2 + n for n in known if n is not None), default=None)
+
+    def _after_comparison(self, kind: AnyKind) -> int | None:
+        """The steps that remain when a pair has been compared, or None when nothing compares it."""
+        results = (
+            self.typing.call(op.name, (), (kind,))
+            for op, _ in self.vocabulary.unary
+            if op.is_distance and isinstance(kind, Pair)
+        )
+        return next((self.steps(found) for found in results if found is not None), None)
 
     def _useful(self, kind: AnyKind) -> tuple[tuple[Move, int], ...]:
         """The moves from which a number can be reached, with the steps that remain after each."""
-        if kind not in self._ways:
+        if id(kind) not in self._ways:
             pairs = ((move, self.steps(move.result)) for move in self.moves(kind))
-            self._ways[kind] = tuple((move, n) for move, n in pairs if n is not None)
-        return self._ways[kind]
+            self._ways[id(kind)] = tuple((move, n) for move, n in pairs if n is not None)
+        return self._ways[id(kind)]
 
     # --- formulas
 
@@ -171,7 +181,7 @@ class Generator:
         vocabulary = self.vocabulary
         if vocabulary.terms == "both" and vocabulary.pairs:
             compare = stream.chance(_COMPARISONS)
-            return stream.pick(vocabulary.pairs if compare else vocabulary.own)
+            return stream.pick(vocabulary.pairs) if compare else stream.pick(vocabulary.own)
         return stream.pick(vocabulary.leaves)
 
     def _walk(self, stream: Stream, value: Value, room: int) -> Value:
@@ -209,7 +219,10 @@ class Generator:
         for move in options:
             by_op.setdefault(move.op.name, []).append(move)
         names = list(by_op)
-        weights = [_GROUP_WEIGHTS[by_op[name][0].op.group] for name in names]
+        weights = [
+            _OPERATOR_WEIGHTS.get(name, 1.0) * _GROUP_WEIGHTS[by_op[name][0].op.group]
+            for name in names
+        ]
         choices = by_op[stream.weighted(names, weights)]
         plain = choices[0] if not choices[0].attrs else None
         move = plain if plain and stream.chance(_DEFAULT_AXIS) else stream.pick(choices)
@@ -249,7 +262,7 @@ class Generator:
         """Something that `op` may combine with a value of this kind."""
         numeric = op in ("pow", "add", "sub", "mul", "div", "maximum", "minimum")
         if op == "pow" or (numeric and stream.chance(0.4)):
-            return Value(Number(stream.pick(CONSTANTS)), NUMBER)
+            return Value(Number(stream.pick(CONSTANTS)), self.typing.number)
         wanted = kind.first if isinstance(kind, Pair) and stream.chance(0.5) else kind
         fitting = [
             Value(leaf, found)
@@ -303,6 +316,11 @@ class Generator:
         if taken is None or not isinstance(taken.expr, Call) or redundant(taken.expr):
             return None
         return taken.expr
+
+
+def _costly(op: str, kind: AnyKind) -> bool:
+    """Whether an operator takes a thousand times longer than most: triples of rows per layer."""
+    return op == "angles" and isinstance(kind, Kind) and kind.layers is not None
 
 
 def _alike(found: AnyKind, wanted: AnyKind) -> bool:

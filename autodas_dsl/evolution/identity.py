@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autodas_dsl.evolution.pairs import in_step
 from autodas_dsl.language.documents import Proxy
-from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.library import library_files, library_proxy
 from autodas_dsl.language.tree import Call, Expr, Name, Number, transform
 
@@ -18,7 +18,9 @@ def inlined(proxy: Proxy) -> Expr:
             return node
         if node.text in scope:
             return scope[node.text]
-        return inlined(library_proxy(node.text)) if node.text in library_files() else node
+        if node.text in INPUTS or node.text not in library_files():
+            return node
+        return inlined(library_proxy(node.text))
 
     for let in proxy.lets:
         scope[let.name] = transform(let.expr, change)
@@ -51,6 +53,6 @@ def _fixed(expr: Expr) -> bool:
     return isinstance(expr, Number) and expr.value != 0
 
 
-def key_text(expr: Expr) -> str:
-    """Canonical text of a formula."""
-    return format_expression(in_step(expr))
+def settled(expr: Expr) -> Expr:
+    """The form in which the search holds a formula: pairs in step, no idle factor at the root."""
+    return unsigned(in_step(expr))

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,16 @@ def decode(line: bytes) -> tuple[Fact, Outcome] | None:
 
 def _digest(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest()[:_DIGEST].encode("ascii")
+
+
+class Memory:
+    """Facts without a file."""
+
+    def __init__(self, facts: Mapping[Fact, Outcome] | None = None) -> None:
+        self.facts: dict[Fact, Outcome] = dict(facts or {})
+
+    def append(self, entries: Iterable[tuple[Fact, Outcome]]) -> None:
+        self.facts.update(entries)
 
 
 class Journal:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.tree import Call, Expr, Name, PairOf, children, transform, walk
+from autodas_dsl.language.tree import Call, Expr, Name, PairOf, transform, walk
 
 _SIDES = {"_s": "_t", "_t": "_s"}
 
@@ -62,10 +62,14 @@ def in_step(expr: Expr) -> Expr:
 def _lifted(node: Expr) -> Expr:
     if isinstance(node, PairOf) and _twins(node.first, node.second):
         return node if is_leaf_pair(node) else paired(node.first)
-    distance = isinstance(node, Call) and node.op in OPERATORS and OPERATORS[node.op].is_distance
-    if distance and len(children(node)) == 2 and _twins(*children(node)):
-        return replace(node, args=(paired(children(node)[0]),))  # type: ignore[type-var]
+    if isinstance(node, Call) and len(node.args) == 2 and _is_distance(node):
+        first, second = node.args
+        return replace(node, args=(paired(first),)) if _twins(first, second) else node
     return node
+
+
+def _is_distance(call: Call) -> bool:
+    return call.op in OPERATORS and OPERATORS[call.op].is_distance
 
 
 def _twins(first: Expr, second: Expr) -> bool:

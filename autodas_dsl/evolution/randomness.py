@@ -27,8 +27,8 @@ class Purpose(IntEnum):
     PARENTS = 2
     VARY = 3
     SHUFFLE = 4
-    SURVIVE = 5
-    FOLDS = 6
+    FOLDS = 5
+    TEST = 6
 
 
 class Stream:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from autodas_dsl.language.check import AnyKind, apply_kinds
 from autodas_dsl.language.inputs import kind_of
-from autodas_dsl.language.kinds import NUMBER, Kind, KindError, Pair, Requirement
+from autodas_dsl.language.kinds import NUMBER, KindError, Pair, Requirement, Size, product
 from autodas_dsl.language.operators import OPERATORS, Attrs
 from autodas_dsl.language.resolve import Fault, operator_values, statistic_named
 from autodas_dsl.language.spans import Span
@@ -37,6 +37,9 @@ def signature(kind: AnyKind) -> Signature:
 class Typing:
     """Kinds of trees whose requirements all hold.
 
+    Equal kinds that it gives out are one object, so that its tables are keyed by identity: hashing
+    a kind means hashing all its symbolic sizes.
+
     Parameters
     ----------
     allowed : callable
@@ -45,34 +48,59 @@ class Typing:
 
     def __init__(self, allowed: Allowed = never) -> None:
         self._allowed = allowed
-        self._calls: dict[tuple[str, Attrs, tuple[AnyKind, ...]], AnyKind | None] = {}
-        self._names: dict[Name, Kind | None] = {}
+        self._kinds: dict[AnyKind, AnyKind] = {}
+        self._calls: dict[tuple[str, Attrs, tuple[int, ...]], AnyKind | None] = {}
+        self._misfits: set[tuple[str, Attrs, tuple[Signature, ...]]] = set()
+        self._names: dict[Name, AnyKind | None] = {}
+        self._pairs: dict[tuple[int, int], AnyKind] = {}
+        self._holds: dict[Requirement, bool] = {}
+        self.number = self.one(NUMBER)
+
+    def one(self, kind: AnyKind) -> AnyKind:
+        """The one object that stands for all kinds equal to this one."""
+        return self._kinds.setdefault(kind, kind)
 
     def call(self, op: str, attrs: Attrs, kinds: tuple[AnyKind, ...]) -> AnyKind | None:
-        """The kind of a call, or None when it does not check or needs what does not hold."""
-        key = (op, attrs, kinds)
+        """The kind of a call, or None when it does not check or needs what does not hold.
+
+        Parameters
+        ----------
+        kinds : kinds that this object gave out
+        """
+        key = (op, attrs, tuple(map(id, kinds)))
         if key not in self._calls:
-            self._calls[key] = self._apply(op, attrs, kinds)
+            found = self._apply(op, attrs, kinds)
+            self._calls[key] = None if found is None else self.one(found)
         return self._calls[key]
 
     def _apply(self, op: str, attrs: Attrs, kinds: tuple[AnyKind, ...]) -> AnyKind | None:
+        shape = (op, attrs, tuple(map(signature, kinds)))
+        if shape in self._misfits:
+            return None
         needed: list[Requirement] = []
         entry = OPERATORS[op]
         try:
             values = operator_values(entry, attrs, _NOWHERE)
             found = apply_kinds(entry, list(kinds), values, needed.append, _NOWHERE)
         except (Fault, KindError):
+            self._misfits.add(shape)  # sizes alone never decide this: they give requirements
             return None
-        return found if all(map(self._allowed, needed)) else None
+        needed += _divisible(found)
+        return found if all(map(self._hold, needed)) else None
 
-    def name(self, name: Name) -> Kind | None:
+    def _hold(self, requirement: Requirement) -> bool:
+        if requirement not in self._holds:
+            self._holds[requirement] = self._allowed(requirement)
+        return self._holds[requirement]
+
+    def name(self, name: Name) -> AnyKind | None:
         """The kind of a statistic, or None when the name denotes none."""
         if name not in self._names:
             try:
                 statistic = statistic_named(name)
             except Fault:
                 statistic = None
-            self._names[name] = None if statistic is None else kind_of(statistic)
+            self._names[name] = None if statistic is None else self.one(kind_of(statistic))
         return self._names[name]
 
     def kind(self, expr: Expr) -> AnyKind | None:
@@ -90,7 +118,7 @@ class Typing:
 
     def _node(self, node: Expr, path: Path, found: dict[Path, AnyKind]) -> AnyKind | None:
         if isinstance(node, Number):
-            return NUMBER
+            return self.number
         if isinstance(node, Name):
             return self.name(node)
         inner = [found.get((*path, i)) for i in range(len(children(node)))]
@@ -99,10 +127,32 @@ class Typing:
             return None
         if isinstance(node, Call):
             return self.call(node.op, node.attrs, known)
-        first, second = known
+        return self._pair(known[0], known[1])
+
+    def _pair(self, first: AnyKind, second: AnyKind) -> AnyKind | None:
         if isinstance(first, Pair) or isinstance(second, Pair):
             return None
-        return Pair(first, second)
+        key = (id(first), id(second))
+        if key not in self._pairs:
+            self._pairs[key] = self.one(Pair(first, second))
+        return self._pairs[key]
+
+
+def _divisible(kind: AnyKind) -> list[Requirement]:
+    """What must hold so that no size was rounded down, perhaps to nothing."""
+    if isinstance(kind, Pair):
+        return _divisible(kind.first) + _divisible(kind.second)
+    return [
+        Requirement(product([size, divisor]), whole, kind.layers)
+        for axis in kind.axes
+        for size in _quotients(axis.size)
+        for whole, divisor in [[part for part in size.args if isinstance(part, Size)]]
+    ]
+
+
+def _quotients(size: Size) -> list[Size]:
+    inner = [found for arg in size.args if isinstance(arg, Size) for found in _quotients(arg)]
+    return [size, *inner] if size.op == "div" else inner
 
 
 def positions(expr: Expr) -> Iterator[tuple[Path, Expr]]:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from autodas_dsl.evolution.generate import Generator, Value
-from autodas_dsl.evolution.pairs import in_step, is_leaf_pair
+from autodas_dsl.evolution.identity import settled
+from autodas_dsl.evolution.pairs import is_leaf_pair
 from autodas_dsl.evolution.plausible import plausible
 from autodas_dsl.evolution.randomness import Stream
 from autodas_dsl.evolution.typed import Path, at, positions, put, signature
@@ -59,8 +60,8 @@ class Varier:
 
     def settled(self, expr: Expr) -> Expr | None:
         """The tree in step, or None when it is no formula for this search."""
-        stepped = in_step(expr)
-        return stepped if self.valid(stepped) else None
+        found = settled(expr)
+        return found if self.valid(found) else None
 
 
 def places(expr: Expr) -> list[tuple[Path, Expr]]:
@@ -108,7 +109,8 @@ def change_node(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
         return None
     path, call = stream.pick(calls)
     if len(call.args) == 1:
-        inner = vary.typing.kinds(expr)[(*path, 0)]
+        below = (*path, 0)
+        inner = vary.typing.kinds(expr)[below]
         taken = vary.generator.redrawn(stream, call, inner)
         return None if taken is None else vary.settled(put(expr, path, taken))
     others = [op.name for op in vary.generator.vocabulary.binary if op.name != call.op]
@@ -125,9 +127,7 @@ def change_leaf(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     path, node = stream.pick(ends)
     wanted = signature(kinds[path])
     fitting = [
-        leaf
-        for leaf in leaves
-        if leaf != node and signature(vary.typing.kinds(leaf)[()]) == wanted
+        leaf for leaf in leaves if leaf != node and signature(vary.typing.kinds(leaf)[()]) == wanted
     ]
     return vary.settled(put(expr, path, stream.pick(fitting))) if fitting else None
 

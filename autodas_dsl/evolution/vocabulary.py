@@ -167,7 +167,7 @@ def chosen_operators(words: Sequence[str] = ()) -> tuple[str, ...]:
         return tuple(everything)
     wanted = {"sum", "mean"}
     for word in words:
-        name = ALIASES.get(word, word)
+        name = word if word in GROUPS else ALIASES.get(word, word)
         members = {entry.name for entry in OPERATORS.values() if entry.group == name}
         if name not in OPERATORS and not members:
             raise InputError(

@@ -1,211 +1,205 @@
-"""Evaluate formulas in several processes, each with its own shards of a table's networks.
+"""Worker processes, each an evaluator over some shards.
 
-Shards are fixed by the table (`compiler.layout.arrange`), so scores have the same bytes for any
-number of workers. Processes are spawned: a forked one would keep the locks of a dead parent. A
-worker ends when its pipe closes, so none outlives its parent.
+Workers are spawned: a forked one would hold the locks of a parent that died. They end when their
+pipe does, so none outlives the search. A worker that dies is replaced and its formulas are tried
+one by one; a formula that kills two workers is invalid.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
 
 import numpy as np
-import torch
 
-from autodas_dsl.compiler.engine import MEMORY, Engine, Scout, nowhere
-from autodas_dsl.compiler.interpret import Values
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.layout import Arrangement, arrange
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.compiler.wire import Wire, pack, unpack
+from autodas_dsl.evolution.shards import joined
+from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.language.extend import load_extension, load_installed, loaded
 from autodas_dsl.language.spans import InputError
 
-Load = Callable[[], Sequence[Values]]
-"""Reads the statistics of all networks; must be picklable, and cheap (memory-mapped) to call."""
-
-KILLED = "killed two workers"
+DEADLY = "it ended two worker processes, perhaps for want of memory"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What one worker needs to start."""
-
-    load: Load
-    memory: int
-    arrangement: Arrangement
-    shards: tuple[int, ...]
-
-
-def _work(task: _Task, pipe: Connection) -> None:
-    """The loop of a worker: formulas in, outcomes out, until the pipe closes."""
-    torch.set_num_threads(1)
-    engine = Engine(task.load(), task.memory, arrangement=task.arrangement, shards=task.shards)
-    while True:
-        try:
-            wire: Wire = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(engine.evaluate(unpack(wire)))
-        except BrokenPipeError:
-            return
-
-
-class _Worker:
-    """A process with its pipe, started when it is first needed and again when it has died."""
-
-    def __init__(self, task: _Task) -> None:
-        self.shards = task.shards
-        self._task = task
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
-
-    def ask(self, wire: Wire) -> None:
-        """Send formulas; a worker that dies meanwhile is noticed by `answer`."""
-        if self._process is None:
-            self._start()
-        if self._pipe is not None:
-            try:
-                self._pipe.send(wire)
-            except (BrokenPipeError, ConnectionResetError):
-                self.stop()
-
-    def answer(self) -> list[Outcome] | None:
-        """Outcomes, or None when the worker died."""
-        if self._pipe is None:
-            return None
-        try:
-            found: list[Outcome] = self._pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self.stop()
-            return None
-        return found
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(self._task, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def stop(self) -> None:
-        """Close the pipe, which ends the process."""
-        if self._pipe is not None:
-            self._pipe.close()
-        if self._process is not None:
-            self._process.join(5)
-            if self._process.is_alive():
-                self._process.kill()
-                self._process.join()
-        self._process = self._pipe = None
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-
-class WorkerPool:
-    """Evaluates formulas on all networks of a table with several processes.
-
-    Calling it gives what `Engine.evaluate_early` gives on the same networks, byte for byte.
+class Shard:
+    """A part of the architectures of one evaluator.
 
     Parameters
     ----------
     load : callable
-        Gives the statistics of all networks, in this process and in each worker.
-    workers : int
-        At least 1; more than there are shards are not started.
-    memory : int
-        Bytes that the workers together may keep beside the stored statistics.
-
-    Raises
-    ------
-    InputError
-        E660 when `workers` is less than 1.
+        Picklable; makes the evaluator inside the worker.
+    architectures : int
     """
 
-    def __init__(self, load: Load, workers: int, memory: int = MEMORY) -> None:
-        if workers < 1:
-            raise InputError("E660", f"{workers} workers cannot evaluate anything", "at least 1")
-        collected = load()
-        self._networks = len(collected)
-        self._arrangement = arrange(collected)
-        self._scout = Scout(collected, self._arrangement)
-        count = len(self._arrangement.shards)
-        used = min(workers, count)
-        self._workers = [
-            _Worker(
-                _Task(load, memory // used, self._arrangement, tuple(range(first, count, used)))
-            )
-            for first in range(used)
-        ]
+    load: Callable[[], Evaluator]
+    architectures: int
 
-    def __call__(self, roots: Sequence[Node]) -> list[Outcome]:
-        """Outcomes of formulas; one that kills two workers is invalid."""
-        reasons = self._scout.reasons(roots)
-        passed = [root for root, reason in zip(roots, reasons, strict=True) if not reason]
-        found = dict(zip(passed, self._evaluate(passed), strict=True))
-        return [
-            found[root] if root in found else nowhere(reason, self._networks)
-            for root, reason in zip(roots, reasons, strict=True)
-        ]
 
-    def __enter__(self) -> WorkerPool:
+def _serve(
+    pipe: Connection, loads: Sequence[Callable[[], Evaluator]], extensions: Sequence[str]
+) -> None:
+    """Answer ``(shard, formulas)`` with outcomes until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    load_installed()
+    for path in extensions:
+        load_extension(path)
+    evaluators: dict[int, Evaluator] = {}
+    while True:
+        try:
+            number, nodes = pipe.recv()
+        except EOFError:
+            return
+        if number not in evaluators:
+            evaluators[number] = loads[number]()
+        pipe.send(evaluators[number](nodes))
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self, loads: Sequence[Callable[[], Evaluator]]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(
+            target=_serve, args=(theirs, loads, loaded()), daemon=True
+        )
+        before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        try:
+            self.process.start()
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+        theirs.close()
+
+    def end(self) -> None:
+        self.pipe.close()
+        self.process.terminate()
+        self.process.join()
+
+
+class Pool:
+    """Evaluators over shards in worker processes; to be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    halves : sequence of sequences of Shard
+        Each half (such as selection and report of a table) is one evaluator, see `evaluator`.
+    workers : int
+        At least one; a worker more than there are shards has nothing to do.
+    """
+
+    def __init__(self, halves: Sequence[Sequence[Shard]], workers: int) -> None:
+        self._shards = [shard for half in halves for shard in half]
+        starts = np.cumsum([0, *map(len, halves)])
+        self._numbers = [range(starts[i], starts[i + 1]) for i in range(len(halves))]
+        self._loads = [shard.load for shard in self._shards]
+        widest = max(map(len, halves))
+        self._workers: list[_Worker | None] = [None] * max(1, min(workers, widest))
+
+    def __enter__(self) -> Pool:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
         self.close()
 
     def close(self) -> None:
-        """End all workers."""
-        for worker in self._workers:
-            worker.stop()
+        """End all workers, whatever they are doing."""
+        for place, worker in enumerate(self._workers):
+            if worker is not None:
+                worker.end()
+            self._workers[place] = None
 
-    @property
-    def pids(self) -> list[int]:
-        """Of the workers that run."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
+    def evaluator(self, half: int) -> Evaluator:
+        """The evaluator over all architectures of a half."""
 
-    def _evaluate(self, roots: list[Node]) -> list[Outcome]:
-        if not roots:
-            return []
-        parts = self._ask_all(roots)
-        if all(part is not None for part in parts):
-            return self._joined(roots, [part for part in parts if part is not None])
-        found = []
-        for root in roots:  # somebody died: find the formula that did it
-            again = self._twice(root)
-            found.append(nowhere(KILLED, self._networks) if again is None else again)
+        def evaluate(nodes: Sequence[Node]) -> list[Outcome]:
+            return joined(self._run(self._numbers[half], list(nodes)))
+
+        return evaluate
+
+    def _run(self, numbers: range, nodes: list[Node]) -> list[list[Outcome]]:
+        """Outcomes per shard; shard i of a half belongs to worker i modulo their number."""
+        found: dict[int, list[Outcome]] = {}
+        left = [list(numbers[place :: len(self._workers)]) for place in range(len(self._workers))]
+        while any(left):
+            asked = [(place, todo[0]) for place, todo in enumerate(left) if todo]
+            sent = {place: self._send(place, number, nodes) for place, number in asked}
+            for place, number in asked:
+                answer = self._receive(place) if sent[place] else None
+                found[number] = self._one_by_one(place, number, nodes) if answer is None else answer
+                left[place].pop(0)
+        return [found[number] for number in numbers]
+
+    def _send(self, place: int, number: int, nodes: list[Node]) -> bool:
+        worker = self._workers[place]
+        if worker is None:
+            worker = self._workers[place] = _Worker(self._loads)
+        try:
+            worker.pipe.send((number, nodes))
+        except OSError:
+            self._bury(place)
+            return False
+        return True
+
+    def _receive(self, place: int) -> list[Outcome] | None:
+        """The answer of a worker, or None when it died."""
+        worker = self._workers[place]
+        if worker is None:
+            return None
+        try:
+            answer: list[Outcome] = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._bury(place)
+            return None
+        return answer
+
+    def _bury(self, place: int) -> None:
+        worker = self._workers[place]
+        if worker is not None:
+            worker.end()
+        self._workers[place] = None
+
+    def _one_by_one(self, place: int, number: int, nodes: list[Node]) -> list[Outcome]:
+        """After a worker died: find the formula that did it.
+
+        Raises
+        ------
+        InputError
+            E609 when no formula can be evaluated at all.
+        """
+        found: list[Outcome] = []
+        deaths = 0
+        for node in nodes:
+            answer = self._receive(place) if self._send(place, number, [node]) else None
+            deaths += answer is None
+            found.append(answer[0] if answer else self._deadly(number))
+        if deaths == len(nodes) and not self._lives(place, number):
+            raise InputError(
+                "E609", "the worker processes die as soon as they start",
+                "there may be too little memory: use fewer --workers or a smaller batch",
+            )  # fmt: skip
         return found
 
-    def _twice(self, root: Node) -> Outcome | None:
-        """One formula, tried again when a worker dies; None when one dies again."""
-        for _ in range(2):
-            parts = self._ask_all([root])
-            if all(part is not None for part in parts):
-                return self._joined([root], [part for part in parts if part is not None])[0]
-        return None
+    def _lives(self, place: int, number: int) -> bool:
+        """Whether a new worker can at least load its shard."""
+        return self._send(place, number, []) and self._receive(place) is not None
 
-    def _ask_all(self, roots: list[Node]) -> list[list[Outcome] | None]:
-        wire = pack(roots)
-        for worker in self._workers:
-            worker.ask(wire)
-        return [worker.answer() for worker in self._workers]
-
-    def _joined(self, roots: list[Node], parts: list[list[Outcome]]) -> list[Outcome]:
-        """Each network's score from the worker that has its shard."""
-        source = np.zeros(self._networks, dtype=np.int64)
-        for part, worker in enumerate(self._workers):
-            for shard in worker.shards:
-                source[list(self._arrangement.shards[shard])] = part
-        joined = []
-        for place in range(len(roots)):
-            outcomes = [part[place] for part in parts]
-            scores = np.array([outcomes[s].scores[n] for n, s in enumerate(source)])
-            reasons = tuple(outcomes[s].reasons[n] for n, s in enumerate(source))
-            joined.append(Outcome(scores, reasons))
-        return joined
+    def _deadly(self, number: int) -> Outcome:
+        n = self._shards[number].architectures
+        return Outcome(np.full(n, np.nan), (DEADLY,) * n)

@@ -90,7 +90,7 @@ def check(
     Checked
         With all diagnostics found, not only the first.
     """
-    checker = _Checker(library, library_names)
+    checker = _Checker(library, library_names, tuple(name for name, _ in lets))
     scope: dict[str, AnyKind | None] = {}
     for name, body in lets:
         scope[name] = checker.kind(body, scope)
@@ -101,9 +101,14 @@ def check(
     return checker.result
 
 
-def kind_of_expression(expr: Expr, scope: Mapping[str, AnyKind | None] | None = None) -> Checked:
+def kind_of_expression(
+    expr: Expr,
+    scope: Mapping[str, AnyKind | None] | None = None,
+    library: Library = no_library,
+    library_names: LibraryNames = list,
+) -> Checked:
     """Check an expression of any kind, such as one side of a pair."""
-    checker = _Checker(no_library, list)
+    checker = _Checker(library, library_names)
     checker.result.kind = checker.kind(expr, scope or {})
     return checker.result
 
@@ -128,8 +133,11 @@ def _not_a_number(found: AnyKind, span: Span) -> Fault:
 
 
 class _Checker:
-    def __init__(self, library: Library, library_names: LibraryNames) -> None:
+    def __init__(
+        self, library: Library, library_names: LibraryNames, lets: tuple[str, ...] = ()
+    ) -> None:
         self.result = Checked()
+        self._lets = lets
         self._library = library
         self._library_names = library_names
         self._open: list[str] = []
@@ -168,6 +176,9 @@ class _Checker:
 
     def _proxy(self, name: Name, scope: Mapping[str, AnyKind | None]) -> AnyKind | None:
         proxy = self._library(name.text)
+        if proxy is None and name.text in self._lets:
+            raise Fault("E208", f"the let `{name.text}` is not defined yet", name.span,
+                        "a let uses those above it")  # fmt: skip
         if proxy is None:
             raise Fault(
                 "E201", f"there is no statistic, let or proxy `{name.text}`", name.span,
@@ -307,13 +318,14 @@ def aligned(kind: Kind, other: Kind, values: Mapping[str, Value]) -> Kind:
         When the members differ in more than sizes.
     """
     word = str(values["axis"])
-    if kind.layers or other.layers or kind.names != other.names or "C" not in kind.names:
+    if "R" in kind.names and not kind.layers:
+        raise KindError("`align` needs maps; the positions of this one are flattened")
+    fits = kind.names in (("B", "C"), ("B", "C", "H", "W"))
+    if kind.layers or other.layers or kind.names != other.names or not fits:
         raise KindError(
             f"`align` needs two maps or two [B C] tensors; these are {kind.describe()} and "
             f"{other.describe()}"
         )
-    if "R" in kind.names:
-        raise KindError("`align` needs maps; the positions of this one are flattened")
     if word == "CHW" and "H" not in kind.names:
         word = "C"
     pooled = axis_dims(kind, word)

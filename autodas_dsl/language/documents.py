@@ -12,7 +12,7 @@ from autodas_dsl.language.format import Comment
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.lines import Item, Note, read_items
 from autodas_dsl.language.operators import ALIASES, OPERATORS
-from autodas_dsl.language.parse import SyntaxFault, parse, parse_expression
+from autodas_dsl.language.parse import MAX_TOKENS, SyntaxFault, parse, parse_expression
 from autodas_dsl.language.proxy import (
     Formula,
     Proxy,
@@ -38,13 +38,20 @@ __all__ = [
 ]
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
+MAX_LETS = 256
+MAX_WORDS = 4 * MAX_TOKENS  # words and signs of all formulas together
+MAX_SHOWN = 50
 EXPRESSION = "expression"
 """The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
 FACTS = ("reported", "measured")
+_BASELINES = ("params", "flops")  # statistics that are proxies, too
+_NAMING = "names are letters, digits and _, and not taken"
+_FORMULA_LINES = "formulas are written `let name = …` and `score = …`"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _KEY = re.compile(r"(x-[a-z0-9-]+|[a-z]+):")
 _FORMULA = re.compile(r"let\b|score\b")
+_WORD = re.compile(r"\w+|[^\w\s]")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"\Z')
 
 
@@ -70,11 +77,22 @@ def read_document(path: Path) -> Proxy:
     InputError
         When the file cannot be read.
     """
+    return parse_document(decode(stored(path), str(path)), str(path), stem=path.stem)
+
+
+def stored(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    InputError
+        E301, when it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise InputError("E301", f"cannot read {path}: {error.strerror}") from None
-    return parse_document(decode(data, str(path)), str(path), stem=path.stem)
+        quotient = "" if path.suffix else "a quotient is written with spaces, a / b"
+        raise InputError("E301", f"cannot read {path}: {error.strerror}", quotient) from None
 
 
 def decode(data: bytes, name: str) -> str:
@@ -106,8 +124,25 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
     reader = _Reader(source)
     proxy = reader.read(stem)
     if reader.diagnostics or proxy is None:
-        raise FormulaError(sorted(reader.diagnostics, key=_place), source)
+        found = [*reader.diagnostics, *(_formula_faults(proxy) if proxy else ())]
+        found.sort(key=_place)
+        more = len(found) - MAX_SHOWN
+        if more > 0:
+            found[MAX_SHOWN:] = [Diagnostic("E320", f"{more} more mistakes are not shown")]
+        raise FormulaError(found, source)
     return proxy
+
+
+def _formula_faults(proxy: Proxy) -> list[Diagnostic]:
+    """What is wrong with the formulas of a document that is wrong elsewhere too.
+
+    The library is not asked here, so a name that is not known may be one of its proxies.
+    """
+    return [
+        found
+        for found in proxy.check().diagnostics
+        if found.severity == "error" and found.code != "E201"
+    ]
 
 
 def _place(found: Diagnostic) -> int:
@@ -128,6 +163,7 @@ class _Reader:
         self.facts: dict[str, list[str]] = {key: [] for key in FACTS}
         self.notes: list[tuple[str, str]] = []
         self.inputs: Written | None = None
+        self._room = MAX_WORDS
         self._broken = False
 
     def report(self, code: str, message: str, span: Span, help: str = "") -> None:
@@ -174,28 +210,34 @@ class _Reader:
         return _key_of(items[before].text) if before < len(items) else "end"
 
     def _first_line(self, item: Item, stem: str | None) -> bool:
-        text = item.text.strip()
+        text, _, below = item.text.partition("\n")
+        if below:
+            self._broken = True  # the score may be among the lines below
+            at = item.span.start + len(text) + 1
+            self.report("E304", "an indented line continues the line above it",
+                        Span(at, item.span.end), "items start in the first column")  # fmt: skip
         version = re.match(r"proxy/(\d+)", text)
         if version and version.group(1) != "1":
-            self.report("E307", f"this is a `proxy/{version.group(1)}` document", item.span,
+            self.report("E307", f"this is a `proxy/{version.group(1)}` document",
+                        _head(item, version.end()),
                         "this version reads proxy/1; install a newer one")  # fmt: skip
             return False
-        match = re.fullmatch(r"proxy/1\s+(\S+)", text)
+        match = re.fullmatch(r"proxy/1\s+(\S+)\s*", text)
         if not match:
-            self.report("E305", "a document starts with `proxy/1 name`", item.span)
+            self.report("E305", "a document starts with `proxy/1 name`", _head(item, len(text)),
+                        "the file snip.proxy starts with `proxy/1 snip`")  # fmt: skip
             return False
         self.name = match.group(1)
-        if not _NAME.match(self.name) or self.name in INPUTS or self.name in OPERATORS:
-            reserved = self.name in INPUTS or self.name in OPERATORS
-            clash = "is the name of a statistic or operator" if reserved else "is not a name"
-            plain = self.name in ("params", "flops")
-            if not plain:
-                self.report("E308", f"`{self.name}` {clash}", item.span,
-                            "use letters, digits and _")  # fmt: skip
-        if stem is not None and stem != self.name:
-            self.report("E309", f"the document is named `{self.name}`, the file `{stem}`",
-                        item.span, "give both the same name")  # fmt: skip
+        self._own_name(Span(item.span.start + match.start(1), item.span.start + match.end(1)), stem)
         return True
+
+    def _own_name(self, span: Span, stem: str | None) -> None:
+        reserved = (self.name in INPUTS or self.name in OPERATORS) and self.name not in _BASELINES
+        if reserved or not _NAME.match(self.name):
+            self.report("E308", f"`{self.name}` {_unfit(reserved)}", span, _NAMING)
+        elif stem is not None and stem != self.name:
+            self.report("E309", f"the document is named `{self.name}`, the file `{stem}`", span,
+                        "give both the same name")  # fmt: skip
 
     def _item(self, item: Item) -> None:
         key = _KEY.match(item.text)
@@ -204,14 +246,18 @@ class _Reader:
         elif _FORMULA.match(item.text):
             self._formula(item)
         else:
+            self._broken = True  # it may have been meant as the score
             word = re.split(r"[\s:=]", item.text, maxsplit=1)[0]
-            hint = suggest(word, [*HEADERS, *FACTS, "let", "score"])
             self.report("E310", f"unknown line `{word[:40]}`", _head(item, len(word)),
-                        hint or "a line is `key: …`, `let name = …` or `score = …`")  # fmt: skip
+                        _line_help(word))  # fmt: skip
 
     def _header(self, item: Item, key: str, rest: str) -> None:
         value = " ".join(rest.split())
-        if key in FACTS:
+        if key in ("let", "score"):
+            self._broken = True
+            self.report("E313", f"`{key}` is followed by =, not :", _head(item, len(key) + 1),
+                        _FORMULA_LINES)  # fmt: skip
+        elif key in FACTS:
             self.facts[key].append(value)
         elif key.startswith("x-"):
             self.extra.append((key, value))
@@ -243,12 +289,19 @@ class _Reader:
         match = re.match(r"(?:let\s+(\S+?)|score)\s*(=|\Z)", item.text)
         if not match or match.group(2) != "=":
             self._broken = True
-            self.report("E313", "expected `let name = …` or `score = …`", item.span)
+            self.report("E313", "expected `let name = …` or `score = …`", _first_row(item))
             return
-        name = match.group(1) or "score"
-        self._let_name(item, match.group(1))
+        name = match.group(1)
         body = item.text[match.end() :]
         start = item.span.start + match.end()
+        if not self._fits(item, body):
+            return
+        if name is not None:
+            at = item.span.start + match.start(1)
+            self._let_name(item, name, Span(at, at + len(name)))
+        elif self.score is not None:
+            self.report("E311", "there are two scores", _head(item, 5), "name the other with let")
+            return
         try:
             expr = parse_expression(body)
         except SyntaxFault as fault:
@@ -256,25 +309,34 @@ class _Reader:
             self.diagnostics.append(moved(fault.diagnostic, start))
             return
         comments = tuple(Comment(c.text, c.offset - match.end(), c.trailing) for c in item.comments)
-        formula = Formula(name, expr, comments, start)
-        if name != "score":
+        formula = Formula(name or "score", expr, comments, start)
+        if name is not None:
             self.lets.append(formula)
-        elif self.score is not None:
-            self.report("E311", "there are two scores", _head(item, 5))
         else:
             self.score = formula
 
-    def _let_name(self, item: Item, name: str | None) -> None:
-        if name is None:
-            return
+    def _fits(self, item: Item, body: str) -> bool:
+        """Whether a formula is within the limits of a document; the first that is not is told."""
+        if self._room < 0:
+            return False
+        self._room -= len(_WORD.findall(body))
+        if len(self.lets) >= MAX_LETS:
+            self._room = -1
+        if self._room < 0:
+            self._broken = True
+            self.report("E319", "the formulas are too long or too many", _head(item, 3),
+                        f"at most {MAX_LETS} lets and {MAX_WORDS} words and signs")  # fmt: skip
+        return self._room >= 0
+
+    def _let_name(self, item: Item, name: str, span: Span) -> None:
         if self.score is not None:
-            self.report("E314", "a let stands before the score", _head(item, 3))
-        taken = name in INPUTS or name in OPERATORS or name in ALIASES or name in ("let", "score")
-        if not _NAME.match(name) or taken:
-            what = "is the name of a statistic or operator" if taken else "is not a name"
-            self.report("E308", f"`{name}` {what}", item.span, "choose another name")
+            self.report("E314", "a let stands before the score", _head(item, 3),
+                        "move the line up")  # fmt: skip
+        taken = name in INPUTS or name in OPERATORS or name in ALIASES
+        if taken or not _NAME.match(name) or name in ("let", "score"):
+            self.report("E308", f"`{name}` {_unfit(taken)}", span, _NAMING)
         elif name in (f.name for f in self.lets):
-            self.report("E311", f"`{name}` is defined twice", item.span)
+            self.report("E311", f"`{name}` is defined twice", span, "choose another name")
 
     def _verify_inputs(self, proxy: Proxy) -> None:
         """Compare `inputs` with the formula, as far as it can be told without the library."""
@@ -287,6 +349,25 @@ class _Reader:
 
 def _head(item: Item, length: int) -> Span:
     return Span(item.span.start, item.span.start + max(1, length))
+
+
+def _first_row(item: Item) -> Span:
+    return _head(item, len(item.text.partition("\n")[0]))
+
+
+def _unfit(taken: bool) -> str:
+    return "is the name of a statistic or operator" if taken else "is not a name"
+
+
+def _line_help(word: str) -> str:
+    """What a line that is neither header nor formula was probably meant to be."""
+    if not word[:1].isalpha():
+        return "lines that continue a formula are indented"
+    if word in (*HEADERS, *FACTS):
+        return f"a header is written `{word}: …`"
+    return suggest(word, [*HEADERS, *FACTS, "let", "score"]) or (
+        "a line is `key: …`, `let name = …` or `score = …`"
+    )
 
 
 def _key_of(text: str) -> str:

@@ -81,6 +81,7 @@ def unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> Synta
 
 
 def _ends_early(text: str) -> SyntaxFault:
+    text = _without_comments(text)
     if not text.strip():
         return SyntaxFault("E108", "the expression is empty", Span(0, max(1, len(text))))
     opened = _unclosed(text)

@@ -63,6 +63,8 @@ class Input:
     `axes` maps axis names to size symbols; `probes` lists the probes it may be run under.
     `group` is one of ``weights``, ``activations``, ``teacher-student``, ``architecture``.
     `needs` says which pass collects it, for the reference page.
+    `latex` is a template: ``{index}`` is where the subscript of the layer goes, ``{probe}`` the
+    superscript of the probe, ``{parts}`` the number of parts; other braces are doubled.
     `collect` is set for a user's own statistic only: a function of the model and the batch.
     """
 
@@ -79,29 +81,36 @@ class Input:
     collect: Callable[..., Any] | None = field(default=None, compare=False)
 
 
-def _kind(layers: str | None, **axes: str) -> Kind:
+GROUPS = ("weights", "activations", "teacher-student", "architecture")
+
+
+def kind(layers: str | None = None, **axes: str) -> Kind:
+    """The kind of a statistic: its layer list, and the symbol for the size of each axis.
+
+    ``kind("lin", C="c_W", R="r_W")`` is that of ``W``, ``kind()`` one number.
+    """
     return Kind(layers, tuple(Axis(name, symbol(size)) for name, size in axes.items()))
 
 
-_WEIGHT = _kind("lin", C="c_W", R="r_W")
-_OUTPUT = _kind("lin", B="B", C="c_A", R="r_A")
+_GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
+_WEIGHT = kind("lin", C="c_W", R="r_W")
+_OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
 _LAYER_NUMBER = Kind("lin")
 
 
 def _map(who: str) -> Kind:
-    return _kind(None, B="B", C=f"C_{who}", H=f"H_{who}", W=f"W_{who}")
+    return kind(None, B="B", C=f"C_{who}", H=f"H_{who}", W=f"W_{who}")
 
 
 def _two(who: str, name: str, kind: Callable[[str], Kind], doc: str, **more: Any) -> list[Input]:
     owner = {"s": "student", "t": "teacher"}
     prefix, _, letter = name.rpartition(" ")
-    fraction = r"\frac{{\partial \mathcal{{L}}}}{{\partial {0}}}" if prefix else "{0}"
     return [
         Input(
             f"{name}_{w}",
             kind(w),
             doc.format(owner[w]),
-            fraction.format(f"{letter}_{w}"),
+            _GRADIENT % f"{letter}_{w}" if prefix else f"{letter}_{w}{{probe}}",
             "teacher-student",
             **more,
         )
@@ -109,52 +118,50 @@ def _two(who: str, name: str, kind: Callable[[str], Kind], doc: str, **more: Any
     ]
 
 
-_GRADIENT = r"\frac{\partial \mathcal{L}}{\partial %s}"
-
 _ENTRIES = [
-    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.", "W",
+    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.", "W{index}",
           "weights", "none"),
     Input("grad W", _WEIGHT, "Gradient of the loss with respect to each weight.",
-          _GRADIENT % "W", "weights", "forward and backward",
+          _GRADIENT % "W{index}", "weights", "forward and backward",
           probes=("flow", "flow_bn", "ones"), parts="split"),
     Input("hess W", _WEIGHT, "Hessian times gradient, over Conv and Linear weights only.",
-          r"H\," + _GRADIENT % "W", "weights", "forward and double backward"),
-    Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.", "A",
-          "activations"),
+          r"H{index}\," + _GRADIENT % "W{index}", "weights", "forward and double backward"),
+    Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.",
+          "A{index}", "activations"),
     Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
-          _GRADIENT % "A", "activations", "forward and backward"),
-    Input("X", _kind("act", B="B", C="c_X", R="r_X"),
+          _GRADIENT % "A{index}", "activations", "forward and backward"),
+    Input("X", kind("act", B="B", C="c_X", R="r_X"),
           "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
-          "X", "activations", every=True),
-    Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.", "S",
-          "activations", probes=("noise", "noise2")),
-    Input("J", _kind(None, B="B", C="inputs"),
+          "X{index}{probe}", "activations", every=True),
+    Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
+          "S{index}{probe}", "activations", probes=("noise", "noise2")),
+    Input("J", kind(None, B="B", C="inputs"),
           "Gradient of the sum of the logits with respect to the input, flattened.", "J",
           "activations", "forward and backward"),
     Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
           "Tangent kernel of the sum of the logits over every weight, on n samples.",
-          r"\Theta", "activations", "n backward passes", parts="n"),
+          r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
     *_two("st", "F", _map, "Last feature map of the {}, before global pooling.",
           probes=("noise", "noise2", "jitter"), stages=True),
-    *_two("st", "E", lambda w: _kind(None, B="B", C=f"D_{w}"),
+    *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
           "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
-    *_two("st", "P", lambda w: _kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
+    *_two("st", "P", lambda w: kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
           probes=("noise", "noise2", "jitter")),
-    *_two("st", "V", lambda w: _kind(None, B=f"K_{w}", C=f"D_{w}"),
+    *_two("st", "V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
           "Classifier weight of the {}, one row per class."),
-    *_two("st", "grad V", lambda w: _kind(None, B=f"K_{w}", C=f"D_{w}"),
+    *_two("st", "grad V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
           "Gradient of the loss with respect to the classifier weight of the {}."),
-    Input("Y", _kind(None, B="B", C="K_s"), "One-hot labels.", "Y", "teacher-student", "none"),
-    Input("fan_in", _LAYER_NUMBER, "Inputs of each layer.", r"n_{\mathrm{in}}",
+    Input("Y", kind(None, B="B", C="K_s"), "One-hot labels.", "Y", "teacher-student", "none"),
+    Input("fan_in", _LAYER_NUMBER, "Inputs of each layer.", r"n^{{\mathrm{{in}}}}{index}",
           "architecture", "none"),
-    Input("fan_out", _LAYER_NUMBER, "Outputs of each layer.", r"n_{\mathrm{out}}",
+    Input("fan_out", _LAYER_NUMBER, "Outputs of each layer.", r"n^{{\mathrm{{out}}}}{index}",
           "architecture", "none"),
     Input("index", _LAYER_NUMBER, "Position of each layer, 1, 2, …", r"\ell",
           "architecture", "none"),
     Input("attn", _LAYER_NUMBER, "1 for attention Linears (square or fused qkv), else 0.",
-          r"\mathbb{1}_{\mathrm{attn}}", "architecture", "none"),
-    Input("params", Kind(), "Parameter count.", r"\#\mathrm{params}", "architecture", "none"),
-    Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{flops}",
+          r"\mathbf{{1}}^{{\mathrm{{attn}}}}{index}", "architecture", "none"),
+    Input("params", Kind(), "Parameter count.", r"\#\mathrm{{params}}", "architecture", "none"),
+    Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{{flops}}",
           "architecture", "one meta forward"),
     Input("layers", Kind(), "Number of weighted layers.", r"M", "architecture", "none"),
 ]  # fmt: skip

@@ -13,46 +13,80 @@ Readers see ``H``, ``W`` and ``R`` together as ``HW``, "the rest".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 LISTS = {"lin": "Conv/Linear layer", "act": "activation", "bn": "BatchNorm layer"}
 REST = ("H", "W", "R")
 
 
+LIST_SIZES = ("first", "last", "total", "concat")
+_NONE: Mapping[str, Sequence[int]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A symbolic axis size: a symbol, an integer, or a product, quotient or minimum of sizes."""
+    """A symbolic axis size: a symbol, an integer, a product, quotient or minimum of sizes, or the
+    size of a layer list's ``first``, ``last``, ``total`` or ``concat``.
 
-    op: str  # "symbol" | "integer" | "mul" | "div" | "min"
+    Quotients are rounded down, but never to nothing.
+    """
+
+    op: str  # "symbol" | "integer" | "mul" | "div" | "min" | "first" | "last" | "total" | "concat"
     args: tuple[str | int | Size, ...]
 
     def __str__(self) -> str:
         if self.op in ("symbol", "integer"):
             return str(self.args[0])
-        if self.op == "min":
-            return f"min({', '.join(map(str, self.args))})"
+        if self.op not in ("mul", "div"):
+            return f"{self.op}({', '.join(map(str, self.args))})"
         return {"mul": "*", "div": "/"}[self.op].join(
             f"({a})" if isinstance(a, Size) and a.op in ("mul", "div") else str(a)
             for a in self.args
         )
 
-    def evaluate(self, sizes: Mapping[str, int]) -> int:
+    def evaluate(
+        self, sizes: Mapping[str, int], layered: Mapping[str, Sequence[int]] = _NONE
+    ) -> int:
         """The number behind this size.
+
+        Parameters
+        ----------
+        sizes : mapping
+            What symbols stand for, those of layer lists at the layer in question.
+        layered : mapping
+            For symbols of layer lists, their value in every layer.
 
         Raises
         ------
         KeyError
-            When a symbol is not in `sizes`.
+            When a symbol is in neither.
         """
         if self.op == "integer":
             return int(self.args[0])  # type: ignore[arg-type]
         if self.op == "symbol":
             return sizes[str(self.args[0])]
-        numbers = [a.evaluate(sizes) for a in self.args if isinstance(a, Size)]
+        inner = [a for a in self.args if isinstance(a, Size)]
+        if self.op in LIST_SIZES:
+            return self._of_list(inner[0], sizes, layered)
+        numbers = [a.evaluate(sizes, layered) for a in inner]
         if self.op == "div":
-            return numbers[0] // math.prod(numbers[1:])
+            return max(1, numbers[0] // math.prod(numbers[1:]))
         return math.prod(numbers) if self.op == "mul" else min(numbers)
+
+    def _of_list(
+        self, inner: Size, sizes: Mapping[str, int], layered: Mapping[str, Sequence[int]]
+    ) -> int:
+        names = [name for name in inner.symbols() if name in layered]
+        count = len(layered[names[0]]) if names else 1
+        each = [
+            inner.evaluate({**sizes, **{name: layered[name][i] for name in names}}, layered)
+            for i in range(count)
+        ]
+        if self.op == "concat":
+            return sum(each)
+        return each[-1] if self.op == "last" else each[0]
 
     def symbols(self) -> frozenset[str]:
         if self.op == "symbol":
@@ -68,12 +102,23 @@ def integer(value: int) -> Size:
     return Size("integer", (value,))
 
 
+MAX_FACTORS = 64
+
+
 def product(sizes: Iterable[Size]) -> Size:
-    """The product of sizes, flattened, so that equal products are equal objects."""
+    """The product of sizes, flattened, so that equal products are equal objects.
+
+    Raises
+    ------
+    KindError
+        When it has so many factors that no tensor of that size can be held.
+    """
     parts: list[Size] = []
     for size in sizes:
         parts.extend(size.args if size.op == "mul" else (size,))  # type: ignore[arg-type]
     parts = [p for p in parts if p != integer(1)]
+    if len(parts) > MAX_FACTORS:
+        raise KindError("the result is far too large to compute", "reduce it on the way")
     if not parts:
         return integer(1)
     return parts[0] if len(parts) == 1 else Size("mul", tuple(parts))
@@ -81,6 +126,11 @@ def product(sizes: Iterable[Size]) -> Size:
 
 def quotient(size: Size, by: int) -> Size:
     return size if by == 1 else Size("div", (size, integer(by)))
+
+
+def of_list(which: str, size: Size) -> Size:
+    """The size of an axis after a layer list became one tensor."""
+    return size if size.op == "integer" else Size(which, (size,))
 
 
 def smaller(a: Size, b: Size) -> Size:
@@ -150,16 +200,18 @@ class Pair:
 class Requirement:
     """An equality of sizes that only the networks can confirm, e.g. ``C_s = C_t``.
 
-    `layers` names the list when the equality must hold in every layer.
+    `layers` names the list when the equality must hold in every layer; `words` say it better than
+    an equation, where they are given.
     """
 
     left: Size
     right: Size
     layers: str | None = None
+    words: str = ""
 
     def __str__(self) -> str:
         where = f" in every {LISTS[self.layers]}" if self.layers else ""
-        return f"{self.left} = {self.right}{where}"
+        return f"{self.words or f'{self.left} = {self.right}'}{where}"
 
 
 class KindError(Exception):
@@ -172,6 +224,12 @@ class KindError(Exception):
 
 
 Require = Callable[[Requirement], None]
+
+
+def ask_equal(left: Size, right: Size, layers: str | None, require: Require) -> None:
+    """Ask for equal sizes, unless they are equal as symbols."""
+    if left != right:
+        require(Requirement(left, right, layers))
 
 
 def merge_rest(kind: Kind) -> Kind:
@@ -213,7 +271,6 @@ def unite(a: Kind, b: Kind, require: Require) -> Kind:
         )
     for axis in narrow.axes:
         other = wide.size(axis.name)
-        if axis.size != other:
-            left, right = (other, axis.size) if wide is a else (axis.size, other)
-            require(Requirement(left, right, a.layers))
+        left, right = (other, axis.size) if wide is a else (axis.size, other)
+        ask_equal(left, right, a.layers, require)
     return wide

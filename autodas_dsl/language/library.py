@@ -65,7 +65,7 @@ def load(spec: str) -> Proxy:
     InputError
         When the file cannot be read or the formula is wrong.
     """
-    if ("/" in spec and _is_path(spec)) or spec.endswith(".proxy"):
+    if names_file(spec):
         proxy = read_document(Path(spec))
     elif spec in library_files():
         proxy = library_proxy(spec)
@@ -75,9 +75,19 @@ def load(spec: str) -> Proxy:
     return proxy
 
 
-def _is_path(spec: str) -> bool:
-    """A quotient such as ``params / flops`` is an expression; a path has no spaces around ``/``."""
-    return Path(spec).exists() or (" " not in spec and "(" not in spec)
+def names_file(spec: str) -> bool:
+    """Whether a PROXY is a path; a quotient such as ``params / flops`` is an expression."""
+    if spec.endswith(".proxy"):
+        return True
+    return "/" in spec and (not (set(spec) & set(" (")) or exists(spec))
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a file or folder; a text that cannot be a path is none."""
+    try:
+        return path != "" and Path(path).exists()
+    except OSError:
+        return False
 
 
 def verify(proxy: Proxy) -> None:

@@ -58,8 +58,7 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
         bad = re.search(r"[^\S \t]|[\x00-\x08\x0b-\x1f\x7f]", line)
         if bad:
             at = offset + bad.start()
-            faults.append(LineFault(f"control character U+{ord(bad.group()):04X}", Span(at, at + 1),
-                                    "delete it"))  # fmt: skip
+            faults.append(_odd_character(bad.group(), Span(at, at + 1)))
             line = re.sub(r"[^\S \t]|[\x00-\x08\x0b-\x1f\x7f]", " ", line)
         bare = line.strip()
         if not bare or bare.startswith("#"):
@@ -84,6 +83,13 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
     finish()
     notes += [Note(note.strip(), len(items)) for _, note in rest if note.strip()]
     return items, notes, faults
+
+
+def _odd_character(char: str, span: Span) -> LineFault:
+    code = f"U+{ord(char):04X}"
+    if ord(char) > 127:
+        return LineFault(f"unusual space {code}", span, "write a plain space")
+    return LineFault(f"control character {code}", span, "delete it")
 
 
 def _release(held: list[tuple[int, str]], started: list[tuple[int, str]]) -> list[tuple[int, str]]:

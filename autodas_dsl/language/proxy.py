@@ -90,6 +90,12 @@ class Proxy:
     def __str__(self) -> str:
         return format_document(self)
 
+    def _repr_latex_(self) -> str:
+        """What a notebook shows in the place of the constructor."""
+        import autodas_dsl  # the public interface, which loads the printer when it is asked for
+
+        return f"$\\displaystyle {autodas_dsl.show(self, 'latex')}$"
+
 
 def input_names(statistics: Iterable[Statistic]) -> list[str]:
     """Statistics as the `inputs` header lists them."""

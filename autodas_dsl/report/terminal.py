@@ -164,6 +164,20 @@ def progress_bar(
         yield advance
 
 
+@contextmanager
+def tally(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """As `progress_bar`, for work that reports how much more is done each time."""
+    done = 0
+    with progress_bar(label, total) as advance:
+
+        def add(count: int, status: str = "") -> None:
+            nonlocal done
+            done += count
+            advance(done, status)
+
+        yield add
+
+
 def tracked(items: Sequence[Item], label: str, *, out: TextIO | None = None) -> Iterable[Item]:
     """The items one by one, with a progress bar for them."""
     with progress_bar(label, len(items), out=out) as advance:

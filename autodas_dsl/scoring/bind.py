@@ -3,32 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from autodas_dsl.language.inputs import kind_of
 from autodas_dsl.language.kinds import Requirement, Size
 from autodas_dsl.statistics.collect import Collected
 
 _OWNERS = {"s": "student", "t": "teacher"}
-_BY_LAYER = "\0"
 
 
-def sizes_of(collected: Collected) -> dict[str, int]:
-    """What each size symbol stands for; symbols of layer lists are keyed by layer too."""
-    found: dict[str, int] = {}
+@dataclass(frozen=True)
+class Sizes:
+    """What size symbols stand for in one student and its teacher.
+
+    Parameters
+    ----------
+    single : dict of str to int
+    layered : dict of str to list of int
+        Symbols of layer lists, their value in every layer.
+    """
+
+    single: dict[str, int] = field(default_factory=dict)
+    layered: dict[str, list[int]] = field(default_factory=dict)
+
+    def of(self, size: Size, layer: int | None = None) -> int | None:
+        """The number behind a size, or None where it reads a statistic that was not collected."""
+        known = dict(self.single)
+        if layer is not None:
+            known |= {name: values[layer] for name, values in self.layered.items()
+                      if layer < len(values)}  # fmt: skip
+        try:
+            return size.evaluate(known, self.layered)
+        except KeyError:
+            return None
+
+    def layers(self, size: Size) -> int:
+        return max((len(self.layered[n]) for n in size.symbols() if n in self.layered), default=0)
+
+
+def sizes_of(collected: Collected) -> Sizes:
+    """What each size symbol stands for."""
+    found = Sizes()
     for statistic, value in collected.values.items():
         kind = kind_of(statistic)
-        entries = value if isinstance(value, tuple) else (value,)
-        if not kind.axes:
-            continue
-        for layer, tensor in enumerate(entries):
-            for axis, length in zip(kind.axes, tensor.shape, strict=True):
-                if axis.size.op == "symbol":
-                    place = f"{_BY_LAYER}{layer}" if kind.layers else ""
-                    found[f"{axis.size}{place}"] = length
+        for place, axis in enumerate(kind.axes):
+            if axis.size.op != "symbol":
+                continue
+            name = str(axis.size)
+            if isinstance(value, tuple):
+                found.layered[name] = [entry.shape[place] for entry in value]
+                if name == "B":
+                    found.single[name] = value[0].shape[place]
+            else:
+                found.single[name] = value.shape[place]
     return found
 
 
-def unmet(requirements: Iterable[Requirement], sizes: dict[str, int]) -> str:
+def unmet(requirements: Iterable[Requirement], sizes: Sizes) -> str:
     """Why a formula does not fit these networks; empty when it does.
 
     Returns
@@ -43,32 +74,16 @@ def unmet(requirements: Iterable[Requirement], sizes: dict[str, int]) -> str:
     return ""
 
 
-def _violated(requirement: Requirement, sizes: dict[str, int]) -> str:
-    layers = _layer_count(requirement, sizes) if requirement.layers else None
-    for layer in range(layers) if layers is not None else [None]:
-        left = _evaluate(requirement.left, sizes, layer)
-        right = _evaluate(requirement.right, sizes, layer)
-        if left is not None and right is not None and left != right:
+def _violated(requirement: Requirement, sizes: Sizes) -> str:
+    count = max(sizes.layers(requirement.left), sizes.layers(requirement.right))
+    for layer in range(count) if requirement.layers else [None]:
+        left = sizes.of(requirement.left, layer)
+        right = sizes.of(requirement.right, layer)
+        if left is None or right is None:
+            return f"requires {requirement}, which these statistics do not show"
+        if left != right:
             return _explain(requirement, left, right, layer)
     return ""
-
-
-def _layer_count(requirement: Requirement, sizes: dict[str, int]) -> int:
-    symbols = requirement.left.symbols() | requirement.right.symbols()
-    layers = [int(k.partition(_BY_LAYER)[2]) for k in sizes
-              if _BY_LAYER in k and k.partition(_BY_LAYER)[0] in symbols]  # fmt: skip
-    return max(layers, default=-1) + 1
-
-
-def _evaluate(size: Size, sizes: dict[str, int], layer: int | None) -> int | None:
-    """The number, or None where a symbol belongs to no collected statistic."""
-    known = {}
-    for name in size.symbols():
-        key = name if name in sizes else f"{name}{_BY_LAYER}{layer}"
-        if key not in sizes:
-            return None
-        known[name] = sizes[key]
-    return size.evaluate(known)
 
 
 def _explain(requirement: Requirement, left: int, right: int, layer: int | None) -> str:

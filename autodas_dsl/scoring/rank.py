@@ -16,7 +16,7 @@ from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring import bootstrap, correlations, regret, splits
-from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
 from autodas_dsl.spaces.base import Space
@@ -227,7 +227,8 @@ def score_table(
             size = batch.size // 2
             halved.append(f"warning: {error.diagnostics[0].message}; batch halved to {size}")
         else:
-            return runs, (*halved, *dict.fromkeys(sources))
+            noise = (NOISE_NOTE,) if setting.data.spec == NOISE else ()
+            return runs, (*halved, *dict.fromkeys(sources), *noise)
 
 
 def table_batch(space: Space[Any], setting: Setting, size: int | None, seed: int) -> Batch:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,11 +16,13 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
 from autodas_dsl.statistics.batches import Batch, load_batch
-from autodas_dsl.statistics.collect import Collected, belongs_to_teacher
+from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.model_source import ModelSource
+from autodas_dsl.statistics.weights import load_weights
 
 Progress = Callable[[int, str], None]
 NOISE = "noise"
+NOISE_NOTE = "noise and random labels stand in for real samples: give --data for those"
 
 
 def _silent(done: int, label: str) -> None:
@@ -37,23 +41,52 @@ class Data:
         Samples in the batch.
     seed : int
         Chooses the samples.
+    batch : Batch, optional
+        Samples at hand; nothing is loaded then.
     """
 
     spec: str = NOISE
     size: int | None = None
     seed: int = 0
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The teacher network, and the image size it works at when that is not the student's."""
+    """The teacher network.
+
+    Parameters
+    ----------
+    source : ModelSource
+    size : int, optional
+        The image size it works at when that is not the student's.
+    weights : str
+        A file of trained weights, as `load_weights` reads it; empty for those it comes with.
+    """
 
     source: ModelSource
     size: int | None = None
     weights: str = ""
 
     def build(self, seed: int = 0) -> nn.Module:
-        return self.source.build(seed)
+        """The network with its weights.
+
+        Raises
+        ------
+        InputError
+            When it cannot be built or the weights do not fit.
+        """
+        network = self.source.build(seed)
+        if self.weights:
+            load_weights(network, self.weights)
+        return network
+
+    @property
+    def note(self) -> str:
+        """Which network it is and where its weights come from, in words."""
+        weights = f"weights of {self.weights}" if self.weights else self.source.weights
+        resized = f", at {self.size}x{self.size}" if self.size else ""
+        return f"teacher: {self.source.name}, {weights}{resized}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +124,7 @@ def score(
     device: str = "cpu",
     seeds: int = 1,
     seed: int = 0,
+    compiled: bool = False,
     progress: Progress = _silent,
 ) -> Result:
     """Score and rank models.
@@ -107,6 +141,8 @@ def score(
         Precision of passes and formulas.
     seeds : int
         Repeat with so many initialisations and batches; the score is the mean.
+    compiled : bool
+        Run formulas through ``torch.compile``; pays for one formula over many large networks.
 
     Raises
     ------
@@ -116,8 +152,10 @@ def score(
     formulas = distinct([bind(proxy) for proxy in proxies])
     if teacher is None and any(belongs_to_teacher(s) for f in formulas for s in f.statistics):
         raise no_teacher(formulas)
+    if compiled:
+        require_compiler()
     found: dict[tuple[int, int], list[Score]] = {}
-    batches = _Batches(data or Data())
+    batches = Batches(data or Data())
     for repeat in range(seeds):
         scorers: dict[int, Scorer] = {}
         network_teacher = teacher.build(seed + repeat).to(device) if teacher else None
@@ -128,7 +166,7 @@ def score(
                 scorer = Scorer(
                     formulas, batch, teacher=network_teacher,
                     teacher_size=teacher.size if teacher else None,
-                    dtype=dtype, seed=seed + repeat,
+                    dtype=dtype, seed=seed + repeat, compiled=compiled,
                 )  # fmt: skip
                 scorers[id(batch)] = scorer
             results = scorer(model.build(seed + repeat).to(device))
@@ -138,38 +176,35 @@ def score(
     _raise_misfits(formulas, found, len(models))
     names = unique_names(models)
     rows = [_merge(names[place], formulas[number], many) for (place, number), many in found.items()]
-    return Result(tuple(_ranked(rows, formulas)), batches.notes(models, data is None))
+    notes = batches.notes(models) + ((teacher.note,) if teacher else ())
+    return Result(tuple(_ranked(rows, formulas)), notes)
 
 
-def explain(
-    model: ModelSource,
-    proxies: Sequence[Proxy],
-    *,
-    teacher: Teacher | None = None,
-    data: Data | None = None,
-    dtype: torch.dtype = torch.float32,
-    device: str = "cpu",
-    seed: int = 0,
-) -> tuple[tuple[Bound, ...], list[Score], Collected]:
-    """One model's scores with the statistics behind them."""
-    formulas = distinct([bind(proxy) for proxy in proxies])
-    batch = _Batches(data or Data()).of(model, seed)
-    scorer = Scorer(
-        formulas, batch, teacher=teacher.build(seed).to(device) if teacher else None,
-        teacher_size=teacher.size if teacher else None, dtype=dtype, seed=seed,
-    )  # fmt: skip
-    scores, collected = scorer.explain(model.build(seed).to(device))
-    return formulas, scores, collected
+def require_compiler() -> None:
+    """Make sure that ``torch.compile`` can work.
+
+    Raises
+    ------
+    InputError
+        E462 when there is no C++ compiler.
+    """
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl")):
+        raise InputError(
+            "E462", "compiling needs a C++ compiler, and there is none",
+            "install g++ or clang++, name one with CXX, or leave --compile out",
+        )  # fmt: skip
 
 
-class _Batches:
-    """One batch per input shape and number of classes."""
+class Batches:
+    """One batch per input shape, number of classes and seed."""
 
     def __init__(self, data: Data) -> None:
         self._data = data
         self._loaded: dict[tuple[object, ...], Batch] = {}
 
     def of(self, model: ModelSource, seed: int) -> Batch:
+        if self._data.batch is not None:
+            return self._loaded.setdefault((), self._data.batch)
         key = (model.input_shape, model.classes, seed)
         if key not in self._loaded:
             self._loaded[key] = load_batch(
@@ -178,13 +213,13 @@ class _Batches:
             )  # fmt: skip
         return self._loaded[key]
 
-    def notes(self, models: Sequence[ModelSource], by_default: bool) -> tuple[str, ...]:
-        sources = sorted({batch.source for batch in self._loaded.values()})
-        said = [f"data: {source}" for source in sources]
-        if by_default:
-            said.append("no --data was given: noise and random labels stand in for real samples")
+    def notes(self, models: Sequence[ModelSource]) -> tuple[str, ...]:
+        """What was fed to the models, and where their weights come from, in words."""
+        said = [f"data: {source}" for source in sorted({b.source for b in self._loaded.values()})]
+        if self._data.spec == NOISE:
+            said.append(NOISE_NOTE)
         weights = sorted({model.weights for model in models})
-        return (*said, *(f"weights: {text}" for text in weights))
+        return (*said, *(f"models: {text}" for text in weights))
 
 
 def unique_names(models: Sequence[ModelSource]) -> list[str]:

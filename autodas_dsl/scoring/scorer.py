@@ -100,6 +100,10 @@ class Scorer:
     dtype : torch.dtype
     seed : int
         Of everything drawn at random during the passes.
+    beside : sequence of Statistic
+        Collected too, where a network has them.
+    compiled : bool
+        As `Engine` takes it.
 
     Raises
     ------
@@ -116,12 +120,15 @@ class Scorer:
         teacher_size: int | None = None,
         dtype: torch.dtype | None = None,
         seed: int = 0,
+        beside: Sequence[Statistic] = (),
+        compiled: bool = False,
     ) -> None:
         self.formulas = tuple(formulas)
         self._batch = batch
         self._dtype = dtype
         self._seed = seed
-        self._wanted = frozenset().union(*(f.statistics for f in self.formulas))
+        self._compiled = compiled
+        self._wanted = frozenset(beside).union(*(f.statistics for f in self.formulas))
         of_teacher = sorted(str(s) for s in self._wanted if belongs_to_teacher(s))
         self._teacher: Collected | None = None
         if of_teacher and teacher is None:
@@ -148,7 +155,7 @@ class Scorer:
             found.append(Score(math.nan, reason, bool(reason)))
             if not reason:
                 ready.append(place)
-        engine = Engine([collected])
+        engine = Engine([collected], self._compiled)
         outcomes = engine.evaluate([self.formulas[place].node for place in ready], True)
         for place, outcome in zip(ready, outcomes, strict=True):
             found[place] = Score(float(outcome.scores[0]), outcome.reasons[0])

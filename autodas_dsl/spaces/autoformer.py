@@ -62,6 +62,8 @@ class AutoFormerSpace(FieldSpace[AutoFormerArch]):
     name = "autoformer"
     input_shape = (3, 224, 224)
     classes = 100
+    teacher = "cifar-resnet:9-9-9"
+    teacher_size = 32
     arch_type = AutoFormerArch
     parts = (
         Field("hidden_dim", (192, 216, 240), aliases=("hidden",)),

@@ -34,14 +34,24 @@ class Space(ABC, Generic[Arch]):
     fields : tuple of str
         Names of the parts of an architecture, as table columns hold them; empty when an
         architecture is written as one text only.
+    data : str
+        The data that networks of this space are usually scored on.
     teacher : str or None
-        Text of the architecture that usually teaches this space, if it is one of the family.
+        The network that usually teaches this space: an architecture of the family, or
+        ``SPACE:ARCH`` of another one.
+    teacher_size : int or None
+        Height and width the teacher's images are resized to, when not the student's.
+    teacher_weights : str or None
+        A file beside the built-in tables that holds the teacher's trained weights.
     """
 
     name: ClassVar[str]
     input_shape: ClassVar[tuple[int, int, int]]
     classes: ClassVar[int]
+    data: ClassVar[str] = "noise"
     teacher: ClassVar[str | None] = None
+    teacher_size: ClassVar[int | None] = None
+    teacher_weights: ClassVar[str | None] = None
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -27,7 +27,9 @@ class DigitsResNet(FieldSpace[DigitsResNetArch]):
     name = "digits-resnet"
     input_shape = (1, 8, 8)
     classes = 10
+    data = "digits"
     teacher = "depth=1-1-1,width=32-64-64"
+    teacher_weights = "digits-teacher.safetensors"
     arch_type = DigitsResNetArch
     parts = (
         Field("depth", (1, 2, 3), 3, accepts=range(1, 19), aliases=("depths",)),

@@ -50,6 +50,9 @@ class DigitsVitSpace(FieldSpace[DigitsVitArch]):
     name = "digits-vit"
     input_shape = (1, SIDE, SIDE)
     classes = 10
+    data = "digits"
+    teacher = "digits-resnet:depth=1-1-1,width=32-64-64"
+    teacher_weights = "digits-teacher.safetensors"
     arch_type = DigitsVitArch
     parts = (
         Field("patch", (2, 4)),

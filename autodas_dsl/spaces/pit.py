@@ -94,6 +94,8 @@ class PitSpace(FieldSpace[PitArch]):
     name = "pit"
     input_shape = (3, 224, 224)
     classes = 100
+    teacher = "cifar-resnet:9-9-9"
+    teacher_size = 32
     arch_type = PitArch
     parts = (
         Field("base_dim", (16, 24, 32, 40), aliases=("base",)),

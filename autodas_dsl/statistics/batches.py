@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from autodas_dsl.statistics import images
 from autodas_dsl.statistics.network import seed_for
 
 DEFAULT_SIZE = 64
+DIGITS_TRAIN = 300
+"""The first images of scikit-learn's digits: what the built-in tables were trained on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,9 @@ class Batch:
     def size(self) -> int:
         return len(self.y)
 
+    def to(self, device: str) -> Batch:
+        return Batch(self.x.to(device), self.y.to(device), self.classes, self.source)
+
 
 @dataclass(frozen=True)
 class _Request:
@@ -52,6 +57,7 @@ class _Request:
     input_shape: tuple[int, ...] | None
     classes: int | None
     dtype: torch.dtype
+    everything: bool = False
 
     def choose(self, available: int, where: str) -> NDArray[np.int64]:
         """Which samples to take, in the order in which they are stored."""
@@ -62,7 +68,7 @@ class _Request:
                 f"{where} has {available} samples, {wanted} were asked for",
                 f"use --batch-size {available} or less" if available else "",
             )
-        size = self.size or min(available, DEFAULT_SIZE)
+        size = self.size or (available if self.everything else min(available, DEFAULT_SIZE))
         if size == available:
             return np.arange(available)
         generator = np.random.default_rng(seed_for(self.seed, "batch"))
@@ -77,13 +83,15 @@ def load_batch(
     input_shape: Sequence[int] | None = None,
     classes: int | None = None,
     dtype: torch.dtype = torch.float32,
+    everything: bool = False,
 ) -> Batch:
     """Load a batch.
 
     Parameters
     ----------
     spec : str
-        ``FILE.npz`` (arrays ``x`` and ``y``), ``digits`` (scikit-learn's handwritten digits, 8x8),
+        ``FILE.npz`` (arrays ``x`` and ``y``), ``digits`` (the first 300 of scikit-learn's
+        handwritten digits, 8x8, on which the built-in tables were trained),
         ``noise`` (normal inputs, random labels), a folder with one sub-folder of images per class,
         or ``torchvision:NAME[:ROOT]`` (a data set already on disk).
     size : int, optional
@@ -93,6 +101,8 @@ def load_batch(
         else must have it.
     classes : int, optional
         Classes of the network; by default one more than the highest label.
+    everything : bool
+        Take all samples where no `size` is given.
 
     Raises
     ------
@@ -101,8 +111,10 @@ def load_batch(
     """
     if size is not None and size < 1:
         raise InputError("E425", f"a batch needs at least one sample, not {size}")
+    if classes is not None and classes < 1:
+        raise InputError("E422", f"a network has at least one class, not {classes}")
     shape = tuple(input_shape) if input_shape is not None else None
-    request = _Request(size, seed, shape, classes, dtype)
+    request = _Request(size, seed, shape, classes, dtype, everything)
     if spec == "noise":
         return _noise(request)
     if spec == "digits":
@@ -139,7 +151,8 @@ def _digits(request: _Request) -> Batch:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    pixels, labels = data.images[:, None] / 16.0, data.target.astype(np.int64)
+    pixels = data.images[:DIGITS_TRAIN, None] / 16.0
+    labels = data.target[:DIGITS_TRAIN].astype(np.int64)
     mean, std = pixels.mean(), pixels.std()
     chosen = request.choose(len(labels), "digits")
     steps = f"scaled to [0, 1], normalised (mean {mean:.4f}, std {std:.4f})"
@@ -225,7 +238,7 @@ def _pictures(pictures: images.Pictures, request: _Request) -> Batch:
 
 
 def _with_classes(request: _Request, classes: int) -> _Request:
-    return _Request(request.size, request.seed, request.input_shape, classes, request.dtype)
+    return replace(request, classes=classes)
 
 
 def _checked(

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from autodas_dsl.statistics.layers import activations, batch_norms
 from autodas_dsl.statistics.network import Network
+
+_WEIGHTED = frozenset({F.linear, F.conv1d, F.conv2d, F.conv3d})
 
 
 def first_tensor(value: Any) -> Tensor | None:
@@ -53,8 +57,13 @@ class Calls:
         return self.seen.get(module, [])
 
 
-def hook_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
-    """Keep the output of every Conv and Linear layer."""
+def hook_outputs(network: Network, calls: Calls, direct: Calls, stack: ExitStack) -> None:
+    """Keep the output of every Conv and Linear layer.
+
+    `direct` gets the outputs of functions that were handed the weight of a layer: some attention
+    (Swin's in torchvision) reads the weights of its layers without calling them.
+    """
+    stack.enter_context(_WeightedFunctions(network, direct))
     attentions = {
         m.out_proj: m for m in network.names if isinstance(m, nn.MultiheadAttention)
     }  # torch's attention reads the weight of its out_proj without calling it
@@ -85,6 +94,27 @@ class _KeepOutput:
         batch_first = tensor.transpose(0, 1)
         self.calls.add(self.module, batch_first)
         return (batch_first.transpose(0, 1), *output[1:])
+
+
+class _WeightedFunctions(TorchFunctionMode):
+    def __init__(self, network: Network, calls: Calls) -> None:
+        super().__init__()
+        self.layers = network.layers
+        self.calls = calls
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        options = kwargs or {}
+        result = func(*args, **options)
+        if func not in _WEIGHTED:
+            return result
+        weight = args[1] if len(args) > 1 else options.get("weight")
+        for layer in self.layers:
+            if weight is layer.module._parameters["weight"]:
+                self.calls.add(layer.module, result)
+                return result.clone() if self.calls.keep_copies else result
+        return result
 
 
 def hook_activations(network: Network, calls: Calls, stack: ExitStack) -> None:

@@ -164,6 +164,13 @@ class _Collector:
     def collect(self, wanted: Iterable[Statistic]) -> Collected:
         groups: defaultdict[str, list[Statistic]] = defaultdict(list)
         for statistic in sorted(set(wanted)):
+            if INPUTS[statistic.base].kind.layers == "lin" and not self.network.layers:
+                raise StatisticError(
+                    "E443",
+                    "the network has no Conv or Linear layer",
+                    "it is one value per such layer",
+                    str(statistic),
+                )
             groups[_pass_of(statistic)].append(statistic)
         if set(groups) - {"architecture", "labels"} or any(
             s.name == "W" for s in groups["architecture"]
@@ -199,7 +206,8 @@ class _Collector:
     def _pass(self, probe: str, statistics: list[Statistic]) -> None:
         setup = prepare(probe, self.network, self.x, self.seed)
         seed = seed_for(self.seed, f"pass {probe}")
-        one = Pass(self.who, self.network, setup, self.y, statistics, self.named, seed)
+        classes = self.batch.classes
+        one = Pass(self.who, self.network, setup, self.y, statistics, self.named, classes, seed)
         self.values.update(one.run())
         self.layers.update(one.layers)
         self.taken.update(one.taken)

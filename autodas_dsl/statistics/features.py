@@ -19,7 +19,7 @@ from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
 from autodas_dsl.statistics.network import Network
 
-_IGNORED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Softmax)
+_IGNORED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Softmax, nn.Identity)
 _POOLING = frozenset({
     F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d, F.avg_pool2d,
     torch.mean, torch.Tensor.mean, torch.amax, torch.Tensor.amax, torch.flatten,
@@ -50,6 +50,10 @@ class Head:
     output: Tensor
     before: Seen | None
 
+    @property
+    def width(self) -> int:
+        return self.output.shape[-1 if isinstance(self.module, nn.Linear) else 1]
+
 
 @dataclass(eq=False)
 class FeatureFinder:
@@ -65,17 +69,23 @@ class FeatureFinder:
         classifier, whose input is taken).
     stages : bool
         Keep every map, for earlier stages.
+    classes : int
+        Classes of the batch, the width that the classifier is expected to have; it is then found
+        even where another layer is called after it.
     """
 
     network: Network
     samples: int
     named: Mapping[str, str]
     stages: bool = False
+    classes: int = 0
     last: Seen | None = None
     every: list[Seen] = field(default_factory=list)
-    heads: dict[int, Head] = field(default_factory=dict)
+    steady: dict[str, int] = field(default_factory=dict)  # resolution of modules that keep it
     chosen: dict[str, Seen] = field(default_factory=dict)
-    head: Head | None = None
+    named_head: Head | None = None
+    expected_head: Head | None = None
+    latest_head: Head | None = None
 
     def attach(self, stack: ExitStack) -> None:
         """Hook the network until `stack` closes.
@@ -85,42 +95,47 @@ class FeatureFinder:
         StatisticError
             E448, when a module named by the user does not exist.
         """
-        modules = {name: module for module, name in self.network.names.items()}
+        everything = dict(self.network.module.named_modules(remove_duplicate=False))
+        keys: dict[nn.Module, list[str]] = {}
         for key, name in self.named.items():
-            if name not in dict(self.network.module.named_modules(remove_duplicate=False)):
-                close = difflib.get_close_matches(name, modules, 1)
+            if name not in everything:
+                close = difflib.get_close_matches(name, everything, 1)
                 raise StatisticError(
                     "E448",
                     f"{key} is to be taken at {name!r}, but the network has no such module",
                     f"did you mean {close[0]!r}?" if close else "see print(model) for its modules",
                 )
-        for name, module in modules.items():
-            if name and not isinstance(module, _IGNORED):
-                stack.callback(module.register_forward_hook(self._hook(name)).remove)
+            keys.setdefault(everything[name], []).append(key)
+        for module, name in self.network.names.items():
+            if module in keys or (name and not isinstance(module, _IGNORED)):
+                hook = self._hook(name, keys.get(module, []))
+                stack.callback(module.register_forward_hook(hook).remove)
         stack.enter_context(_PoolingInput(self))
 
-    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        keys = tuple(key for key, chosen in self.named.items() if chosen == name and key != "E")
-        named_head = self.named.get("E") == name
-
+    def _hook(self, name: str, keys: list[str]) -> Callable[[nn.Module, Any, Any], None]:
         def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             tensor = first_tensor(output)
             if tensor is None:
                 return
             for key in keys:
                 self.chosen[key] = Seen(name, tensor)
-            if isinstance(module, WEIGHTED) or named_head:
-                source = first_tensor(args)
-                if source is not None:
-                    head = Head(name, module, source, tensor, self.last)
-                    width = tensor.shape[-1 if isinstance(module, nn.Linear) else 1]
-                    self.heads.pop(width, None)
-                    self.heads[width] = head
-                    self.head = head if named_head else self.head
-            if self.has_positions(tensor):
+            source = first_tensor(args)
+            if source is not None and (isinstance(module, WEIGHTED) or "E" in keys):
+                self._meet(Head(name, module, source, tensor, self.last), "E" in keys)
+            if name and self.has_positions(tensor):
                 self._see(name, tensor, tensor is output)
+                if self.stages:
+                    self._compare(name, source, tensor)
 
         return keep
+
+    def _meet(self, head: Head, named: bool) -> None:
+        # Few heads are kept: every tensor held longer than the network holds it costs time.
+        self.latest_head = head
+        if head.width == self.classes:
+            self.expected_head = head
+        if named:
+            self.named_head = head
 
     def has_positions(self, tensor: Tensor) -> bool:
         if tensor.dim() < 3 or tensor.shape[0] != self.samples:
@@ -134,11 +149,16 @@ class FeatureFinder:
         if self.stages:
             self.every.append(self.last if same and not plain else Seen(name, tensor))
 
+    def _compare(self, name: str, source: Tensor | None, tensor: Tensor) -> None:
+        if source is not None and self.has_positions(source) and _area(source) == _area(tensor):
+            self.steady[name] = _area(tensor)
+
     def classifier(self, classes: int) -> Head | None:
         """The last Conv or Linear layer with one output per class, or the one named."""
         if "E" in self.named:
-            return self.head
-        return self.heads.get(classes)
+            return self.named_head
+        heads = (self.latest_head, self.expected_head)
+        return next((h for h in heads if h is not None and h.width == classes), None)
 
 
 class _PoolingInput(TorchFunctionMode):
@@ -228,8 +248,9 @@ def stage_before(finder: FeatureFinder, final: Seen, steps: int) -> tuple[Seen, 
 
     A stage ends where the resolution falls; its map is the last one at that resolution among the
     modules closest to the root, so that an inner layer of the next stage's first block is not
-    taken for it. A network of one resolution (a plain vision transformer) has one stage per
-    block: the outputs of its longest, outermost sequence of numbered blocks.
+    taken for it; what changes its resolution only inside a block is not counted. A network of one
+    resolution (a plain vision transformer) has one stage per block: the outputs of its longest,
+    outermost sequence of numbered blocks.
 
     Parameters
     ----------
@@ -247,16 +268,22 @@ def stage_before(finder: FeatureFinder, final: Seen, steps: int) -> tuple[Seen, 
         When the network has fewer stages; its argument is the number of stages.
     """
     every = _until(finder.every, final)
-    areas = {id(seen): _area(seen.tensor) for seen in every}
     ladder: dict[int, Seen] = {}
     for seen in every:
-        area = areas[id(seen)]
+        area = _area(seen.tensor)
+        if any(finder.steady.get(name, area) != area for name in _holders(seen.name)):
+            continue
         if area > _area(final.tensor) and seen.depth <= ladder.get(area, seen).depth:
             ladder[area] = seen
     stages = [ladder[area] for area in sorted(ladder)] or _blocks(every)[-2::-1]
     if steps > len(stages):
         raise IndexError(len(stages) + 1)
     return stages[steps - 1], len(stages) + 1
+
+
+def _holders(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _until(every: list[Seen], final: Seen) -> list[Seen]:
@@ -273,7 +300,7 @@ def _blocks(every: list[Seen]) -> list[Seen]:
     groups: dict[str, dict[str, Seen]] = {}
     for seen in every:
         parent, _, last = seen.name.rpartition(".")
-        if last.isdigit():
+        if last[-1:].isdigit():
             groups.setdefault(parent, {})[seen.name] = seen
     lists = [list(group.values()) for group in groups.values() if len(group) > 1]
     return min(lists, key=lambda blocks: (blocks[0].depth, -len(blocks)), default=[])

@@ -25,6 +25,7 @@ from autodas_dsl.statistics.errors import (
 )
 from autodas_dsl.statistics.features import FeatureFinder
 from autodas_dsl.statistics.functional import watch_every_activation
+from autodas_dsl.statistics.layers import Layer
 from autodas_dsl.statistics.network import Network, substituted, undisturbed
 from autodas_dsl.statistics.probes import Setup
 
@@ -39,7 +40,7 @@ class Needs:
         Parameters that gradients are taken of.
     input_gradient : bool
         The gradient with respect to the input is taken.
-    named : mapping
+    named, classes : mapping, int
         As in `FeatureFinder`.
     """
 
@@ -53,6 +54,7 @@ class Needs:
     input_gradient: bool = False
     second_order: bool = False
     named: Mapping[str, str] = field(default_factory=dict)
+    classes: int = 0
 
     @property
     def gradients(self) -> bool:
@@ -66,14 +68,22 @@ class Outcome:
     x: Tensor
     parameters: Mapping[str, Tensor]
     outputs: Calls
+    direct: Calls
     inputs: Calls
     functional: Calls
     variances: Calls
     finder: FeatureFinder
     logits: Tensor = field(init=False)
 
+    def of_layer(self, layer: Layer) -> list[Tensor]:
+        """The outputs of a layer at its calls, or where its weight was used without a call."""
+        called = [t for module in layer.modules for t in self.outputs.of(module)]
+        return called or self.direct.of(layer.module)
+
     def overwritten(self) -> bool:
-        return any(c.overwritten() for c in (self.outputs, self.inputs, self.functional))
+        return any(
+            c.overwritten() for c in (self.outputs, self.direct, self.inputs, self.functional)
+        )
 
 
 @contextmanager
@@ -103,13 +113,14 @@ def _attempt(
     samples = len(setup.x)
     with undisturbed(network, conditions, seed) as stack:
         outcome = Outcome(
-            setup.x.clone().requires_grad_(needs.input_gradient),
-            _watched(setup.parameters, needs.watched),
-            Calls(keep_copies),
-            Calls(keep_copies),
-            Calls(keep_copies),
-            Calls(),
-            FeatureFinder(network, samples, needs.named, needs.stages),
+            x=setup.x.clone().requires_grad_(needs.input_gradient),
+            parameters=_watched(setup.parameters, needs.watched),
+            outputs=Calls(keep_copies),
+            direct=Calls(keep_copies),
+            inputs=Calls(keep_copies),
+            functional=Calls(keep_copies),
+            variances=Calls(),
+            finder=FeatureFinder(network, samples, needs.named, needs.stages, needs.classes),
         )
         _attach(network, needs, outcome, stack)
         buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}
@@ -129,7 +140,7 @@ def _watched(parameters: Mapping[str, Tensor], names: Collection[str]) -> dict[s
 
 def _attach(network: Network, needs: Needs, outcome: Outcome, stack: ExitStack) -> None:
     if needs.outputs:
-        hook_outputs(network, outcome.outputs, stack)
+        hook_outputs(network, outcome.outputs, outcome.direct, stack)
     if needs.inputs:
         hook_activations(network, outcome.inputs, stack)
     if needs.functional:
@@ -143,7 +154,7 @@ def _attach(network: Network, needs: Needs, outcome: Outcome, stack: ExitStack) 
 def failure(error: BaseException, x: Tensor) -> InputError:
     """The diagnostic for an exception out of a pass over `x`."""
     if is_out_of_memory(error):
-        return OutOfMemory(len(x), one_line(error))
+        return OutOfMemory(f"batch of {len(x)}: {one_line(error)}")
     return StatisticError(
         "E440",
         f"the network fails on an input of shape {list(x.shape)}, {x.dtype}: {one_line(error)}",

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.errors import StatisticError, foreign
-from autodas_dsl.statistics.forward import Needs, failure, forward
+from autodas_dsl.statistics.errors import (
+    OutOfMemory,
+    StatisticError,
+    foreign,
+    is_out_of_memory,
+    one_line,
+)
+from autodas_dsl.statistics.forward import Needs, forward
 from autodas_dsl.statistics.network import Network, seed_for
-from autodas_dsl.statistics.probes import prepare
+from autodas_dsl.statistics.probes import check_labels, prepare
 
 
 def loss(logits: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy."""
-    check_labels(logits, y)
+    check_labels(y, logits.shape[1])
     return F.cross_entropy(logits, y)
 
 
-def check_labels(logits: Tensor, y: Tensor) -> None:
-    """Raise E451 when a label is beyond the classes of the network."""
-    highest = int(y.max())
-    if highest >= logits.shape[1]:
-        raise StatisticError(
-            "E451",
-            f"the batch has label {highest}, but the network only {logits.shape[1]} classes",
-            "use data with the classes of the network, or build it with more classes",
-        )
-
-
 def gradient(
+    statistic: str,
     objective: Tensor,
     targets: Sequence[Tensor],
     *,
@@ -41,10 +37,18 @@ def gradient(
 ) -> tuple[Tensor, ...]:
     """Gradients, zeros where the objective does not depend on a target.
 
+    Parameters
+    ----------
+    statistic : str
+        Named in the messages.
+    retain, second_order : bool
+        The graph is needed again; the gradients themselves are differentiated.
+
     Raises
     ------
     StatisticError
-        E449, when the objective carries no graph at all.
+        E449, when the objective carries no graph; E458, when an operation of the network has no
+        derivative; E445, when memory runs out.
     """
     if not targets:
         return ()
@@ -53,16 +57,29 @@ def gradient(
             "E449",
             "the logits carry no gradient",
             "the network must not run under torch.no_grad or detach its output",
+            statistic,
         )
-    found = torch.autograd.grad(
-        objective,
-        targets,
-        retain_graph=retain or second_order,
-        create_graph=second_order,
-        allow_unused=True,
-    )
+    with foreign(lambda error: _underivable(error, statistic)):
+        found = torch.autograd.grad(
+            objective,
+            targets,
+            retain_graph=retain or second_order,
+            create_graph=second_order,
+            allow_unused=True,
+        )
     return tuple(
         torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)
+    )
+
+
+def _underivable(error: BaseException, statistic: str) -> InputError:
+    if is_out_of_memory(error):
+        return OutOfMemory(f"{statistic}: {one_line(error)}")
+    return StatisticError(
+        "E458",
+        f"the network cannot be differentiated: {one_line(error)}",
+        "another activation or attention may have the derivative",
+        statistic,
     )
 
 
@@ -91,8 +108,8 @@ def split_gradients(
         run_seed = seed_for(seed, f"split {part} of {parts}")
         with forward(network, setup, Needs(watched=watched), run_seed) as outcome:
             weights = [outcome.parameters[layer.parameter] for layer in network.layers]
-            with foreign(_describe(some_x)):
-                found = gradient(loss(outcome.logits, some_y), weights)
+            name = f"grad[split={parts}] W"
+            found = gradient(name, loss(outcome.logits, some_y), weights)
         for stack, layer, g in zip(stacks, network.layers, found, strict=True):
             stack.append(layer.rows(g))
     return tuple(torch.stack(stack) for stack in stacks)
@@ -122,18 +139,14 @@ def tangent_kernel(network: Network, x: Tensor, size: int, seed: int) -> Tensor:
         sums = outcome.logits.sum(1)
         rows = []
         for sample in range(size):
-            with foreign(_describe(x[:size])):
-                found = gradient(sums[sample], weights, retain=sample < size - 1)
+            again = sample < size - 1
+            found = gradient(f"NTK[n={size}]", sums[sample], weights, retain=again)
             rows.append([g.flatten() for g in found])
     kernel = torch.zeros(size, size, dtype=sums.dtype, device=sums.device)
     for gradients in zip(*rows, strict=True):
         stacked = torch.stack(gradients)
         kernel += stacked @ stacked.T
     return kernel
-
-
-def _describe(x: Tensor) -> Callable[[BaseException], InputError]:
-    return lambda error: failure(error, x)
 
 
 def _check_samples(statistic: str, needed: int, available: int) -> None:

@@ -121,12 +121,12 @@ def attention(network: nn.Module, layers: tuple[Layer, ...]) -> Tensor:
     """1 for the Linear layers of attention, else 0.
 
     A Linear belongs to attention when a module that holds it is named so, or is of a class named
-    so. In a network without such names: when it is square or a fused qkv (three times as wide as
-    its input).
+    so. In a network without such names that has LayerNorm: when it is square or a fused qkv
+    (three times as wide as its input).
     """
     named = [_in_attention(network, layer.name) for layer in layers]
     linear = [isinstance(layer.module, nn.Linear) for layer in layers]
-    if not any(named):
+    if not any(named) and any(isinstance(m, nn.LayerNorm) for m in network.modules()):
         named = [_square_or_fused(layer.module) for layer in layers]
     return torch.tensor([float(a and b) for a, b in zip(named, linear, strict=True)])
 

@@ -50,7 +50,7 @@ def file_sources(path: str, member: str | None) -> tuple[ModelSource, ...]:
     input_shape = _shape(path, getattr(module, "input", None))
     classes = _classes(path, getattr(module, "classes", None))
     text = f"{path}:{member}" if member else path
-    weights = "weights as the file makes them"
+    weights = "weights as the file makes them: random unless it loads some"
     if not isinstance(found, Mapping):
         make = _maker(file, name, None)
         return (_checked(found, ModelSource(text, make, input_shape, classes, weights)),)

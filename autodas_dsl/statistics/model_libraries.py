@@ -40,15 +40,20 @@ def hf_source(name: str) -> ModelSource:
             f"transformers has no image classifier of type {config.model_type!r}",
             "give the configuration of an image classifier, such as hf:vit",
         )
+    kinds = known[type(config)]
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    named = [kind for kind in kinds if kind.__name__ in (config.architectures or ())]
+    kind = (named or kinds)[0]
     trained = folder is not None and any(
         (folder / file).is_file() for file in ("model.safetensors", "pytorch_model.bin")
     )
 
     def make() -> Any:
-        auto = library.AutoModelForImageClassification
         if trained:
-            return auto.from_pretrained(str(folder), config=config, local_files_only=True)
-        return auto.from_config(config)
+            return kind.from_pretrained(
+                str(folder), config=config, local_files_only=True, weights_only=True
+            )
+        return kind(config)
 
     weights = f"weights of {name}" if trained else "random weights"
     return ModelSource(f"hf:{name}", make, _hf_shape(config), int(config.num_labels), weights)
@@ -101,6 +106,7 @@ def timm_source(name: str) -> ModelSource:
     settings = timm.get_pretrained_cfg(name)
     shape = tuple(settings.input_size) if settings is not None else (3, 224, 224)
     classes = settings.num_classes if settings is not None else 1000
+    classes = classes or None  # 0: a backbone without classifier
     return ModelSource(f"timm:{name}", lambda: timm.create_model(name), shape, classes)
 
 

@@ -53,6 +53,7 @@ class Network:
             When the module is scripted (E455), not initialised (E456) or computes its weights
             (E450).
         """
+        module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
         if isinstance(module, torch.jit.ScriptModule):
             raise StatisticError(
                 "E455", "a scripted network cannot be looked into", "give the plain nn.Module"

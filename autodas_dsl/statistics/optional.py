@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from autodas_dsl.language.spans import InputError
+from autodas_dsl.statistics.errors import foreign, one_line
 
 
 def require(module: str, package: str, extra: str, purpose: str) -> ModuleType:
@@ -25,13 +26,17 @@ def require(module: str, package: str, extra: str, purpose: str) -> ModuleType:
     Raises
     ------
     InputError
-        E405, when it is not installed.
+        E405, when it is not installed, or broken.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(
+
+    def describe(error: BaseException) -> InputError:
+        missing = isinstance(error, ModuleNotFoundError)
+        problem = "is not installed" if missing else "does not import"
+        return InputError(
             "E405",
-            f"{purpose} needs {package}, which is not installed ({error})",
+            f"{purpose} needs {package}, which {problem} ({one_line(error)})",
             f"pip install {package}, or pip install autodas-dsl[{extra}]",
-        ) from error
+        )
+
+    with foreign(describe):
+        return importlib.import_module(module)

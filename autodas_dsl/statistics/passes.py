@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.statistics.capture import detached, entry_names, units
-from autodas_dsl.statistics.errors import StatisticError, foreign
+from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.features import (
     FeatureFinder,
     Head,
@@ -18,8 +18,8 @@ from autodas_dsl.statistics.features import (
     embedding,
     stage_before,
 )
-from autodas_dsl.statistics.forward import Needs, Outcome, failure, forward
-from autodas_dsl.statistics.gradients import check_labels, gradient, loss
+from autodas_dsl.statistics.forward import Needs, Outcome, forward
+from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import Layer, activations, batch_norms, is_activation
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.probes import Setup, one_hot
@@ -36,6 +36,8 @@ class Pass:
         ``"s"`` or ``"t"``, student or teacher.
     y : Tensor
         Labels ``[B]``.
+    named, classes : mapping, int
+        As in `FeatureFinder`.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Pass:
         y: Tensor,
         statistics: Sequence[Statistic],
         named: Mapping[str, str],
+        classes: int,
         seed: int,
     ) -> None:
+        self.classes = classes
         self.seed = seed
         self.who = who
         self.network = network
@@ -58,9 +62,8 @@ class Pass:
         self.layers: dict[str, tuple[str, ...]] = {}
         self.taken: dict[str, str] = {}
         self.bases = {s.base for s in statistics}
-        self.channels_first = any(
-            isinstance(m, (nn.Conv1d, nn.BatchNorm1d)) for m in network.names
-        ) and not any(isinstance(m, nn.LayerNorm) for m in network.names)
+        kinds = {type(m) for m in network.names}
+        self.channels_first = nn.Conv1d in kinds and nn.LayerNorm not in kinds
 
     def needs(self) -> Needs:
         gradients = {"grad W", "grad A", "hess W"} & self.bases
@@ -78,12 +81,12 @@ class Pass:
             input_gradient="J" in self.bases,
             second_order="hess W" in self.bases,
             named=self.named,
+            classes=self.classes,
         )
 
     def run(self) -> dict[Statistic, Value]:
         with forward(self.network, self.setup, self.needs(), self.seed) as outcome:
-            with foreign(lambda error: failure(error, self.setup.x)):
-                gradients = self._differentiate(outcome)
+            gradients = self._differentiate(outcome)
             return {s: self._value(s, outcome, gradients) for s in self.statistics}
 
     # -- derivatives -------------------------------------------------------------------------
@@ -99,23 +102,23 @@ class Pass:
         if {"grad W", "hess W"} & self.bases:
             targets["grad W"] = [outcome.parameters[x.parameter] for x in self.network.layers]
         if "grad A" in self.bases:
-            targets["grad A"] = [
-                t for x in self.network.layers for m in x.modules for t in outcome.outputs.of(m)
-            ]
+            targets["grad A"] = [t for x in self.network.layers for t in outcome.of_layer(x)]
         second = "hess W" in self.bases
         if targets:
             flat = [t for group in targets.values() for t in group]
             objective = self._objective(outcome.logits)
             again = second or "J" in self.bases
-            gradients = gradient(objective, flat, retain=again, second_order=second)
+            name = " and ".join(targets)
+            gradients = gradient(name, objective, flat, retain=again, second_order=second)
             for name, group in targets.items():
                 found[name], gradients = gradients[: len(group)], gradients[len(group) :]
         if second:
             product = sum((g * g.detach()).sum() for g in found["grad W"])
             assert isinstance(product, Tensor)
-            found["hess W"] = gradient(product, targets["grad W"], retain="J" in self.bases)
+            again = "J" in self.bases
+            found["hess W"] = gradient("hess W", product, targets["grad W"], retain=again)
         if "J" in self.bases:
-            found["J"] = gradient(outcome.logits.sum(), [outcome.x])
+            found["J"] = gradient("J", outcome.logits.sum(), [outcome.x])
         return found
 
     # -- values ------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ class Pass:
         counted: list[int] = []
         entries: list[Tensor] = []
         for layer in self.network.layers:
-            seen = [t for module in layer.modules for t in outcome.outputs.of(module)]
+            seen = outcome.of_layer(layer)
             taken = [next(source) for _ in seen] if base == "grad A" else seen
             first = not isinstance(layer.module, nn.Linear)
             shaped = [units(t.detach(), samples, first) for t in taken]
@@ -230,7 +233,6 @@ class Pass:
         return layer.rows(self._classifier_gradient(layer))
 
     def _closed_form(self, logits: Tensor, embedded: Tensor) -> Tensor:
-        check_labels(logits, self.y)
         error = logits.softmax(1) - one_hot(self.y, logits.shape[1], logits.dtype)
         return error.T @ embedded / len(embedded)
 
@@ -239,7 +241,8 @@ class Pass:
         needs = Needs(watched=frozenset({layer.parameter}))
         with forward(self.network, self.setup, needs, self.seed) as outcome:
             target = outcome.parameters[layer.parameter]
-            return gradient(self._objective(outcome.logits), [target])[0]
+            name = f"grad V_{self.who}"
+            return gradient(name, self._objective(outcome.logits), [target])[0]
 
     def _map(self, statistic: Statistic, finder: FeatureFinder, head: Head | None) -> Tensor:
         key = "F" if statistic.stage == -1 else f"F[{statistic.stage}]"

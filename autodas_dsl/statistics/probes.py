@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
 from autodas_dsl.statistics.network import Conditions, Network, converted, seed_for
 
@@ -97,4 +98,17 @@ def _noise_weights(network: Network, seed: int) -> dict[str, Tensor]:
 
 
 def one_hot(y: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    check_labels(y, classes)
     return F.one_hot(y, classes).to(dtype)
+
+
+def check_labels(y: Tensor, classes: int) -> None:
+    """Raise E451 when a label is none of the classes."""
+    lowest, highest = int(y.min()), int(y.max())
+    if lowest < 0 or highest >= classes:
+        raise StatisticError(
+            "E451",
+            f"the batch has label {lowest if lowest < 0 else highest}, but the network only "
+            f"{classes} classes",
+            "use data with the classes of the network, or build it with more classes",
+        )

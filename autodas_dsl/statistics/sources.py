@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+import torch
+from torch import nn
+
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.spans import InputError
+from autodas_dsl.statistics.batches import Batch
+from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.model_files import file_sources
 from autodas_dsl.statistics.model_libraries import hf_source, timm_source, torchvision_source
 from autodas_dsl.statistics.model_source import ModelSource
 
-__all__ = ["ModelSource", "load_models"]
+__all__ = ["ModelSource", "classes_of", "load_models"]
 
 _LIBRARIES = {"hf": hf_source, "timm": timm_source, "torchvision": torchvision_source}
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<member>\w+))?")
@@ -46,6 +53,22 @@ def load_models(text: str) -> tuple[ModelSource, ...]:
     if scheme in _LIBRARIES:
         return (_LIBRARIES[scheme](name),)
     return (_space_source(text),)
+
+
+def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
+    """How many classes a network tells apart, from one forward pass on noise.
+
+    Raises
+    ------
+    StatisticError
+        When it does not take inputs of that shape (E440) or returns no logits (E441).
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *input_shape, generator=generator)
+    batch = Batch(x, torch.zeros(2, dtype=torch.int64), 1, "noise")
+    logits = collect(network, batch, [Statistic("P_s")])[Statistic("P_s")]
+    assert isinstance(logits, torch.Tensor)
+    return logits.shape[1]
 
 
 def _space_source(text: str) -> ModelSource:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from autodas_dsl.spaces.base import Space
 
 
+def builtin_folder() -> Path:
+    """The folder of built-in tables and of the weights that belong to them."""
+    return Path(str(files(__package__))) / "builtin"
+
+
 def builtin_tables() -> tuple[str, ...]:
     """Names of the tables that come with the package."""
     folder = files(__package__) / "builtin"

@@ -1,48 +1,15 @@
-"""Writing files so that a reader finds the old one or the new one, never half of either."""
+"""Tables as CSV text and as files."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.files import write_atomic
 from autodas_dsl.tables.table import Table
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file through a temporary one beside it: written, synced, renamed.
-
-    Raises
-    ------
-    InputError
-        The folder does not exist or cannot be written, or the disk is full; an older file is
-        left as it was and no temporary file stays behind.
-    """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def write_table(table: Table, path: Path, *, decimals: int | None = None) -> None:
@@ -89,28 +56,3 @@ def _number(value: float, decimals: int | None) -> str:
         return ""
     text = repr(value if decimals is None else round(value, decimals))
     return text.removesuffix(".0")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can open a folder."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(
-        "E517",
-        f"cannot write {path}: {error.strerror or error}",
-        "choose a folder that exists, may be written and has space left",
-    )

@@ -19,21 +19,24 @@ import numpy as np
 import sklearn
 import torch
 from safetensors.numpy import load_file, save
+from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
+from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.spaces.base import suggestion
-from autodas_dsl.training import sheet
-from autodas_dsl.training.agreement import half_agreement, spearman, spearman_brown
+from autodas_dsl.tables.info import noise_ceiling
+from autodas_dsl.tables.table import MINIMUM
+from autodas_dsl.tables.write import write_table
 from autodas_dsl.training.digits import SELECT, TRAIN, digits
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import (
-    Row,
+from autodas_dsl.training.rows import DECIMALS, Row, single_threaded, size, train_row
+from autodas_dsl.training.sheet import TARGETS, begun, table_of
+from autodas_dsl.training.teacher import (
+    TEACHER_FILE,
+    TEACHER_SPACE,
     Taught,
     consult,
-    single_threaded,
-    size,
-    train_row,
     train_teacher,
 )
 
@@ -62,8 +65,6 @@ class Plan:
     recipe: Recipe
     within: str = ""
 
-
-TEACHER_FILE = "digits-teacher.safetensors"
 
 PLANS = {
     "digits-resnet": Plan(limit=96, seeds=(8, 16), recipe=Recipe()),
@@ -112,8 +113,8 @@ def build_table(
     Raises
     ------
     InputError
-        No plan for the space (E722), fewer than 2 seeds or 3 architectures (E723), an output file
-        that is another build's (E720) or cannot be written (E721).
+        No plan for the space (E722), fewer than 2 seeds or 5 architectures (E723), an output file
+        that is another build's (E720) or cannot be written (E721, E517).
     """
     if space_name not in PLANS:
         raise InputError(
@@ -123,16 +124,18 @@ def build_table(
     limit = plan.limit if limit is None else limit
     alone = plan.seeds[0] if vanilla_seeds is None else vanilla_seeds
     taught = plan.seeds[1] if kd_seeds is None else kd_seeds
-    if min(alone, taught) < 2 or limit < 3:
-        raise InputError("E723", "a table needs 2 seeds and 3 architectures", "ask for more")
+    if min(alone, taught) < 2 or limit < MINIMUM:
+        raise InputError(
+            "E723", f"a table needs 2 seeds and {MINIMUM} architectures", "ask for more"
+        )
     out = Path(out)
     if not out.parent.is_dir():
         raise InputError("E721", f"there is no folder {out.parent}", "make it, or choose another")
     order = sampling_order(space_name)
     with _pool(workers) as pool:
         teacher = _teacher(out.with_name(TEACHER_FILE), pool)
-        provenance = _provenance(space_name, plan.recipe, (alone, taught), teacher)
-        rows = sheet.read(out, provenance, (alone, taught))
+        provenance = _provenance(plan.recipe, (alone, taught), teacher)
+        rows = begun(out, space_name, provenance, (alone, taught))
         waiting = [arch for arch in order[:limit] if arch not in rows]
         total = len(rows) + len(waiting)
         if progress is not None:
@@ -140,10 +143,12 @@ def build_table(
         for row in _trained(pool, space_name, waiting, plan.recipe, (alone, taught), teacher):
             rows[row.arch] = row
             ordered = [rows[arch] for arch in order if arch in rows]
-            findings = _findings(space_name, ordered) if len(rows) == total else {}
-            sheet.replace(out, sheet.render(ordered, provenance | findings, (alone, taught)))
+            write_table(table_of(space_name, ordered, provenance), out, decimals=DECIMALS)
             if progress is not None:
                 progress(len(rows), total)
+    ordered = [rows[arch] for arch in order if arch in rows]
+    findings = _findings(space_name, ordered)
+    write_table(table_of(space_name, ordered, provenance | findings), out, decimals=DECIMALS)
     return out
 
 
@@ -182,25 +187,21 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 def _teacher(path: Path, pool: ProcessPoolExecutor) -> Taught:
     if not path.exists():
-        sheet.replace(path, save(pool.submit(train_teacher).result()))
+        write_atomic(path, save(pool.submit(train_teacher).result()))
     return pool.submit(consult, load_file(path)).result()
 
 
-def _provenance(
-    space_name: str, recipe: Recipe, seeds: tuple[int, int], taught: Taught
-) -> dict[str, str]:
+def _provenance(recipe: Recipe, seeds: tuple[int, int], taught: Taught) -> dict[str, str]:
     """What must agree for two builds to be one table."""
     weights = b"".join(taught.weights[key].tobytes() for key in sorted(taught.weights))
     tests = len(digits().test.y)
     return {
-        "table": space_name,
-        "space": space_name,
         "data": "scikit-learn digits, 1797 handwritten 8x8 images in their order",
         "splits": f"train first {TRAIN}, selection next {SELECT} (not reported), test last {tests}",
         "accuracies": f"share of the {tests} test images, mean over seeds",
         "seeds": f"vanilla 0-{seeds[0] - 1}, kd 0-{seeds[1] - 1}",
         "recipe": f"{recipe}, shifts of up to 1 pixel",
-        "teacher": f"digits-resnet {spaces.get('digits-resnet').teacher}, seed 0, "
+        "teacher": f"{TEACHER_SPACE} {spaces.get(TEACHER_SPACE).teacher}, seed 0, "
         f"selection {taught.select:.4f}, test {taught.test:.4f}, "
         f"sha256 {hashlib.sha256(weights).hexdigest()[:16]}",
         "versions": f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
@@ -222,22 +223,24 @@ def _findings(space_name: str, rows: Sequence[Row]) -> dict[str, str]:
             value = getattr(space.parse(row.arch), within)
             groups.setdefault(f" within {within}={value}", []).append(row)
     for group, members in sorted(groups.items()):
-        if len(members) > 2:
+        if len(members) >= MINIMUM:
             found |= {f"{key}{group}": text for key, text in _agreement(space_name, members)}
     return found
 
 
 def _agreement(space_name: str, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     sizes = np.array([size(space_name, row.arch) for row in rows], dtype=np.float64)
-    for target in sheet.TARGETS:
-        table = np.array([getattr(row, target) for row in rows])
-        half = half_agreement(table)
-        yield (
-            f"noise ceiling {target}",
-            f"{spearman_brown(half):.4f} (spearman of half the seeds {half:.4f})",
-        )
+    for target in TARGETS:
+        seeds = np.array([getattr(row, target) for row in rows])
+        ceiling = noise_ceiling(seeds)
+        if ceiling is not None:
+            yield (
+                f"noise ceiling {target}",
+                f"{ceiling.all_seeds:.4f} (spearman of half the seeds {ceiling.halves:.4f})",
+            )
         for name, column in zip(("params", "flops"), sizes.T, strict=True):
-            yield f"spearman {name} {target}", f"{spearman(column, table.mean(1)):.4f}"
+            correlation = spearmanr(column, seeds.mean(1)).statistic
+            yield f"spearman {name} {target}", f"{correlation:.4f}"
 
 
 def main() -> None:

@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl import spaces
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.training.digits import SHIFTS, Digits, Split
 from autodas_dsl.training.losses import softened
 from autodas_dsl.training.replicas import side_by_side
@@ -50,6 +53,14 @@ class Recipe:
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / (self.steps - warm)))
+
+
+def initialised(space_name: str, arch: str, seed: int) -> nn.Module:
+    """The network of an architecture with the weights of a seed."""
+    space = spaces.get(space_name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return space.build(space.parse(arch))
 
 
 def train(
@@ -109,12 +120,23 @@ def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
 
 
 def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all parameters of a network."""
+    """The recipe's optimizer over all parameters of a network.
+
+    Raises
+    ------
+    InputError
+        There is no such optimizer (E737).
+    """
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
-    return torch.optim.SGD(
-        network.parameters(), rate, momentum=0.9, weight_decay=decay, nesterov=True
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), rate, momentum=0.9, weight_decay=decay, nesterov=True
+        )
+    known = ("adamw", "sgd")
+    raise InputError(
+        "E737", f'there is no optimizer "{recipe.optimizer}"', suggestion(recipe.optimizer, known)
     )
 
 

@@ -24,7 +24,8 @@ ARITHMETIC: list[Operator] = [
         latex=r"{0}\,{1}", example="mm(F_s) @ mm(F_t)"),
     _arithmetic("dot", "x, y -> dot", "torch.sum({0} * {1}, {dims})",
         "Sum of the elementwise product, one number per tensor.",
-        latex=r"\langle {0}, {1} \rangle", laws="commutative", example="dot(W, grad W)"),
+        latex=r"\left\langle {0}, {1} \right\rangle", laws="commutative",
+        example="dot(W, grad W)"),
     _arithmetic("maximum", "x, y -> x", "torch.maximum({0}, {1})", "The larger of two, elementwise.",
         latex=r"\max\!\left({0}, {1}\right)", laws="commutative associative",
         sympy="Max({0}, {1})", example="max(W, grad W)"),
@@ -34,8 +35,8 @@ ARITHMETIC: list[Operator] = [
 ]  # fmt: skip
 
 ELEMENTWISE: list[Operator] = [
-    _elementwise("exp", "x -> x", "torch.exp({0})", "e to the power x.", latex=r"e^{{{0}}}",
-        laws="increasing nonnegative", sympy="exp({0})"),
+    _elementwise("exp", "x -> x", "torch.exp({0})", "e to the power x.",
+        latex=r"\exp\!\left({0}\right)", laws="increasing nonnegative", sympy="exp({0})"),
     _elementwise("log", "x -> x", "torch.log({0})", "Natural logarithm, IEEE: -inf at 0, NaN below.",
         latex=r"\ln\!\left({0}\right)", aliases=("ln",), laws="increasing",
         sympy="log({0})", example="log(|W|)"),
@@ -75,6 +76,6 @@ ELEMENTWISE: list[Operator] = [
     _elementwise("invert", "x -> x", "(1 / ({0} + 1e-09))", "1 / (x + 1e-9).",
         latex=r"\frac{{1}}{{{0} + \epsilon}}"),
     _elementwise("scale", "x -> x", "(({0} + 1) / 2)", "(x + 1) / 2.",
-        latex=r"\tfrac{{1}}{{2}}\!\left({0} + 1\right)", laws="increasing",
+        latex=r"\frac{{{0} + 1}}{{2}}", laws="increasing",
         sympy="({0} + 1) / 2"),
 ]  # fmt: skip

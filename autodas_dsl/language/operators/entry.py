@@ -13,15 +13,17 @@ A signature is one line of text:
 ``B C H W -> B C H=H/r W=W/r``
     a pattern: axes by name, ``...`` for the rest, lower-case letters for any axis (twice the same
     letter: equal sizes), sizes as products, quotients and minima of axes and attributes, ``*`` for
-    the product of the rest.
+    the product of the rest. ``H/s`` must come out even, ``H//s`` not.
 ``list(B ...) -> B C``
     an operation on a whole layer list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 Value = str | float
 Attrs = tuple[tuple[str, Value], ...]
@@ -91,7 +93,9 @@ class Operator:
     group : str
         A key of `GROUPS`.
     latex : str
-        ``{0}``, ``{1}`` arguments.
+        A template, braces doubled: ``{0}``, ``{1}`` arguments, attribute names their values,
+        ``{axis}`` the axis or layer index as a subscript where it must be shown, ``{within}`` the
+        same as the tail of a subscript, ``{attrs}`` other attributes as a superscript.
     axis : str
         The default axis word (``"C"``), when the operator works along an axis.
     axes : tuple of str
@@ -110,6 +114,8 @@ class Operator:
         Evolution may draw it.
     example : str
         A formula that uses it; derived from the signature when empty.
+    function : callable or None
+        What ``user.NAME`` in `torch` calls, for a user's own operator.
     """
 
     name: str
@@ -128,6 +134,7 @@ class Operator:
     hides: bool = False
     search: bool = True
     example: str = ""
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def arity(self) -> int:
@@ -174,11 +181,11 @@ class Operator:
 def op(
     name: str,
     signature: str,
-    torch: str,
+    torch: str | Callable[..., Any],
     doc: str,
     *,
     group: str,
-    latex: str,
+    latex: str = "",
     axis: str = "",
     attrs: tuple[Attribute, ...] = (),
     aliases: tuple[str, ...] = (),
@@ -192,15 +199,44 @@ def op(
 ) -> Operator:
     """One entry of the operator table; words in `axis` and `laws` are separated by spaces.
 
+    `torch` is a template or, for a user's own operator, a function of tensors with any number of
+    leading axes; it is also given those of ``axis``, ``dims``, ``ndim`` and the attributes that it
+    has parameters for. `latex` is by default the name over its arguments.
+
     Raises
     ------
     ValueError
-        When `group` or a law is not a known one.
+        When `group` or a law is not a known one, or the function asks for more than there is.
     """
     unknown = [law for law in laws.split() if law not in LAWS]
     if unknown or group not in GROUPS:
         raise ValueError(f"operator `{name}`: unknown group or law: {group!r}, {unknown}")
+    function = None if isinstance(torch, str) else torch
+    arity = signature.partition("->")[0].count(",") + 1
+    if not isinstance(torch, str):
+        given = {"dims", "ndim", *(a.name for a in attrs), *(["axis"] if axis else [])}
+        torch = _call_of(name, torch, arity, given)
+    latex = (
+        latex or rf"\operatorname{{{{{name}}}}}\!\left({', '.join(['{0}', '{1}'][:arity])}\right)"
+    )
     return Operator(
         name, signature, torch, doc, group, latex, tuple(axis.split()), attrs, aliases,
-        frozenset(laws.split()), sympy, match, needs, hides, search, example,
+        frozenset(laws.split()), sympy, match, needs, hides, search, example, function,
     )  # fmt: skip
+
+
+def _call_of(name: str, function: Callable[..., Any], arity: int, given: set[str]) -> str:
+    """The template that calls a function with tensors and with what else it has parameters for."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:  # functions compiled from C do not tell
+        parameters = []
+    extra = parameters[arity:]
+    unknown = [p.name for p in extra if p.name not in given and p.default is p.empty]
+    if unknown:
+        raise ValueError(
+            f"operator `{name}`: its function has parameters it is not given: {', '.join(unknown)}"
+        )
+    texts = [f"{{{i}}}" for i in range(arity)]
+    texts += [f"{p.name}={{{p.name}}}" for p in extra if p.name in given]
+    return f"user.{name}({', '.join(texts)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from autodas_dsl.language.kinds import (
     NUMBER,
@@ -14,8 +14,10 @@ from autodas_dsl.language.kinds import (
     Require,
     Requirement,
     Size,
+    ask_equal,
     integer,
     merge_rest,
+    of_list,
     product,
     quotient,
     smaller,
@@ -128,9 +130,7 @@ def _matmul(
             f"`@` multiplies two matrices; these are {a.describe()} and {b.describe()}",
             "mm(x), batch(x) and chancov(x) give matrices",
         )
-    inner, outer = a.axes[1].size, b.axes[0].size
-    if inner != outer:
-        require(Requirement(inner, outer, a.layers))
+    ask_equal(a.axes[1].size, b.axes[0].size, a.layers, require)
     name = "C" if a.axes[0].name != "C" else "R"
     return Kind(a.layers, (a.axes[0], Axis(name, b.axes[1].size)))
 
@@ -168,8 +168,8 @@ def _distance(
         axis_dims(b, label)
     for axis in a.axes:
         other = b.size(axis.name) if axis.name in b.names else axis.size
-        if axis.size != other and (op.match == "all" or axis.name in _match(op, a)):
-            require(Requirement(axis.size, other, a.layers))
+        if op.match == "all" or axis.name in _match(op, a):
+            ask_equal(axis.size, other, a.layers, require)
     return Kind(a.layers) if a.axes else NUMBER
 
 
@@ -208,10 +208,22 @@ def _list_pattern(
     if kind.layers is None:
         raise KindError(f"`{op.name}` works on a layer list; this is {kind.describe()}")
     inner = op.left.removeprefix("list(").removesuffix(")")
-    entry = Kind(None, kind.axes)
+    # the batch is the same in every layer, other sizes are those of one layer or of all together
+    sizes = {a.name: a.size if a.name == "B" else of_list(op.name, a.size) for a in kind.axes}
     if inner == "x":
-        return entry
-    return _match_pattern(op, inner, op.right, entry, values, require)
+        if op.name == "total":
+            _one_shape(kind, require)
+        return Kind(None, tuple(Axis(a.name, sizes[a.name]) for a in kind.axes))
+    units = of_list(op.name, product(a.size for a in kind.axes if a.name != "B"))
+    _bind(op, inner.split(), kind, require)
+    return Kind(None, (kind.axes[0], Axis("C", units)))
+
+
+def _one_shape(kind: Kind, require: Require) -> None:
+    for axis in kind.axes:
+        common = of_list("first", axis.size)
+        if axis.name != "B" and common != axis.size:
+            require(Requirement(axis.size, common, kind.layers))
 
 
 def _match_pattern(
@@ -226,6 +238,8 @@ def _match_pattern(
     if "H" not in tokens and "..." not in tokens:
         kind = merge_rest(kind)
     sizes, rest = _bind(op, tokens, kind, require)
+    for requirement in _divisible(right, sizes, values, kind.layers):
+        require(requirement)
     axes: list[Axis] = []
     for token in right.split():
         if token == "...":
@@ -245,12 +259,12 @@ def _bind(
         raise KindError(f"`{op.name}` needs a map; the positions of this one are flattened")
     if len(kind.axes) < len(named) or (len(kind.axes) > len(named) and "..." not in tokens):
         raise KindError(wanted)
-    sizes: dict[str, Size] = {}  # a name that is no axis, such as "joined", is a size of its own
+    sizes: dict[str, Size] = {}
     for token, axis in zip(named, kind.axes, strict=False):
         if token.isupper() and token != axis.name:
             raise KindError(wanted)
-        if token in sizes and sizes[token] != axis.size:
-            require(Requirement(sizes[token], axis.size, kind.layers))
+        if token in sizes:
+            ask_equal(sizes[token], axis.size, kind.layers, require)
         sizes.setdefault(token, axis.size)
     return sizes, list(kind.axes[len(named) :])
 
@@ -272,8 +286,23 @@ def _size(
         if base == "*":
             factors += [axis.size for axis in rest]
         elif base in values:
-            factors.append(integer(int(float(values[base]))))
+            factors.append(integer(_whole(values[base])))
         else:
-            by = int(float(values[divisor])) if divisor else 1
+            by = _whole(values[divisor.strip("/")]) if divisor else 1
             factors.append(quotient(sizes.get(base, symbol(base)), by))
     return product(factors)
+
+
+def _whole(value: Value) -> int:
+    return int(float(value))
+
+
+def _divisible(
+    right: str, sizes: Mapping[str, Size], values: Mapping[str, Value], layers: str | None
+) -> Iterator[Requirement]:
+    """What ``H/s`` in a pattern asks for, ``H//s`` not."""
+    for base, divisor in re.findall(r"(\w+)/(\w+)", right):
+        size, by = sizes[base], _whole(values[divisor])
+        if by > 1:
+            multiple = product([quotient(size, by), integer(by)])
+            yield Requirement(size, multiple, layers, f"{size} divisible by {by}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +13,11 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.spaces.base import suggestion
+from autodas_dsl.statistics.errors import foreign
+from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.losses import LOSSES, Loss, Seen
 from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
+from autodas_dsl.training.watching import watched
 
 CHUNK = 256
 """Examples that are tested at once."""
@@ -87,16 +89,19 @@ def distill(
     Raises
     ------
     InputError
-        Unknown loss (E730), networks of different classes when logits are compared (E731),
-        examples and labels of different number (E732), no Linear classifier (E733), a loss that
-        stops being finite (E734).
+        Unknown loss (E730), networks of different classes or channels where the loss needs equal
+        ones (E731), examples and labels of different number (E732), no classifier (E733) or
+        feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
+        classes (E736), an unknown optimizer (E737), or a network that fails on the examples or
+        returns no logits.
     """
     if loss not in LOSSES:
         raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))
     recipe = recipe or Recipe()
     chosen = LOSSES[loss]
-    teacher.eval()
-    _check(student, teacher, data, chosen)
+    needs = frozenset({chosen.needs}) - {"logits"}
+    look, ask = watched(student.eval(), needs), watched(teacher.eval(), needs)
+    _check(look, ask, data, chosen)
     student.train()
     optimizer = optimizer_of(student, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
@@ -104,27 +109,26 @@ def distill(
     losses = []
     batch = min(recipe.batch, len(data.y))
     orders = shuffled(np.random.default_rng(seed), len(data.y), recipe.steps, batch)
-    with _watching(student) as look, _watching(teacher) as ask:
-        for step, rows in enumerate(orders):
-            x, y = data.x[rows], data.y[rows]
-            with torch.no_grad():
-                wanted = ask(x)
-            given = look(x)
-            distance = chosen.of(given, wanted, recipe.temperature)
-            whole = (1 - recipe.alpha) * F.cross_entropy(given.logits, y) + factor * distance
-            losses.append(whole.item())
-            if not whole.isfinite():
-                raise InputError(
-                    "E734",
-                    f"the loss is {losses[-1]} at step {step + 1}",
-                    "lower the learning rate, or the weight of the distillation loss",
-                )
-            optimizer.zero_grad(set_to_none=True)
-            whole.backward()
-            optimizer.step()
-            schedule.step()
-            if progress is not None:
-                progress(step + 1, recipe.steps)
+    for step, rows in enumerate(orders):
+        x, y = data.x[rows], data.y[rows]
+        with torch.no_grad():
+            wanted = ask(x)
+        given = look(x)
+        distance = chosen.of(given, wanted, recipe.temperature)
+        whole = (1 - recipe.alpha) * F.cross_entropy(given.logits, y) + factor * distance
+        losses.append(whole.item())
+        if not whole.isfinite():
+            raise InputError(
+                "E734",
+                f"the loss is {losses[-1]} at step {step + 1}",
+                "lower the learning rate, or the weight of the distillation loss",
+            )
+        optimizer.zero_grad(set_to_none=True)
+        whole.backward()
+        optimizer.step()
+        schedule.step()
+        if progress is not None:
+            progress(step + 1, recipe.steps)
     student.eval()
     accuracy = None if held_out is None else accuracy_of(student, held_out)
     return Distilled(student, tuple(losses), accuracy)
@@ -134,44 +138,36 @@ def distill(
 def accuracy_of(network: nn.Module, examples: Examples) -> float:
     """The share of examples that a network in eval mode names right."""
     parts = zip(examples.x.split(CHUNK), examples.y.split(CHUNK), strict=True)
-    return sum(int((network(x).argmax(1) == y).sum()) for x, y in parts) / len(examples.y)
+    right = sum(int((logits_of(network(x), len(x)).argmax(1) == y).sum()) for x, y in parts)
+    return right / len(examples.y)
 
 
-@contextmanager
-def _watching(network: nn.Module) -> Iterator[Callable[[Tensor], Seen]]:
-    """A function that runs the network and also catches the input of its last Linear."""
-    classifiers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not classifiers:
-        raise InputError(
-            "E733", "the network has no Linear classifier", "its last layer must be a Linear"
-        )
-    caught: list[Tensor] = []
-    hook = classifiers[-1].register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-
-    def look(x: Tensor) -> Seen:
-        caught.clear()
-        logits = network(x)
-        return Seen(logits, caught[-1].flatten(1))
-
-    try:
-        yield look
-    finally:
-        hook.remove()
-
-
-def _check(student: nn.Module, teacher: nn.Module, data: Examples, loss: Loss) -> None:
-    if len(data.x) != len(data.y) or not len(data.y):
+def _check(
+    look: Callable[[Tensor], Seen], ask: Callable[[Tensor], Seen], data: Examples, loss: Loss
+) -> None:
+    """Compare shapes on the first two examples, before any training."""
+    if len(data.x) != len(data.y) or len(data.y) < 2:
         raise InputError(
             "E732",
             f"there are {len(data.x)} examples and {len(data.y)} labels",
-            "give as many labels as examples, and at least one",
+            "give as many labels as examples, and at least two",
         )
-    student.eval()
-    with torch.no_grad():
-        given, wanted = student(data.x[:1]), teacher(data.x[:1])
-    if loss.logits and given.shape != wanted.shape:
+    first = data.x[:2]
+    with torch.no_grad(), foreign(lambda error: failure(error, first)):
+        given, wanted = look(first), ask(first)
+    classes = given.logits.shape[1]
+    if int(data.y.min()) < 0 or int(data.y.max()) >= classes:
+        raise InputError(
+            "E736",
+            f"labels run from {int(data.y.min())} to {int(data.y.max())}, the student has "
+            f"{classes} classes",
+            f"labels count from 0 to {classes - 1}",
+        )
+    one, other = (getattr(seen, loss.needs).shape[1] for seen in (given, wanted))
+    if loss.equal and one != other:
+        what = "classes" if loss.needs == "logits" else "channels"
         raise InputError(
             "E731",
-            f"the student has {given.shape[-1]} classes, the teacher {wanted.shape[-1]}",
-            "take a teacher of the same classes, or a loss that compares embeddings",
+            f"the student has {one} {what}, the teacher {other}",
+            f"take a teacher of the same {what}, or a loss that needs no equal ones",
         )

@@ -1,0 +1,100 @@
+"""What sympy proposes, asked in a process of its own that is stopped when it hangs.
+
+Run as a module it reads one formula from standard input and writes one proposal per line,
+``law<tab>formula``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.tree import Expr
+
+
+class SympyStopped(Exception):
+    """sympy did not answer within the safety limit."""
+
+
+def ask_sympy(expr: Expr, seconds: float) -> list[tuple[str, Expr]]:
+    """Rewrites of a formula that sympy proposes; none of them is proven.
+
+    Parameters
+    ----------
+    expr : Expr
+        Without lets.
+    seconds : float
+        Safety limit: sympy is killed after this.
+
+    Raises
+    ------
+    SympyStopped
+        When sympy hung or failed: the formula is then left as it is.
+    """
+    # A fixed hash seed: sympy's answers may depend on the order of sets.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "autodas_dsl.algebra.proposals"],
+            input=format_expression(expr), capture_output=True, text=True, timeout=seconds,
+            env=environment, check=False, encoding="utf-8",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise SympyStopped(f"sympy did not answer within {seconds:g} s and was stopped") from None
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise SympyStopped(f"sympy failed: {last[0]}")
+    rows = [line.partition("\t") for line in done.stdout.splitlines()]
+    return [(law, parse(formula)) for law, _, formula in rows]
+
+
+def propose(expr: Expr) -> list[tuple[str, Expr]]:
+    """Each rewrite of the fixed list, applied once, translated back where the language can."""
+    from sympy import PolynomialError
+
+    from autodas_dsl.algebra.from_sympy import from_sympy
+    from autodas_dsl.algebra.to_sympy import to_sympy
+
+    raw = to_sympy(expr)
+    found: list[tuple[str, Expr]] = []
+    for law, rewrite in _rewrites():
+        try:
+            answer = from_sympy(rewrite(raw))
+        except (InputError, PolynomialError):  # no formula, or nothing that this rewrite is for
+            continue
+        if answer != expr and answer not in (known for _, known in found):
+            found.append((law, answer))
+    return found
+
+
+def _rewrites() -> list[tuple[str, Callable[..., object]]]:
+    """The fixed list: no search, no heuristics that depend on time."""
+    import sympy
+
+    def everywhere(change: Callable[..., object]) -> Callable[..., object]:
+        return lambda raw: sympy.sympify(raw).doit().replace(lambda part: part.is_Add, change)
+
+    return [
+        ("arithmetic", lambda raw: raw.doit()),
+        ("common factors", everywhere(sympy.factor_terms)),
+        ("collected terms", everywhere(sympy.factor)),
+        ("common denominator", everywhere(sympy.together)),
+        ("cancelled quotients", everywhere(sympy.cancel)),
+        ("collected powers", lambda raw: sympy.powsimp(raw.doit())),
+        ("collected logarithms", lambda raw: sympy.logcombine(raw.doit())),
+        ("expanded", lambda raw: sympy.expand(raw.doit())),
+    ]
+
+
+def main() -> None:
+    for law, formula in propose(parse(sys.stdin.read())):
+        print(f"{law}\t{format_expression(formula)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""``compile``: the Python that runs a formula."""
+
+from __future__ import annotations
+
+import click
+
+from autodas_dsl.cli import options
+from autodas_dsl.language.documents import format_formula
+from autodas_dsl.language.proxy import Proxy
+
+_EPILOG = """\b
+Examples:
+  autodas-dsl compile rho_cnn
+  autodas-dsl compile "sum(sum(|W * grad W|))" """
+
+
+@click.command("compile", epilog=_EPILOG)
+@click.argument("spec", metavar="PROXY", type=options.PROXY)
+def command(spec: str) -> None:
+    """Print the emitted Python of a formula, exactly as it runs.
+
+    One function per pass over the statistics; each takes stacks of equally shaped layers and
+    gives one number per layer or network.
+    """
+    from autodas_dsl.language.library import load
+
+    click.echo(emitted(load(spec)), nl=False)
+
+
+def emitted(proxy: Proxy) -> str:
+    """The source of a formula's program, with what it computes as a comment above."""
+    from autodas_dsl.compiler.engine import build_program
+    from autodas_dsl.compiler.lower import lower
+
+    node = lower(proxy)
+    program = build_program([node])
+    lines = [f"# {line}" for line in format_formula(proxy).split("\n")]
+    lines += [f"# constant: {value!r}" for n, value in program.constants.items() if n is node]
+    return "\n".join([*lines, "", program.source]).rstrip() + "\n"

@@ -1,0 +1,55 @@
+"""The documents that ``fmt`` and ``check`` are given: files, folders, standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from autodas_dsl.language.documents import decode, parse_document, stored
+from autodas_dsl.language.proxy import Proxy
+
+STDIN = "<stdin>"
+
+
+@dataclass
+class Document:
+    """A text that may be a document; `path` is None for standard input."""
+
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        return STDIN if self.path is None else str(self.path)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes as they are stored."""
+        return sys.stdin.buffer.read() if self.path is None else stored(self.path)
+
+    def parse(self) -> Proxy:
+        """The document, unchecked.
+
+        Raises
+        ------
+        InputError
+            With everything that is wrong with it.
+        """
+        stem = self.path.stem if self.path else None
+        return parse_document(decode(self.data, self.name), self.name, stem=stem)
+
+
+def documents(paths: Sequence[str]) -> Iterator[Document]:
+    """Every document named: files as given, the .proxy files below folders, ``-``; each once."""
+    seen: set[Path] = set()
+    for text in paths:
+        if text == "-":
+            yield Document(None)
+            continue
+        path = Path(text)
+        for found in sorted(path.rglob("*.proxy")) if path.is_dir() else [path]:
+            if found.resolve() not in seen:
+                seen.add(found.resolve())
+                yield Document(found)

@@ -1,0 +1,108 @@
+"""The program `autodas-dsl`: its commands, loaded when named, and its exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from autodas_dsl import __version__
+from autodas_dsl.cli.options import WORDS
+from autodas_dsl.language.spans import InputError
+
+COMMANDS = {
+    "score": "score",
+    "rank": "rank",
+    "evolve": "evolve",
+    "distill": "distill",
+    "table": "table",
+    "show": "show",
+    "latex": "latex",
+    "simplify": "simplify",
+    "compile": "compile",
+    "check": "check",
+    "fmt": "fmt",
+    "ops": "ops",
+    "report": "report",
+    "lsp": "lsp",
+}
+"""Each command and the module of this package that defines it, in the order of the help."""
+
+WRONG_INPUT = 1
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+_EPILOG = """\b
+Examples:
+  autodas-dsl score examples/resnet20.py examples/resnet56.py -p snip
+  autodas-dsl check "KL(sigmoid(F_s), sigmoid(F_t))"
+  autodas-dsl show --list
+
+\b
+Shell completion, here for bash (zsh and fish likewise):
+  eval "$(_AUTODAS_DSL_COMPLETE=bash_source autodas-dsl)"
+
+Exit status: 0 done, 1 the input is wrong, 2 the command line is wrong, 130 interrupted."""
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when they are named, and everything wrong ends here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"autodas_dsl.cli.{COMMANDS[cmd_name]}")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"autodas_dsl.cli.{COMMANDS[cmd_name]} defines no command")
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except InputError as error:
+            click.echo(error.render(), err=True)
+            ctx.exit(WRONG_INPUT)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(BROKEN_PIPE)
+        except OSError as error:
+            click.echo(_system_error(error).render(), err=True)
+            ctx.exit(WRONG_INPUT)
+        return result
+
+
+def _system_error(error: OSError) -> InputError:
+    """A full disk or a missing permission, where no command knows better."""
+    where = f"{error.filename}: " if error.filename else ""
+    return InputError("E690", f"{where}{error.strerror or error}")
+
+
+@click.group(
+    "autodas-dsl",
+    cls=LazyGroup,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Write, check, score, evolve and print formulas that rank student networks."""
+
+
+def main() -> None:
+    """The console script."""
+    cli.main(prog_name="autodas-dsl")

@@ -1,0 +1,21 @@
+"""``lsp``: the language server."""
+
+from __future__ import annotations
+
+import click
+
+_EPILOG = """\b
+Examples:
+  autodas-dsl lsp"""
+
+
+@click.command("lsp", epilog=_EPILOG)
+def command() -> None:
+    """Serve an editor over standard input and output.
+
+    Diagnostics while typing, hover, completion and formatting for .proxy files. Needs the extra
+    lsp: pip install autodas-dsl[lsp].
+    """
+    from autodas_dsl.editing.lsp import main
+
+    main()

@@ -1,0 +1,73 @@
+"""Options of the commands that measure formulas on a table, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from autodas_dsl.cli import options
+from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
+
+if TYPE_CHECKING:
+    from autodas_dsl.scoring.rank import Setting
+    from autodas_dsl.spaces import Space
+    from autodas_dsl.tables import Table
+
+
+def measured_on() -> options.Decorator:
+    """Everything about the networks of a table: its space and target, teacher, data, precision."""
+    chosen = (
+        options.space(),
+        click.option("--target", metavar="COLUMN",
+                     help="The accuracy column.  [default: kd, or the only one]"),
+        options.teacher(),
+        options.teacher_weights(),
+        options.teacher_size(),
+        options.data("by default what the space is usually scored on"),
+        options.batch_size(),
+        click.option("--classes", type=click.IntRange(1), metavar="N",
+                     help="Classes of the networks.  [default: the space's]"),
+        options.dtype(),
+        click.option("--limit", type=click.IntRange(5), metavar="N",
+                     help="Only a random sample of N architectures."),
+        options.seed(),
+        options.device(),
+    )  # fmt: skip
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(chosen):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def table_of(name: str, space: str | None) -> tuple[Table, Space[Any]]:
+    """A table and the space that builds its architectures."""
+    from autodas_dsl import spaces
+    from autodas_dsl.scoring.rank import require_space
+    from autodas_dsl.tables import load_table
+
+    table = load_table(name, space)
+    named = space or table.space
+    return table, require_space(table, spaces.get(named) if named else None)
+
+
+def setting_of(
+    family: Space[Any],
+    data_spec: str | None,
+    batch_size: int | None,
+    classes: int | None,
+    dtype: str,
+    device: str,
+    **teaching: Any,
+) -> Setting:
+    """What the networks are scored under: the usual data and teacher unless others are given."""
+    from autodas_dsl.scoring.usual import usual_setting
+
+    return usual_setting(
+        family, data_of(data_spec or family.data, batch_size), teacher_of(**teaching),
+        dtype=dtype_of(dtype), device=device_of(device), classes=classes,
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""What the shared options about networks and data mean; imported by commands that run networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from autodas_dsl.language.spans import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from autodas_dsl.scoring.score import Data, Teacher
+    from autodas_dsl.statistics.model_source import ModelSource
+
+
+def models_of(texts: Sequence[str]) -> list[ModelSource]:
+    """All networks that MODEL arguments name."""
+    from autodas_dsl.statistics.sources import load_models
+
+    return [source for text in texts for source in load_models(text)]
+
+
+def model_of(text: str, role: str) -> ModelSource:
+    """The one network that a MODEL names.
+
+    Raises
+    ------
+    InputError
+        E410 when there are several.
+    """
+    found = models_of([text])
+    if len(found) != 1:
+        raise InputError(
+            "E410", f"{text} holds {len(found)} models, the {role} is one",
+            "name a callable that gives one: FILE.py:NAME",
+        )  # fmt: skip
+    return found[0]
+
+
+def teacher_of(
+    teacher: str | None, teacher_weights: str | None, teacher_size: int | None
+) -> Teacher | None:
+    """The teacher of the three options.
+
+    Raises
+    ------
+    InputError
+        E411 when weights or a size are given without a teacher.
+    """
+    if teacher is None:
+        if teacher_weights is not None or teacher_size is not None:
+            option = "--teacher-weights" if teacher_weights is not None else "--teacher-size"
+            raise InputError("E411", f"{option} is given without a teacher", "add --teacher MODEL")
+        return None
+    from autodas_dsl.scoring.score import Teacher
+
+    return Teacher(model_of(teacher, "teacher"), teacher_size, teacher_weights or "")
+
+
+def data_of(spec: str | None, size: int | None) -> Data:
+    """Where the batch comes from: noise unless the user says."""
+    from autodas_dsl.scoring.score import NOISE, Data
+
+    return Data(spec or NOISE, size)
+
+
+def dtype_of(name: str) -> torch.dtype:
+    import torch
+
+    return {"float32": torch.float32, "float64": torch.float64}[name]
+
+
+def device_of(name: str) -> str:
+    """A device name, after trying it.
+
+    Raises
+    ------
+    InputError
+        E412 when this machine has no such device.
+    """
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            "E412", f"cannot use the device {name!r}: {reason}", "use --device cpu"
+        ) from None
+    return name

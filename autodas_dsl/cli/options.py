@@ -1,0 +1,139 @@
+"""Options that several commands share, and the text of several PROXY and FILE arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+FORMATS = ("table", "csv", "json")
+WORDS = "autodas-dsl.words"
+"""Under which the context keeps the words of the command line."""
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a comma-separated list; a comma inside brackets belongs to its part."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "([") - (char in ")]")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def repeatable(ctx: click.Context, left_out: Mapping[str, bool]) -> list[str]:
+    """The command line without some options.
+
+    Parameters
+    ----------
+    left_out : mapping of str to bool
+        Options that do not change the result, and whether a value follows them.
+    """
+    words = ["autodas-dsl"]
+    skip = False
+    for word in ctx.meta[WORDS]:
+        name, equals, _ = word.partition("=")
+        if not skip and name not in left_out:
+            words.append(word)
+        skip = not skip and not equals and left_out.get(name, False)
+    return words
+
+
+class ProxyType(click.ParamType):
+    """A PROXY: a file, a library name or an expression; completes library names and files."""
+
+    name = "proxy"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from autodas_dsl.language.library import library_names
+
+        found = [CompletionItem(n) for n in library_names() if n.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+PROXY = ProxyType()
+
+
+def proxies(required: bool = True) -> Decorator:
+    return click.option(
+        "-p", "--proxy", "specs", multiple=True, required=required, type=PROXY, metavar="PROXY",
+        help="A .proxy file, a library name or an expression in quotes; may be repeated.",
+    )  # fmt: skip
+
+
+def output_format(default: str = "table") -> Decorator:
+    return click.option(
+        "--format", "format", type=click.Choice(FORMATS), default=default, show_default=True,
+        help="How results are printed on standard output.",
+    )  # fmt: skip
+
+
+def seed() -> Decorator:
+    return click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True,
+        help="Chooses random weights, samples and noise.",
+    )  # fmt: skip
+
+
+def device() -> Decorator:
+    return click.option(
+        "--device", default="cpu", show_default=True, metavar="NAME",
+        help="Where networks run: cpu, cuda, cuda:1, mps.",
+    )  # fmt: skip
+
+
+def dtype() -> Decorator:
+    return click.option(
+        "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+        help="Precision of the passes and of the formulas.",
+    )  # fmt: skip
+
+
+def data(default_text: str) -> Decorator:
+    return click.option(
+        "--data", "data_spec", metavar="SOURCE",
+        help="FILE.npz (x, y), a folder of images per class, digits, noise or torchvision:NAME; "
+        f"{default_text}.",
+    )  # fmt: skip
+
+
+def batch_size() -> Decorator:
+    return click.option(
+        "--batch-size", type=click.IntRange(1), metavar="N",
+        help="Samples in the batch.  [default: 64, or all when there are fewer]",
+    )  # fmt: skip
+
+
+def teacher(required: bool = False) -> Decorator:
+    return click.option(
+        "--teacher", metavar="MODEL", required=required,
+        help="The teacher network, written as MODEL is.",
+    )  # fmt: skip
+
+
+def teacher_weights() -> Decorator:
+    return click.option(
+        "--teacher-weights", metavar="FILE", help="Trained weights: safetensors or a torch file."
+    )
+
+
+def teacher_size() -> Decorator:
+    return click.option(
+        "--teacher-size", type=click.IntRange(1), metavar="N",
+        help="Height and width to which the teacher's input is resized.",
+    )  # fmt: skip
+
+
+def space() -> Decorator:
+    return click.option(
+        "--space", metavar="NAME|FILE.py",
+        help="The space of the architectures, where the table does not say.",
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""``show``: a formula in every form, and the library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autodas_dsl.cli import options
+from autodas_dsl.language.library import canonical, library_files, library_proxy, load
+from autodas_dsl.language.proxy import Proxy, format_formula
+
+_EPILOG = """\b
+Examples:
+  autodas-dsl show rho_cnn
+  autodas-dsl show rho_cnn --as latex --layout align
+  autodas-dsl show best.proxy --as tree
+  autodas-dsl show diswot --graph diswot.svg
+  autodas-dsl show --list"""
+
+FORMS = ("text", "unicode", "latex", "mathml", "sympy", "python", "tree", "dot", "json", "graphml")
+
+_GROUPS = {
+    "parameter": "parameter-level",
+    "activation": "activation-level",
+    "teacher_student": "teacher-student",
+    "discovered": "discovered",
+}
+"""The folders of the library, and what they are called, in the order of the listing."""
+
+
+@click.command("show", epilog=_EPILOG)
+@click.argument("spec", metavar="[PROXY]", required=False, type=options.PROXY)
+@click.option("--as", "form", type=click.Choice(FORMS),
+              help="The form.  [default: the document; with --list text]")  # fmt: skip
+@click.option("--layout", type=click.Choice(["plain", "equation", "align"]),
+              help="Of LaTeX: in a line, numbered, or numbered with line breaks.")  # fmt: skip
+@click.option("--width", type=click.IntRange(20), metavar="N",
+              help="Of LaTeX: where lines of align break.  [default: 72]")  # fmt: skip
+@click.option("--digits", type=click.IntRange(1), metavar="N",
+              help="Of LaTeX and MathML: significant digits of numbers.  [default: all]")  # fmt: skip
+@click.option("--graph", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write the computation graph: FILE.svg, .dot, .graphml or .json.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--list", "listing", is_flag=True, help="List the library, grouped; also as json.")
+def command(
+    spec: str | None,
+    form: str | None,
+    listing: bool,
+    graph: Path | None,
+    force: bool,
+    **setting: Any,
+) -> None:
+    """Print a formula in any form, or list the library."""
+    if listing == (spec is not None):
+        raise click.UsageError("give a PROXY, or --list")
+    if spec is None:
+        if form not in (None, "text", "json") or graph is not None:
+            raise click.UsageError("--list is text or json")
+        click.echo(_library_json() if form == "json" else "\n".join(_library()))
+        return
+    proxy = load(spec)
+    if graph is not None:
+        from autodas_dsl.report.graph import draw
+
+        draw(proxy, graph, force)
+        click.echo(f"wrote {graph}", err=True)
+    if graph is None or form is not None:
+        text = _shown(proxy, form, {k: v for k, v in setting.items() if v is not None})
+        click.echo(text, nl=not text.endswith("\n"))
+
+
+def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
+    if setting and form not in ("latex", "mathml"):
+        raise click.UsageError(f"--{next(iter(setting))} goes with --as latex")
+    if form is None:
+        return canonical(proxy)
+    if form == "python":
+        from autodas_dsl.cli.compile import emitted
+
+        return emitted(proxy)
+    from autodas_dsl.algebra.show import show
+
+    return show(proxy, form, **setting)
+
+
+def _grouped() -> Iterator[tuple[str, list[str]]]:
+    folders = {name: path.parent.name for name, path in library_files().items()}
+    for folder in dict.fromkeys([*_GROUPS, *sorted(folders.values())]):
+        names = [name for name, mine in folders.items() if mine == folder]
+        if names:
+            yield _GROUPS.get(folder, folder), names
+
+
+def _library() -> Iterator[str]:
+    width = max(len(name) for name in library_files())
+    for title, names in _grouped():
+        yield title
+        for name in names:
+            yield f"  {name:{width}}  {library_proxy(name).about}"
+        yield ""
+    yield "autodas-dsl show NAME prints one of them."
+
+
+def _library_json() -> str:
+    found = []
+    for title, names in _grouped():
+        for name in names:
+            proxy = library_proxy(name)
+            found.append({
+                "name": name, "group": title, "about": proxy.about, "source": proxy.source,
+                "better": proxy.better, "formula": format_formula(proxy),
+            })  # fmt: skip
+    return json.dumps(found, indent=2, ensure_ascii=False)

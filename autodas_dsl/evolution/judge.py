@@ -1,0 +1,196 @@
+"""The judge: evaluates each distinct formula once, and counts what it was spared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.fitness import Objective, Rejected
+from autodas_dsl.evolution.identity import oriented
+from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.journal import Fact, Journal, Memory
+from autodas_dsl.evolution.task import Networks, Task
+from autodas_dsl.language.tree import Expr, complexity
+
+SCREENED = "screened out"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a search did, the same for a resumed run as for an uninterrupted one.
+
+    Attributes
+    ----------
+    evaluations : int
+        Distinct formulas looked at.
+    same_formula : int
+        Proposals that were spared because their core tree was known.
+    same_ranks : int
+        Formulas that rank exactly as an earlier one does, or in reverse.
+    screened : int
+        Formulas that were not evaluated in full.
+    rejected : tuple of (reason, number)
+        Formulas that cannot be ranked, most frequent reason first.
+    """
+
+    evaluations: int = 0
+    same_formula: int = 0
+    same_ranks: int = 0
+    screened: int = 0
+    rejected: tuple[tuple[str, int], ...] = ()
+
+
+class Judge:
+    """Turns formulas into individuals.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    config : Config
+    journal : Journal, optional
+        Facts found before, and the place for new ones.
+    """
+
+    def __init__(
+        self, tasks: Sequence[Task], config: Config, journal: Journal | Memory | None = None
+    ) -> None:
+        self._tasks = tasks
+        self._config = config
+        self._journal = journal if journal is not None else Memory()
+        self._known: dict[str, Individual] = {}
+        self._keys: dict[Expr, tuple[Node, str]] = {}
+        self._ranks: set[bytes] = set()
+        self._same_formula = self._same_ranks = 0
+        self._rejected: Counter[str] = Counter()
+        self._objective = self._objective_on("selection")
+        self._screen = self._objective_on("screen") if all(t.screen for t in tasks) else None
+        self.from_journal = 0
+
+    def _objective_on(self, half: str) -> Objective:
+        config = self._config
+        accuracies = [_half(task, half).accuracies for task in self._tasks]
+        folds = config.folds if half == "selection" else 0
+        return Objective(accuracies, config.objective, folds, config.seed)
+
+    @property
+    def facts(self) -> Mapping[Fact, Outcome]:
+        """Everything evaluated, here or before."""
+        return self._journal.facts
+
+    @property
+    def counts(self) -> Counts:
+        ordered = sorted(self._rejected.items(), key=lambda item: (-item[1], item[0]))
+        return Counts(
+            len(self._known), self._same_formula, self._same_ranks, self._rejected[SCREENED],
+            tuple((reason, n) for reason, n in ordered if reason != SCREENED),
+        )  # fmt: skip
+
+    def key(self, expr: Expr) -> str:
+        """Canonical text of a formula's core tree."""
+        return self._lowered(expr)[1]
+
+    def _lowered(self, expr: Expr) -> tuple[Node, str]:
+        found = self._keys.get(expr)
+        if found is None:
+            node = lower(expr)
+            found = self._keys[expr] = (node, repr(node))
+        return found
+
+    def knows(self, expr: Expr) -> bool:
+        return self.key(expr) in self._known
+
+    def spared(self) -> None:
+        """Count a proposal that was a known formula."""
+        self._same_formula += 1
+
+    def look(self, exprs: Sequence[Expr], bar: float = float("-inf")) -> list[Individual]:
+        """Individuals for formulas, one each; known formulas are not evaluated again.
+
+        Parameters
+        ----------
+        exprs : sequence of Expr
+        bar : float
+            The tau below which a formula is of no use; decides who passes the screen.
+        """
+        fresh: dict[str, Expr] = {}
+        for expr in exprs:
+            key = self.key(expr)
+            if key in self._known or key in fresh:
+                self.spared()
+            else:
+                fresh[key] = expr
+        screened = self._screened_out(fresh, bar)
+        for key, expr in fresh.items():
+            if key in screened:
+                self._enter(self._rejected_individual(expr, key, screened[key]))
+        left = {key: expr for key, expr in fresh.items() if key not in screened}
+        outcomes = self._outcomes("selection", left)
+        for key, expr in left.items():
+            self._enter(self._judged(expr, key, outcomes[key]))
+        self._keys.clear()
+        return [self._known[self._lowered(expr)[1]] for expr in exprs]
+
+    def _screened_out(self, fresh: dict[str, Expr], bar: float) -> dict[str, str]:
+        """Keys that fail on the screen, with the reason."""
+        if self._screen is None:
+            return {}
+        outcomes = self._outcomes("screen", fresh)
+        failed: dict[str, str] = {}
+        for key in fresh:
+            found = self._screen(outcomes[key])
+            if isinstance(found, Rejected):
+                failed[key] = found.reason
+            elif found.tau + self._config.margin < bar:
+                failed[key] = SCREENED
+        return failed
+
+    def _outcomes(self, half: str, exprs: dict[str, Expr]) -> dict[str, list[Outcome]]:
+        """Outcomes on every table, from the journal where it knows them."""
+        found: dict[str, list[Outcome]] = {key: [] for key in exprs}
+        known = self._journal.facts
+        for task in self._tasks:
+            missing = [key for key in exprs if Fact(task.name, half, key) not in known]
+            self.from_journal += len(exprs) - len(missing)
+            nodes = [self._lowered(exprs[key])[0] for key in missing]
+            outcomes = _half(task, half).evaluate(nodes) if nodes else []
+            new = {Fact(task.name, half, k): o for k, o in zip(missing, outcomes, strict=True)}
+            self._journal.append(new.items())
+            for key in exprs:
+                found[key].append(known[Fact(task.name, half, key)])
+        return found
+
+    def scores(self, exprs: Sequence[Expr], half: str) -> list[list[Outcome]]:
+        """Outcomes of formulas on one half, for the final report; nothing is counted."""
+        found = self._outcomes(half, {self.key(expr): expr for expr in exprs})
+        return [found[self.key(expr)] for expr in exprs]
+
+    def _judged(self, expr: Expr, key: str, outcomes: list[Outcome]) -> Individual:
+        found = self._objective(outcomes)
+        if isinstance(found, Rejected):
+            return self._rejected_individual(expr, key, found.reason)
+        size = complexity(oriented(expr, found.sign))
+        self._same_ranks += found.ranks in self._ranks
+        self._ranks.add(found.ranks)
+        return Individual(
+            expr, key, size, len(self._known), found.tau,
+            found.value - self._config.parsimony * size, found.sign, found.taus, found.ranks,
+        )  # fmt: skip
+
+    def _rejected_individual(self, expr: Expr, key: str, reason: str) -> Individual:
+        self._rejected[reason.partition(" in layer ")[0]] += 1
+        return Individual(expr, key, complexity(expr), len(self._known), reason=reason)
+
+    def _enter(self, individual: Individual) -> None:
+        self._known[individual.key] = individual
+
+
+def _half(task: Task, half: str) -> Networks:
+    networks: Networks | None = getattr(task, half)
+    if networks is None:
+        raise ValueError(f"{task.name} has no {half} architectures")
+    return networks

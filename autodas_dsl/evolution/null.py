@@ -1,0 +1,98 @@
+"""The null level: the tau that the same search finds in accuracies that were shuffled.
+
+On a small table a search finds something in everything. A selection tau says something only as far
+as it is above this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from autodas_dsl import __version__
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.interrupt import listening
+from autodas_dsl.evolution.journal import Fact, Memory
+from autodas_dsl.evolution.results import Null
+from autodas_dsl.evolution.run import Progress, Search, described, without_truth
+from autodas_dsl.evolution.task import Task
+from autodas_dsl.evolution.typed import Allowed
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.tables.write import write_atomic
+
+REPEATS = 3
+
+
+def null_level(
+    config: Config,
+    tasks: Sequence[Task],
+    allowed: Allowed,
+    *,
+    repeats: int = REPEATS,
+    known: Mapping[Fact, Outcome] | None = None,
+    cache: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Null:
+    """Search shuffled accuracies, each time shuffled anew, as `evolve` searches the true ones.
+
+    Fresh formulas are the same in every repeat and in the true search, so that `known` facts of
+    that search spare about half of the evaluations.
+
+    Parameters
+    ----------
+    repeats : int
+        At least one.
+    known : mapping of Fact to Outcome, optional
+        `Run.facts` of the true search.
+    cache : Path, optional
+        Folder where the level of this configuration on these tables is kept.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On the first Ctrl-C.
+    """
+    place = cache / f"null-{_key(config, tasks, repeats)}.json" if cache else None
+    kept = _read(place) if place else None
+    if kept is not None:
+        return kept
+    memory = Memory(known)
+    taus: list[float] = []
+    for repeat in range(repeats):
+        search = Search(config, without_truth(tasks, config.seed, repeat + 1), allowed, memory)
+        with listening() as interrupt:
+            if search.go(interrupt, None, progress) == "interrupt":
+                raise KeyboardInterrupt
+        best = search.archive.best
+        taus.append(best.tau if best is not None else 0.0)
+    found = Null(tuple(taus))
+    if place is not None:
+        _write(place, found)
+    return found
+
+
+def _key(config: Config, tasks: Sequence[Task], repeats: int) -> str:
+    facts = [__version__, described(config, tasks, ()), repeats]
+    accuracies = [task.selection.accuracies.tobytes().hex() for task in tasks]
+    text = json.dumps([facts, accuracies], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _read(path: Path) -> Null | None:
+    """A kept level, if it is there and whole."""
+    try:
+        taus = json.loads(path.read_text(encoding="utf-8"))["taus"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Null(tuple(map(float, taus)))
+
+
+def _write(path: Path, found: Null) -> None:
+    """Keep a level; a cache that cannot be written costs only time."""
+    with suppress(OSError, InputError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({"taus": found.taus}) + "\n")

@@ -1,0 +1,388 @@
+"""A search from beginning to end: generations, stopping, resuming, the final report."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evolution.archive import HallOfFame
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.fitness import shuffled
+from autodas_dsl.evolution.folder import JOURNAL, Json, opened
+from autodas_dsl.evolution.generate import Generator
+from autodas_dsl.evolution.identity import inlined
+from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.interrupt import Interrupt, listening
+from autodas_dsl.evolution.journal import Fact, Journal, Memory
+from autodas_dsl.evolution.judge import Counts, Judge
+from autodas_dsl.evolution.measure import PARAMS, Measured, measured
+from autodas_dsl.evolution.results import Entry, Null, Step, document, outcome_of, save
+from autodas_dsl.evolution.strategies import Maker, distinct, strategy
+from autodas_dsl.evolution.task import Networks, Task
+from autodas_dsl.evolution.typed import Allowed, never
+from autodas_dsl.evolution.vary import Varier
+from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
+from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.library import load, proxied
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.tree import Expr
+
+BASELINES = ("params", "flops")
+COMPLETE = "iterations"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told after every generation."""
+
+    generation: int
+    iterations: int
+    counts: Counts
+    best: Individual | None
+    from_journal: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished search.
+
+    Attributes
+    ----------
+    best : Proxy
+        The fittest formula as a document, a leading minus where lower scores are better.
+    pareto : tuple of Proxy
+        Formulas that are better than every simpler one, simplest first.
+    entries : tuple of Entry
+        The hall of fame, simplest first.
+    champion : Entry
+        The entry of `best`.
+    baselines : mapping of str to tuple of Measured
+        Selection and held-out agreement of each baseline.
+    steps : tuple of Step
+        One per generation, the first population included.
+    counts : Counts
+    stopped : str
+        Why the search ended: ``iterations``, ``time``, ``evaluations``, ``patience``, ``target``
+        or ``interrupt``.
+    folder : Path or None
+    facts : mapping of Fact to Outcome
+        Everything evaluated.
+    null : Null, optional
+        What the same search finds in shuffled accuracies, where that was asked for.
+    """
+
+    best: Proxy
+    pareto: tuple[Proxy, ...]
+    entries: tuple[Entry, ...]
+    champion: Entry
+    baselines: dict[str, tuple[Measured, ...]]
+    steps: tuple[Step, ...]
+    counts: Counts
+    stopped: str
+    folder: Path | None = None
+    facts: Mapping[Fact, Outcome] = field(default_factory=dict, repr=False, compare=False)
+    null: Null | None = None
+
+    @property
+    def hall_of_fame(self) -> Any:
+        """A pandas frame where pandas is installed, else a list of rows."""
+        rows = [entry.row() for entry in self.entries]
+        if importlib.util.find_spec("pandas") is None:
+            return rows
+        return importlib.import_module("pandas").DataFrame(rows)
+
+
+def statistics_needed(
+    config: Config, baselines: Sequence[str] = BASELINES
+) -> tuple[Statistic, ...]:
+    """Every statistic that a search with this configuration reads, to collect beforehand."""
+    found = set(chosen_statistics(config.inputs, config.gradient_free))
+    for spec in (*config.seeds, *baselines):
+        found |= load(spec).check(proxied).statistics
+    return tuple(sorted(found, key=str))
+
+
+def evolve(
+    config: Config,
+    tasks: Sequence[Task],
+    allowed: Allowed = never,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    baselines: Sequence[str] = BASELINES,
+    max_time: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Search for a formula that ranks the architectures of the tables.
+
+    Parameters
+    ----------
+    config : Config
+    tasks : sequence of Task
+        At least one.
+    allowed : callable
+        Whether a requirement such as ``C_s = C_t`` holds for all networks of all tables.
+    folder : Path, optional
+        Where journal and results go; nothing is written without it.
+    resume : bool
+        Continue what `folder` holds: the search is run again with the journal as evaluator.
+    baselines : sequence of str
+        Formulas reported beside the best one; their statistics must have been collected.
+    max_time : float, optional
+        Seconds after which the search stops at the end of a generation.
+    progress : callable, optional
+        Told after every generation.
+
+    Raises
+    ------
+    InputError
+        E600 no table; E601 to E606 the folder; E607 no formula could be ranked; E608 a seed is no
+        formula for this search.
+    KeyboardInterrupt
+        On the second Ctrl-C; everything evaluated is in the journal.
+    """
+    if not tasks or len({task.name for task in tasks}) < len(tasks):
+        raise InputError("E600", "a search needs one or more tables of different names")
+    if config.null:
+        tasks = without_truth(tasks, config.seed)
+    description = described(config, tasks, baselines)
+    with ExitStack() as stack:
+        journal = None
+        if folder is not None:
+            stack.enter_context(opened(folder, description, resume))
+            journal = stack.enter_context(_journal(folder))
+        interrupt = stack.enter_context(listening())
+        search = Search(config, tasks, allowed, journal)
+        stopped = search.go(interrupt, max_time, progress)
+        run = replace(_reported(search, baselines, stopped), folder=folder)
+        if folder is not None:
+            _save(folder, description, run)
+        return run
+
+
+@contextmanager
+def _journal(folder: Path) -> Iterator[Journal]:
+    journal = Journal(folder / JOURNAL)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def without_truth(tasks: Sequence[Task], seed: int, repeat: int = 0) -> list[Task]:
+    """The tables with their accuracies in random order; nothing is held out from nothing."""
+    found = []
+    for number, task in enumerate(tasks):
+        accuracies = shuffled(task.selection.accuracies, seed, number, repeat)
+        selection = Networks(task.selection.evaluate, accuracies)
+        found.append(replace(task, selection=selection, report=None, screen=None))
+    return found
+
+
+def described(config: Config, tasks: Sequence[Task], baselines: Sequence[str]) -> Json:
+    """Everything that determines the result, for ``run.json``."""
+    return {
+        "format": 1,
+        "options": config.as_json(),
+        "baselines": list(baselines),
+        "tables": [
+            {
+                "name": task.name,
+                "target": task.target,
+                "split": task.split,
+                "selection": len(task.selection),
+                "held_out": len(task.report) if task.report else 0,
+                "screen": len(task.screen) if task.screen else 0,
+                "fingerprint": task.fingerprint,
+            }
+            for task in tasks
+        ],
+    }
+
+
+class Search:
+    """The generations of one search."""
+
+    def __init__(
+        self, config: Config, tasks: Sequence[Task], allowed: Allowed,
+        journal: Journal | Memory | None,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.tasks = tasks
+        self.judge = Judge(tasks, config, journal)
+        self.archive = HallOfFame()
+        self.steps: list[Step] = []
+        vocabulary = Vocabulary(
+            chosen_statistics(config.inputs, config.gradient_free),
+            chosen_operators(config.operators), config.terms, allowed,
+        )  # fmt: skip
+        self._varier = Varier(Generator(vocabulary, config.max_complexity))
+        self._strategy = strategy(config)
+        self._population: list[Individual] = []
+
+    def go(
+        self,
+        interrupt: Interrupt,
+        max_time: float | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> str:
+        """Run until there is a reason to stop; returns it."""
+        started = time.monotonic()
+        for generation in range(self.config.iterations + 1):
+            born = self.judge.look(self._proposals(generation), self._bar())
+            self._population = (
+                self._strategy.survive(self._population, born)
+                if generation
+                else sorted(distinct(born), key=lambda individual: individual.number)
+            )
+            self.archive.add(born)
+            self._record(generation)
+            if progress is not None:
+                progress(self._progress(generation))
+            reason = self._reason_to_stop()
+            if reason:
+                return reason
+            if interrupt.asked:
+                return "interrupt"
+            if max_time is not None and time.monotonic() - started >= max_time:
+                return "time"
+        return COMPLETE
+
+    def _proposals(self, generation: int) -> list[Expr]:
+        make = Maker(self._varier, self.judge, self.config, generation)
+        if generation:
+            return self._strategy.propose(self._population, make)
+        seeds = [self._seed(spec) for spec in self.config.seeds]
+        fresh = range(max(0, self.config.population - len(seeds)))
+        return seeds + [make.fresh(slot) for slot in fresh]
+
+    def _seed(self, spec: str) -> Expr:
+        found = self._varier.settled(inlined(load(spec)))
+        if found is None:
+            raise InputError(
+                "E608", f"`{spec}` cannot start this search: it is larger than "
+                f"{self.config.max_complexity} nodes, or needs what these networks do not have",
+                "raise --max-complexity, or leave it out of --seed-with",
+            )  # fmt: skip
+        return found
+
+    def _bar(self) -> float:
+        """The tau that a formula must come near to be of use."""
+        full = len(self._population) >= self.config.population
+        return min(i.tau for i in self._population) if full else float("-inf")
+
+    def _record(self, generation: int) -> None:
+        best = self.archive.best
+        if best is not None:
+            self.steps.append(
+                Step(
+                    generation, self.judge.counts.evaluations, best.tau, best.value, best.complexity
+                )
+            )
+
+    def _progress(self, generation: int) -> Progress:
+        return Progress(
+            generation, self.config.iterations, self.judge.counts, self.archive.best,
+            self.judge.from_journal,
+        )  # fmt: skip
+
+    def _reason_to_stop(self) -> str:
+        config, best = self.config, self.archive.best
+        if config.max_evaluations and self.judge.counts.evaluations >= config.max_evaluations:
+            return "evaluations"
+        if best is not None and config.target and best.tau >= config.target:
+            return "target"
+        if config.patience and len(self.steps) > config.patience:
+            last, before = self.steps[-1], self.steps[-1 - config.patience]
+            return "patience" if last.fitness <= before.fitness else ""
+        return ""
+
+
+def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
+    """Everything measured about the hall of fame, held-out architectures looked at for once."""
+    members = search.archive.members
+    best = search.archive.best
+    if best is None:
+        reasons = search.judge.counts.rejected
+        raise InputError(
+            "E607", f"none of {search.judge.counts.evaluations} formulas could be ranked",
+            f"most often: {reasons[0][0]}" if reasons else "raise --population or --iterations",
+        )  # fmt: skip
+    halves = _measure(search, [member.formula for member in members])
+    entries = [
+        Entry(member, selection, held_out)
+        for member, (selection, held_out) in zip(members, halves, strict=True)
+    ]
+    champion = entries[members.index(best)]
+    trees = [inlined(load(spec)) for spec in baselines]
+    beside = {
+        spec: (*selection, *held_out)
+        for spec, (selection, held_out) in zip(baselines, _measure(search, trees), strict=True)
+    }
+    about = _about(search)
+    params = beside.get(PARAMS, ())
+    return Run(
+        best=document("best", champion, about, params),
+        pareto=tuple(
+            document(
+                f"complexity_{member.complexity}", entries[members.index(member)], about, params
+            )
+            for member in search.archive.pareto
+        ),
+        entries=tuple(entries),
+        champion=champion,
+        baselines=beside,
+        steps=tuple(search.steps),
+        counts=search.judge.counts,
+        stopped=stopped,
+        facts=search.judge.facts,
+    )
+
+
+def _about(search: Search) -> str:
+    names = ", ".join(f"{task.name} ({task.target})" for task in search.tasks)
+    nothing = " with shuffled accuracies" if search.config.null else ""
+    return f"Found by {search.config.strategy} search on {names}{nothing}."
+
+
+def _measure(
+    search: Search, exprs: Sequence[Expr]
+) -> list[tuple[tuple[Measured, ...], tuple[Measured, ...]]]:
+    """For each formula what it reaches on the selection and on the held-out architectures."""
+    held = [task for task in search.tasks if task.report]
+    selection = search.judge.scores(exprs, "selection")
+    report = search.judge.scores(exprs, "report") if len(held) == len(search.tasks) else None
+    found = []
+    for number in range(len(exprs)):
+        halves = [
+            tuple(
+                measured(task, half, networks, outcome)
+                for task, outcome in zip(search.tasks, outcomes[number], strict=True)
+                if (networks := task.selection if half == "selection" else task.report)
+            )
+            for half, outcomes in (("selection", selection), ("held-out", report or ()))
+            if outcomes
+        ]
+        found.append((halves[0], halves[1] if len(halves) > 1 else ()))
+    return found
+
+
+def _save(folder: Path, description: Json, run: Run) -> None:
+    baselines = {name: [_brief(one) for one in found] for name, found in run.baselines.items()}
+    save(
+        folder, description, run.best, run.pareto, run.entries, run.steps,
+        outcome_of(run.counts, run.stopped, run.champion, baselines),
+    )  # fmt: skip
+
+
+def _brief(found: Measured) -> Json:
+    one = found.agreement
+    return {"table": found.task, "half": found.half, "n": one.n, "kendall": one.kendall,
+            "spearman": one.spearman, "pearson": one.pearson}  # fmt: skip

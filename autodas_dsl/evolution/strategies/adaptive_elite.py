@@ -1,0 +1,43 @@
+"""Algorithm 1 of Auto-DAS: tournaments among elites, and a fresh formula against each child."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.randomness import Purpose
+from autodas_dsl.evolution.strategies.base import (
+    Maker,
+    Population,
+    distinct,
+    parents,
+    ranked,
+    tournament,
+)
+from autodas_dsl.language.tree import Expr
+
+
+class AdaptiveElite:
+    """A random share r of the population, of it the best k, of them the parents of a child.
+
+    A fresh random formula competes with the child; the better of the two enters, the worst of the
+    population leaves. Formulas that rank alike are one formula: the simpler stays.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def propose(self, population: Population, make: Maker) -> list[Expr]:
+        proposed: list[Expr] = []
+        for pair in range(self.config.brood):
+            stream = make.stream(2 * pair, Purpose.PARENTS)
+            pool = tournament(population, stream, self.config)
+            child = make.child(2 * pair, parents(pool, stream, self.config)) if pool else None
+            proposed.append(child if child is not None else make.fresh(2 * pair))
+            proposed.append(make.fresh(2 * pair + 1))
+        return proposed
+
+    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
+        winners = [ranked(born[i : i + 2])[0] for i in range(0, len(born), 2)]
+        return distinct([*population, *winners])[: self.config.population]

@@ -1,0 +1,23 @@
+"""Random search: the baseline that every strategy has to beat at equal evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.strategies.base import Maker, Population, distinct
+from autodas_dsl.language.tree import Expr
+
+
+class RandomSearch:
+    """Fresh formulas only; the population is the best seen."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def propose(self, population: Population, make: Maker) -> list[Expr]:
+        return [make.fresh(slot) for slot in range(2 * self.config.brood)]
+
+    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
+        return distinct([*population, *born])[: self.config.population]

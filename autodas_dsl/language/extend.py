@@ -1,0 +1,224 @@
+"""A user's own operators and statistics: one Python file, or an installed package.
+
+A file is run and every `Operator` (made by `op`) and `Input` at its top level is added to the
+tables, where it takes part in everything: resolution, checking, emission, LaTeX, search. A package
+does the same with an entry point of the group ``autodas_dsl.extensions`` that names a module.
+No entry can take a name that is in use.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from autodas_dsl.language.check import kind_of_expression
+from autodas_dsl.language.examples import example_of
+from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.language.inputs import GROUPS as INPUT_GROUPS
+from autodas_dsl.language.inputs import INPUTS, Input, kind
+from autodas_dsl.language.kinds import Kind
+from autodas_dsl.language.library import library_files
+from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.spans import FormulaError, InputError
+
+__all__ = [
+    "Attribute", "Extension", "Input", "Kind", "kind", "load_extension", "load_installed", "loaded",
+    "op", "register",
+]  # fmt: skip
+
+GROUP = "autodas_dsl.extensions"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_RESERVED = ("let", "score", "grad", "hess", "noop", "pow2", "pow4")
+_FORMS = (
+    "x -> x", "tensor -> tensor", "x, y -> x", "x, y -> dot", "a, b -> a @ b", "x -> less",
+    "a, b -> distance", "list(x) -> x",
+)  # fmt: skip
+_PATTERN = re.compile(r"(list\()?([BCGHWR]|[a-z]|\.\.\.)( ([BCGHWR]|[a-z]|\.\.\.))*\)? ->.*")
+_LOADED: dict[Path, Extension] = {}
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What one file or package added."""
+
+    source: str
+    operators: tuple[str, ...]
+    statistics: tuple[str, ...]
+
+
+def load_extension(path: str | Path) -> Extension:
+    """Run a Python file and register the operators and statistics that it defines.
+
+    Loading the same file again does nothing.
+
+    Raises
+    ------
+    InputError
+        E220 (no such file), E221 (it fails), E222 (it defines nothing), E223 (a name is taken),
+        E224 (an entry is wrong). Nothing is registered then.
+    """
+    file = Path(path).resolve()
+    if file not in _LOADED:
+        if not file.is_file():
+            raise InputError("E220", f"there is no file {path}", "--with takes a Python file")
+        _LOADED[file] = _register_module(_run(file), str(path))
+    return _LOADED[file]
+
+
+def load_installed() -> tuple[Extension, ...]:
+    """Register what installed packages offer in the entry-point group ``autodas_dsl.extensions``.
+
+    Raises
+    ------
+    InputError
+        As `load_extension`; the message names the package.
+    """
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        source = f"the extension `{point.name}`"
+        with foreign(lambda error, source=source: _fails(source, error)):  # type: ignore[misc]
+            module = point.load()
+        key = Path(f"<{point.value}>")
+        if key not in _LOADED:
+            _LOADED[key] = _register_module(module, source)
+        found.append(_LOADED[key])
+    return tuple(found)
+
+
+def loaded() -> tuple[str, ...]:
+    """The files that were loaded: a new process loads them before it reads a formula."""
+    return tuple(str(file) for file in _LOADED if file.is_absolute())
+
+
+def _run(file: Path) -> ModuleType:
+    name = f"autodas_dsl_extension_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InputError("E221", f"{file} is not a Python file", "its name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    with foreign(lambda error: _fails(str(file), error)):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _fails(source: str, error: BaseException) -> InputError:
+    return InputError(
+        "E221", f"{source} fails: {one_line(error)}", "run it with python to see where"
+    )
+
+
+def _register_module(module: ModuleType, source: str) -> Extension:
+    entries = [e for e in vars(module).values() if isinstance(e, (Operator, Input))]
+    if not entries:
+        raise InputError(
+            "E222", f"{source} defines no operator and no statistic",
+            "assign op(…) or Input(…) to names at its top level",
+        )  # fmt: skip
+    return register(entries, source)
+
+
+def register(entries: Iterable[Operator | Input], source: str) -> Extension:
+    """Add entries to the tables, all or none.
+
+    Raises
+    ------
+    InputError
+        E223 or E224.
+    """
+    new = list({id(entry): entry for entry in entries}.values())
+    before = [dict(table) for table in _tables()]
+    try:
+        for entry in new:
+            _add(entry, source)
+        for entry in new:
+            if isinstance(entry, Operator):
+                _try_example(entry, source)
+    except InputError:
+        for table, old in zip(_tables(), before, strict=True):
+            table.clear()
+            table.update(old)
+        raise
+    return Extension(
+        source,
+        tuple(e.name for e in new if isinstance(e, Operator)),
+        tuple(e.name for e in new if isinstance(e, Input)),
+    )
+
+
+def _tables() -> tuple[dict[str, Any], ...]:
+    return OPERATORS, ALIASES, INPUTS
+
+
+def _add(entry: Operator | Input, source: str) -> None:
+    names = (entry.name, *entry.aliases) if isinstance(entry, Operator) else (entry.name,)
+    for name in names:
+        _free(name, source)
+    if not entry.doc.strip():
+        raise _wrong(entry, source, "it has no definition", "say in `doc` what it computes")
+    if isinstance(entry, Operator):
+        _operator_fits(entry, source)
+        OPERATORS[entry.name] = entry
+        ALIASES.update(dict.fromkeys(entry.aliases, entry.name))
+    else:
+        _statistic_fits(entry, source)
+        INPUTS[entry.name] = entry
+
+
+def _free(name: str, source: str) -> None:
+    kinds: tuple[tuple[Mapping[str, object], str], ...] = (
+        (OPERATORS, "an operator"), (ALIASES, "an alias"), (INPUTS, "a statistic"),
+        (library_files(), "a library proxy"), (dict.fromkeys(_RESERVED), "a word of the language"),
+    )  # fmt: skip
+    if not _NAME.match(name):
+        raise InputError("E223", f"{source}: `{name}` is not a name",
+                         "names are letters, digits and _")  # fmt: skip
+    for table, what in kinds:
+        if name in table:
+            raise InputError("E223", f"{source}: `{name}` is already {what}", "choose another name")
+
+
+def _wrong(entry: Operator | Input, source: str, reason: str, help: str) -> InputError:
+    what = "operator" if isinstance(entry, Operator) else "statistic"
+    return InputError("E224", f"{source}: {what} `{entry.name}`: {reason}", help)
+
+
+def _operator_fits(entry: Operator, source: str) -> None:
+    if entry.signature not in _FORMS and not _PATTERN.fullmatch(entry.signature):
+        raise _wrong(entry, source, f"`{entry.signature}` is no signature",
+                     "such as x -> x, x -> less, a, b -> distance, B C ... -> B C")  # fmt: skip
+    for attribute in entry.attrs:
+        if not attribute.low <= attribute.default <= attribute.high:
+            raise _wrong(entry, source, f"the default of {attribute.name} is out of its range",
+                         "low <= default <= high")  # fmt: skip
+
+
+def _statistic_fits(entry: Input, source: str) -> None:
+    if entry.collect is None:
+        raise _wrong(entry, source, "it has no `collect`",
+                     "give a function of the model and the batch")  # fmt: skip
+    if entry.group not in INPUT_GROUPS:
+        raise _wrong(entry, source, f"there is no group `{entry.group}`",
+                     f"groups are {', '.join(INPUT_GROUPS)}")  # fmt: skip
+
+
+def _try_example(entry: Operator, source: str) -> None:
+    """The example of a new operator must check."""
+    help = "set `example` to a formula that uses it, and see that it fits the signature"
+    try:
+        text = example_of(entry)
+        checked = kind_of_expression(parse(text)) if text else None
+    except (FormulaError, KeyError, ValueError) as error:
+        raise _wrong(entry, source, f"its example fails: {one_line(error)}", help) from None
+    if checked is None:
+        raise _wrong(entry, source, "no usual argument fits its signature", help)
+    if not checked.ok:
+        raise _wrong(entry, source, f"its example fails: {checked.diagnostics[0].message}", help)

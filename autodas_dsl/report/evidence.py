@@ -1,0 +1,123 @@
+"""What speaks for a formula: scores against accuracy, and what the scores depend on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from autodas_dsl.report import charts
+from autodas_dsl.report.charts import Point
+from autodas_dsl.report.commands import rank_commands
+from autodas_dsl.report.html import Content, Markup, join, tag
+from autodas_dsl.report.parts import (
+    HALVES,
+    code,
+    data_table,
+    plain_table,
+    section,
+    shown,
+)
+from autodas_dsl.report.run_folder import SCORES, SENSITIVITY, Moved, RunFolder, Scored
+
+_CHANGED = {
+    "batch": "another batch", "noise images": "noise instead of images",
+    "labels": "shuffled labels", "initial weights": "another initial seed",
+    "teacher": "another teacher",
+}  # fmt: skip
+
+
+def scatters(run: RunFolder) -> Markup:
+    """Accuracy against score, for the best formula and each baseline on every table."""
+    if not run.scores:
+        return section(
+            "scores", "Scores against accuracy",
+            tag("p", f"The run kept no scores of single architectures ({SCORES}).", class_="note"),
+        )  # fmt: skip
+    figures: list[Markup] = []
+    for used in run.tables:
+        rows = [one for one in run.scores if one.table == used.name]
+        for name in rows[0].scores if rows else ():
+            figures.append(_scatter(run, name, used.name, used.target, rows, len(figures)))
+    return section(
+        "scores", "Scores against accuracy",
+        tag("p", "The best formula and the baselines, on the same architectures.", class_="lead"),
+        tag("div", *figures, class_="charts"),
+        data_table("Every architecture", _score_heads(run), [_score_row(one) for one in run.scores]),
+    )  # fmt: skip
+
+
+def _scatter(
+    run: RunFolder, name: str, table: str, target: str, rows: Sequence[Scored], number: int
+) -> Markup:
+    points = [
+        Point(one.scores[name], one.accuracy, one.half,
+              f"{one.architecture or HALVES.get(one.half, one.half)}: "
+              f"score {one.scores[name]:.6g}, accuracy {one.accuracy:.4g}")
+        for one in rows
+    ]  # fmt: skip
+    groups = [g for g in HALVES if any(p.group == g and math.isfinite(p.x) for p in points)]
+    groups += ["invalid"] if any(not math.isfinite(p.x) for p in points) else []
+    facts = [one for one in run.reached.get(name, ()) if one.table == table]
+    told = "; ".join(
+        f"{HALVES.get(one.half, one.half)}: τ = {shown(one.kendall)}, ρ = {shown(one.spearman)}"
+        for one in facts
+    )
+    title = name if len(run.tables) == 1 else f"{name} on {table}"
+    if not any(math.isfinite(point.x) for point in points):
+        told = "It has no valid score on any of these architectures."
+        return tag("figure", tag("h3", title), tag("p", told, class_="note"))
+    return tag(
+        "figure", tag("h3", title),
+        charts.scatter(points, f"{title}: accuracy against score", target, f"scatter-{number}"),
+        tag("figcaption", charts.legend(groups), told),
+    )  # fmt: skip
+
+
+def _score_heads(run: RunFolder) -> list[str]:
+    return ["table", "half", "architecture", "accuracy", *run.scores[0].scores]
+
+
+def _score_row(one: Scored) -> list[str]:
+    values = [charts.number(v) if math.isfinite(v) else "invalid" for v in one.scores.values()]
+    return [one.table, HALVES.get(one.half, one.half), one.architecture,
+            f"{one.accuracy:.5g}", *values]  # fmt: skip
+
+
+def sensitivity(run: RunFolder) -> Markup:
+    """What the scores depend on."""
+    if not run.sensitivity:
+        return _unmeasured(run)
+    changes = list(dict.fromkeys(one.changed for one in run.sensitivity))
+    facts = {(one.proxy, one.changed): one for one in run.sensitivity}
+    rows = [
+        (name, *(_moved(facts.get((name, changed))) for changed in changes))
+        for name in dict.fromkeys(one.proxy for one in run.sensitivity)
+    ]
+    return section(
+        "sensitivity", "What the scores depend on",
+        tag("p", "Every architecture scored again with one thing changed.", class_="lead"),
+        tag("div", plain_table(
+            "Spearman correlation of old and new scores, and below it the median relative change of "
+            "a score. From one per cent on, a score depends on what was changed.",
+            ["formula", *(_CHANGED.get(changed, changed) for changed in changes)], rows),
+            class_="scroll"),
+    )  # fmt: skip
+
+
+def _unmeasured(run: RunFolder) -> Markup:
+    """The commands that measure it; the outcome of one table can be kept for the next report."""
+    keep = ["--keep", str(run.path)] if len(run.tables) == 1 else []
+    then = "; then write the report again." if keep else "."
+    told = f"Not measured for this run: it has no {SENSITIVITY}. This measures it{then}"
+    lines = "\n".join(rank_commands(run, "--sensitivity", *keep))
+    return section("sensitivity", "What the scores depend on",
+                   tag("p", told, class_="note"), code(lines, "the command"))  # fmt: skip
+
+
+def _moved(one: Moved | None) -> Content:
+    """How scores moved; a dash where there was no valid score to compare."""
+    if one is None or one.change is None:
+        return "–"
+    change = f"{100 * one.change:.3g} %"
+    told = f"depends, {change}" if one.depends else change
+    return join(shown(one.agreement), tag("small", told, class_="yes" if one.depends else None))

@@ -1,0 +1,76 @@
+"""The plots of a search: how it went, what it found, and how the best formula ranks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from autodas_dsl.evolution.run import Run
+from autodas_dsl.evolution.session import BEST, Scores, Session
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.report.plots import Bar, Curve, Point, pareto, save, scatter, search_curve, summary
+from autodas_dsl.scoring.bootstrap import interval
+from autodas_dsl.scoring.correlations import agreement
+
+FOLDER = "plots"
+
+
+def draw(session: Session, folder: Path) -> tuple[Path, ...]:
+    """Write all plots of a search into ``folder/plots``, as SVG and PNG.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be written.
+    """
+    shelf = folder / FOLDER
+    shelf.mkdir(exist_ok=True)
+    run = session.run
+    title = " + ".join(f"{one.task}, {one.target}" for one in session.scores)
+    written = [*save(_curve(session, title), shelf / "search_curve")]
+    written += save(_pareto(run, title), shelf / "pareto")
+    for one in session.scores:
+        suffix = f"_{one.task}" if len(session.scores) > 1 else ""
+        text = format_expression(run.best.expression)
+        best = one.scores[BEST]
+        held = one.held_out
+        written += save(
+            scatter(best[held], one.accuracies[held], proxy=text, target=f"{one.target}, held-out"),
+            shelf / f"scatter{suffix}",
+        )
+        written += save(_summary(one), shelf / f"comparison{suffix}")
+    return tuple(written)
+
+
+def _curve(session: Session, title: str) -> Figure:
+    steps = session.run.steps
+    evaluations = np.array([step.evaluations for step in steps], dtype=np.float64)
+    best = np.array([[step.tau for step in steps]])
+    null = session.null.mean if session.null is not None else None
+    return search_curve([Curve("selection", evaluations, best)], title=title, null_level=null)
+
+
+def _pareto(run: Run, title: str) -> Figure:
+    chosen = {format_expression(proxy.expression) for proxy in run.pareto}
+    every = [(e.formula, Point(e.individual.complexity, e.individual.tau)) for e in run.entries]
+    front = [point for formula, point in every if formula in chosen]
+    points = [point for _, point in every]
+    baselines = {
+        name: abs(found[0].agreement.kendall)
+        for name, found in run.baselines.items()
+        if found and found[0].agreement.kendall is not None
+    }
+    return pareto(points, front, title=title, baselines=baselines)
+
+
+def _summary(one: Scores) -> Figure:
+    bars = []
+    accuracies = one.accuracies[one.held_out]
+    for name, scores in one.scores.items():
+        mine = scores[one.held_out]
+        found, spread = agreement(mine, accuracies), interval(mine, accuracies)
+        low, high = (spread.low, spread.high) if spread else (None, None)
+        bars.append(Bar(name, found.spearman, low, high, one.reasons.get(name) or found.reason))
+    return summary(bars, target=one.target, n=len(accuracies), split="held-out")

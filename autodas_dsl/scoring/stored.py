@@ -1,0 +1,156 @@
+"""The statistics of all architectures of a table, collected once for a search."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.ir import Node, requirements_of
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.kinds import Requirement
+from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
+from autodas_dsl.scoring.rank import Setting, source_of, table_batch
+from autodas_dsl.scoring.scorebook import setting_key
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.collect import (
+    Collected,
+    belongs_to_teacher,
+    collect,
+    collect_teacher,
+)
+from autodas_dsl.statistics.errors import StatisticError
+from autodas_dsl.statistics.fingerprint import fingerprint
+from autodas_dsl.statistics.store import Store
+
+Progress = Callable[[int, str], None]
+
+
+def _silent(done: int, label: str) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Statistics of architectures, in order, and what they were collected from.
+
+    Parameters
+    ----------
+    architectures : tuple of str
+    collected : tuple of Collected
+        One per architecture; the teacher's tensors are one object in all of them.
+    fingerprint : str
+        Of everything the values depend on.
+    notes : tuple of str
+    """
+
+    architectures: tuple[str, ...]
+    collected: tuple[Collected, ...]
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    def evaluator(
+        self, rows: Sequence[int] | npt.NDArray[Any]
+    ) -> Callable[[Sequence[Node]], list[Outcome]]:
+        """Scores of formulas on some of the architectures.
+
+        A formula whose requirements do not hold for all architectures is invalid on each of them,
+        with the requirement as the reason.
+        """
+        engine = Engine([self.collected[row] for row in rows])
+        misfits: dict[Node, str] = {}
+
+        def evaluate(roots: Sequence[Node]) -> list[Outcome]:
+            for root in roots:
+                if root not in misfits:
+                    misfits[root] = self._misfit(root)
+            scored = iter(engine.evaluate([root for root in roots if not misfits[root]]))
+            return [
+                _invalid(misfits[root], len(rows)) if misfits[root] else next(scored)
+                for root in roots
+            ]
+
+        return evaluate
+
+    def _misfit(self, root: Node) -> str:
+        needed = requirements_of(root)
+        reasons = (unmet(needed, sizes) for sizes in self._sizes)
+        return next((reason for reason in reasons if reason), "")
+
+    @cached_property
+    def _sizes(self) -> list[Sizes]:
+        return [sizes_of(one) for one in self.collected]
+
+    def allowed(self, requirement: Requirement) -> bool:
+        """Whether a requirement holds for every architecture."""
+        return all(not unmet([requirement], sizes) for sizes in self._sizes)
+
+
+def _invalid(reason: str, networks: int) -> Outcome:
+    return Outcome(np.full(networks, np.nan), (reason,) * networks)
+
+
+def collect_table(
+    architectures: Sequence[str],
+    space: Space[Any],
+    statistics: Collection[Statistic],
+    setting: Setting,
+    *,
+    seed: int = 0,
+    store: Store | None = None,
+    progress: Progress = _silent,
+) -> Stored:
+    """Build and run every architecture once.
+
+    Parameters
+    ----------
+    architectures : sequence of str
+    space : Space
+    statistics : collection of Statistic
+        Those of the teacher are collected once.
+    setting : Setting
+    store : Store, optional
+        Serves what was collected before, and keeps what was not.
+
+    Raises
+    ------
+    StatisticError
+        When a statistic cannot be collected, or the teacher is missing.
+    """
+    batch = table_batch(space, setting, setting.data.size, seed)
+    of_teacher = sorted(str(s) for s in statistics if belongs_to_teacher(s))
+    teacher = setting.teacher
+    if of_teacher and teacher is None:
+        raise StatisticError("E444", "there is no teacher to take it from", "add --teacher MODEL",
+                             of_teacher[0])  # fmt: skip
+    network = teacher.build(seed).to(setting.device) if of_teacher and teacher else None
+    size = teacher.size if teacher else None
+    from_teacher = None
+    if network is not None:
+        from_teacher = collect_teacher(
+            network, batch, statistics, seed=seed, dtype=setting.dtype, size=size
+        )
+    own = [s for s in statistics if not belongs_to_teacher(s)]
+    found = []
+    for architecture in architectures:
+        source = source_of(space, architecture, setting.classes)
+        student = source.build(seed).to(setting.device)
+        make = partial(collect, student, batch, own, seed=seed, dtype=setting.dtype)
+        if store is None:
+            one = make()
+        else:
+            named = fingerprint(source.name, student, batch, own, seed=seed, dtype=setting.dtype)
+            one = store.fetch(named, make)
+        found.append(one.merged(from_teacher) if from_teacher else one)
+        progress(1, architecture)
+    key = setting_key(batch, network, size, setting.dtype, seed)
+    facts = [space.name, key, *sorted(map(str, statistics)), *architectures]
+    digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
+    return Stored(tuple(architectures), tuple(found), digest, (f"data: {batch.source}",))

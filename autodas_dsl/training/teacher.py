@@ -1,0 +1,83 @@
+"""The teacher of the built-in tables: trained once, its weights kept, its logits cached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load
+from torch import nn
+
+from autodas_dsl import spaces
+from autodas_dsl.training.digits import digits
+from autodas_dsl.training.recipe import Recipe, initialised, train
+
+TEACHER_SPACE = "digits-resnet"
+"""Every built-in table has this space's teacher, trained by the default recipe."""
+
+TEACHER_FILE = "digits-teacher.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a trained teacher leaves behind.
+
+    Attributes
+    ----------
+    weights : mapping of str to array
+        Its state dict.
+    logits : array
+        [9, 300, 10]: for each shift and training image.
+    select, test : float
+        Its accuracies.
+    """
+
+    weights: Mapping[str, NDArray[np.float32]]
+    logits: NDArray[np.float32]
+    select: float
+    test: float
+
+
+def builtin_teacher() -> nn.Module:
+    """The teacher that the shipped tables were distilled from, trained, in eval mode."""
+    file = files("autodas_dsl.tables") / "builtin" / TEACHER_FILE
+    return teacher_network(load(file.read_bytes()))
+
+
+def train_teacher() -> dict[str, NDArray[np.float32]]:
+    """Train the teacher on the labels; its state dict."""
+    arch = spaces.get(TEACHER_SPACE).teacher
+    assert arch is not None
+    network = initialised(TEACHER_SPACE, arch, 0)
+    whole = train([network], digits(), Recipe(), seeds=[0], taught=[False])
+    inner = whole.get_submodule("whole").state_dict()
+    return {
+        key: inner[key].reshape(value.shape).contiguous().numpy()
+        for key, value in network.state_dict().items()
+    }
+
+
+def consult(weights: Mapping[str, NDArray[np.float32]]) -> Taught:
+    """Run a trained teacher once over all that its students will be trained on."""
+    network = teacher_network(weights)
+    data = digits()
+    with torch.no_grad():
+        logits = torch.stack([network(images) for images in data.shifted])
+        right = [
+            (network(part.x).argmax(1) == part.y).double().mean().item()
+            for part in (data.select, data.test)
+        ]
+    return Taught(weights, logits.numpy(), *right)
+
+
+def teacher_network(weights: Mapping[str, NDArray[np.float32]]) -> nn.Module:
+    """The teacher in eval mode with the given state dict."""
+    space = spaces.get(TEACHER_SPACE)
+    assert space.teacher is not None
+    network = space.build(space.parse(space.teacher))
+    network.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    return network.eval()

@@ -1,0 +1,548 @@
+"""The commands that run networks: score, rank, distill, table, compile."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from safetensors.torch import save_file
+
+from autodas_dsl.cli.entry import cli
+from autodas_dsl.spaces import get
+
+MODEL = """
+import torch
+from torch import nn
+
+input = (1, 8, 8)
+classes = {classes}
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv2d({channels}, width, 3, padding=1)
+        self.fc = nn.Linear(width, classes)
+        if {nan}:
+            nn.init.constant_(self.fc.weight, float("nan"))
+
+    def forward(self, x):
+        return self.fc(torch.relu(self.conv(x)).mean((2, 3)))
+
+def build_model():
+    return Net({width})
+
+def models():
+    return {{"small": Net(2), "large": Net(6)}}
+"""
+SPLIT = ("--split", "half", "--batch-size", "4")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def refused(result: Result, code: str, *words: str) -> str:
+    """The one diagnostic of a command that stopped with status 1."""
+    assert result.exit_code == 1, (result.stdout, result.stderr, result.exception)
+    assert result.stdout == ""
+    assert result.stderr.count("error[") == 1, result.stderr
+    assert f"error[{code}]" in result.stderr, result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def model(tmp_path: Path):
+    """Writes a model file and gives its path."""
+
+    def write(name: str = "net.py", width: int = 4, classes: int = 10, nan: bool = False,
+              channels: int = 1) -> Path:  # fmt: skip
+        path = tmp_path / name
+        path.write_text(MODEL.format(width=width, classes=classes, nan=nan, channels=channels))
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "batch.npz"
+    np.savez(path, x=rng.standard_normal((6, 1, 8, 8)).astype(np.float32), y=np.arange(6))
+    return path
+
+
+# --- score --------------------------------------------------------------------------------------
+
+
+def test_score_json_is_the_contract(model) -> None:
+    small, large = model("a.py", 2), model("b.py", 6)
+    result = run("score", small, large, "-p", "params", "-p", "-params", "--format", "json")
+    assert result.exit_code == 0
+    rows = json.loads(result.stdout)
+    assert [list(row) for row in rows] == [
+        ["model", "proxy", "score", "valid", "reason", "rank"]
+    ] * 4
+    assert [(row["model"], row["proxy"], row["rank"]) for row in rows] == [
+        (str(large), "params", 1), (str(small), "params", 2),
+        (str(small), "-params", 1), (str(large), "-params", 2),
+    ]  # fmt: skip
+    assert rows[1]["score"] == 2 * 9 + 2 + 20 + 10
+
+
+def test_score_says_that_noise_and_random_weights_were_used(model, batch: Path) -> None:
+    result = run("score", model(), "digits-resnet:depth=1-1-1,width=4-4-4", "-p", "snip")
+    assert result.exit_code == 0
+    assert "noise and random labels stand in for real samples" in result.stderr
+    assert "models: random weights" in result.stderr
+    assert "models: weights as the file makes them" in result.stderr
+    real = run("score", model(), "-p", "snip", "--data", batch)
+    assert "stand in" not in real.stderr
+    assert "data: batch.npz: all 6 samples" in real.stderr
+
+
+def test_score_table_and_csv(model) -> None:
+    file = model()
+    table = run("score", f"{file}:models", "-p", "snip", "--batch-size", 4)
+    assert table.stdout.split("\n")[0].split() == ["rank", "model", "proxy", "score"]
+    assert f"{file}:models:large" in table.stdout
+    several = run("score", file, "-p", "snip", "--format", "csv", "--seeds", 2, "--batch-size", 4)
+    row = next(csv.DictReader(io.StringIO(several.stdout)))
+    assert list(row) == ["model", "proxy", "score", "std", "valid", "reason", "rank"]
+    assert float(row["std"]) > 0
+    assert row["valid"] == "true"
+
+
+def test_score_repeats_with_its_seed(model) -> None:
+    words = ("score", model(), "-p", "snip", "--batch-size", 4, "--format", "json", "--seed")
+    first, again, other = (run(*words, seed).stdout for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_score_in_float64_agrees_to_float32(model, batch: Path) -> None:
+    words = ("score", model(), "-p", "mean(|grad W|_F)", "--data", batch, "--format", "json")
+    single, double = (
+        json.loads(run(*words, "--dtype", dtype).stdout)[0]["score"]
+        for dtype in ("float32", "float64")
+    )
+    assert single != double
+    assert math.isclose(single, double, rel_tol=1e-4)
+
+
+def test_score_with_a_teacher_and_its_weights(model, batch: Path, tmp_path: Path) -> None:
+    teacher = model("teacher.py", 6)
+    words = ("score", model(), "-p", "kd", "--teacher", teacher, "--data", batch)
+    plain = run(*words, "--format", "json")
+    assert plain.exit_code == 0
+    assert f"teacher: {teacher}, weights as the file makes them" in plain.stderr
+    from autodas_dsl.statistics.sources import load_models
+
+    weights = tmp_path / "teacher.safetensors"
+    save_file(load_models(str(teacher))[0].build(7).state_dict(), weights)
+    trained = run(*words, "--teacher-weights", weights, "--format", "json")
+    assert f"weights of {weights}" in trained.stderr
+    assert json.loads(plain.stdout)[0]["score"] != json.loads(trained.stdout)[0]["score"]
+
+
+def test_score_explains_what_each_layer_adds(model, batch: Path) -> None:
+    words = ("score", model(), "-p", "mean(|grad W|_F) * 2", "--data", batch, "--explain")
+    text = run(*words).stdout
+    assert "F_s is output of conv" in text
+    assert "E_s is input of fc" in text
+    assert "P_s is output of the model" in text
+    assert "2 Conv and Linear layers: conv, fc" in text
+    found = json.loads(run(*words, "--format", "json").stdout)[0]
+    (term,) = found["proxies"][0]["terms"]
+    assert term["term"] == "mean(|grad W|_F)"
+    assert [layer["layer"] for layer in term["layers"]] == ["conv", "fc"]
+    added = sum(layer["share"] for layer in term["layers"])
+    assert math.isclose(added, term["value"], rel_tol=1e-6)
+    assert math.isclose(2 * term["value"], found["proxies"][0]["score"], rel_tol=1e-6)
+    rows = list(csv.DictReader(io.StringIO(run(*words, "--format", "csv").stdout)))
+    assert [row["layer"] for row in rows] == ["conv", "fc"]
+
+
+def test_score_explains_only_the_outermost_layer_operations() -> None:
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.library import load
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    root = lower(load("sum(sum(|W|) / max(sum(|W|))) + mean(sum(W)) + L2(F_s, F_t)"))
+    assert sorted(core_text(node) for node in outermost(root)) == [
+        "mean(sum(W))", "sum((sum(|W|) / max(sum(|W|))))",
+    ]  # fmt: skip
+
+
+def test_score_compiled_gives_the_same_score(model, batch: Path) -> None:
+    words = ("score", model(), "-p", "sum(sum(|W| + W^2))", "--data", batch, "--format", "json")
+    plain, compiled = (json.loads(run(*words, *more).stdout) for more in ((), ("--compile",)))
+    assert math.isclose(plain[0]["score"], compiled[0]["score"], rel_tol=1e-5)
+
+
+def test_compiling_without_a_compiler_is_an_error(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    refused(run("score", model(), "-p", "params", "--compile"), "E462", "C++ compiler")
+
+
+def test_score_gives_the_reason_of_an_invalid_score(model) -> None:
+    words = ("score", model(), "-p", "log(-params)", "-p", "params")
+    result = run(*words, "--format", "json")
+    assert result.exit_code == 0
+    invalid, params = json.loads(result.stdout)
+    assert (invalid["score"], invalid["valid"], invalid["rank"]) == (None, False, None)
+    assert invalid["reason"] == "`log` gave nan"
+    assert params["valid"]
+    assert "reason" in run(*words).stdout.split("\n")[0]
+
+
+def test_score_of_a_model_with_nan_weights(model) -> None:
+    refused(run("score", model(nan=True), "-p", "snip"), "E442", "fc.weight")
+
+
+@pytest.mark.parametrize(
+    ("formula", "code", "message"),
+    [
+        ("sum(", "E109", "`(` is never closed"),
+        ("snipp", "E201", "did you mean `snip`?"),
+        ("softmx(W)", "E202", "did you mean `softmax`?"),
+        ("W + X", "E207", ""),
+        ("|grad W|_F", "E203", "the score must be one number"),
+        ("kd", "E444", "add --teacher MODEL"),
+        ("nowhere.proxy", "E301", "cannot read nowhere.proxy"),
+    ],
+)
+def test_score_of_a_wrong_formula(model, formula: str, code: str, message: str) -> None:
+    refused(run("score", model(), "-p", "params", "-p", formula), code, message)
+
+
+def test_score_of_maps_that_do_not_match(model) -> None:
+    teacher = model("teacher.py", 6)
+    refused(
+        run("score", model(), "-p", "L2(F_s, F_t)", "--teacher", teacher),
+        "E461", "requires C_s = C_t: student has 4, teacher 6; use align([F_s, F_t])",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("import nothing_of_the_kind", "E402", "line 1: ModuleNotFoundError"),
+        ("model = 3", "E404", "int"),
+        ("x = 1", "E403", "defines no model"),
+        ("def build_model():\n    raise RuntimeError('broken')", "E403", "broken"),
+    ],
+)
+def test_score_of_a_file_that_gives_no_model(
+    tmp_path: Path, text: str, code: str, message: str
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(text + "\n")
+    refused(run("score", file, "-p", "params"), code, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("nowhere.py", "E401"), ("what", "E409"), ("nope:1-2", "E710")]
+)
+def test_score_of_no_model(text: str, code: str) -> None:
+    refused(run("score", text, "-p", "params"), code)
+
+
+def test_score_on_data_that_do_not_fit(model, tmp_path: Path, batch: Path) -> None:
+    rng = np.random.default_rng(0)
+    wide = tmp_path / "wide.npz"
+    np.savez(wide, x=rng.standard_normal((4, 3, 8, 8)).astype(np.float32), y=np.arange(4))
+    refused(run("score", model(), "-p", "snip", "--data", wide), "E423", "[3, 8, 8]")
+    few = model("few.py", classes=3)
+    refused(run("score", few, "-p", "snip", "--data", batch), "E422", "classes 0 to 2")
+    refused(run("score", model(), "-p", "snip", "--data", "nowhere.npz"), "E420")
+    three = model("three.py", channels=3)
+    refused(run("score", three, "-p", "snip", "--data", batch), "E440", "[6, 1, 8, 8]")
+
+
+def test_score_with_teacher_options_but_no_teacher(model) -> None:
+    refused(run("score", model(), "-p", "params", "--teacher-size", 8), "E411", "--teacher MODEL")
+
+
+def test_score_with_a_teacher_of_several_networks(model) -> None:
+    several = f"{model('many.py')}:models"
+    refused(run("score", model(), "-p", "kd", "--teacher", several), "E410", "holds 2 models")
+
+
+def test_score_on_a_device_that_is_not_there(model) -> None:
+    refused(run("score", model(), "-p", "params", "--device", "nonsense"), "E412", "--device cpu")
+
+
+# --- rank ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve small architectures with invented accuracies that grow with the size."""
+    space = get("digits-resnet")
+    rng = np.random.default_rng(0)
+    texts = sorted({space.format(space.sample(rng)) for _ in range(12)})
+    path = tmp_path_factory.mktemp("table") / "small.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        stream.write("# space: digits-resnet\n")
+        writer.writerow(["arch", "kd"])
+        for text in texts:
+            size = sum(p.numel() for p in space.build(space.parse(text)).parameters())
+            writer.writerow([text, round(math.log(size), 6)])
+    return path
+
+
+RANK_KEYS = ["proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearman_low",
+             "spearman_high", "split"]  # fmt: skip
+
+
+def test_rank_json_is_the_contract(table: Path) -> None:
+    result = run("rank", table, "-p", "-params", "--batch-size", 4, "--format", "json")
+    assert result.exit_code == 0
+    rows = json.loads(result.stdout)
+    assert [list(row) for row in rows] == [RANK_KEYS] * 3
+    found = {row["proxy"]: row for row in rows}
+    assert set(found) == {"params", "flops", "-params"}
+    assert found["params"]["spearman"] == pytest.approx(1)
+    assert found["-params"]["kendall"] == pytest.approx(-1)
+    assert "data: digits: 4 of " in result.stderr
+    noise = run("rank", table, "-p", "snip", "--batch-size", 4, "--data", "noise")
+    assert "stand in" in noise.stderr
+
+
+def test_rank_table_lists_what_it_cannot_rank(table: Path) -> None:
+    formulas = ("-p", "snip", "-p", "L2(F_s, F_t)")
+    teacher = ("--teacher", "digits-resnet:depth=1-1-1,width=5-5-5")
+    result = run("rank", table, *formulas, *teacher, "--batch-size", 4, "--limit", 6)
+    assert result.exit_code == 0
+    lines = result.stdout.split("\n")
+    assert lines[0] == "small, kd, all"
+    assert lines[1].split()[:4] == ["proxy", "n", "kendall", "spearman"]
+    assert {line.split()[0] for line in lines[2:5]} == {"params", "flops", "snip"}
+    assert "not ranked: L2(F_s, F_t): requires C_s = C_t: student has" in result.stdout
+
+
+def test_rank_splits_samples_and_draws(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "plots"
+    result = run("rank", table, "-p", "|params|", *SPLIT, "--format", "csv", "--plot", folder)
+    assert result.exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert {row["split"] for row in rows} == {"half"}
+    assert {row["n"] for row in rows} == {"6"}
+    names = sorted(path.name for path in folder.iterdir())
+    assert len(names) == 8
+    assert {"summary.svg", "summary.png"} < set(names)
+
+
+def test_rank_sensitivity(table: Path) -> None:
+    words = ("rank", table, "-p", "snip", "--data", "digits", "--batch-size", 4, "--limit", 6,
+             "--sensitivity")  # fmt: skip
+    found = {row["proxy"]: row for row in json.loads(run(*words, "--format", "json").stdout)}
+    assert "labels" in found["snip"]["depends_on"]
+    assert found["params"]["depends_on"] == ""
+    text = run(*words).stdout
+    assert "What the scores depend on" in text
+
+
+def test_rank_refuses_what_it_cannot_read(table: Path, tmp_path: Path) -> None:
+    refused(run("rank", "nowhere.csv", "-p", "snip"), "E501")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    assert run("rank", empty, "-p", "snip").exit_code == 1
+    refused(run("rank", table, "-p", "snip", "--target", "speed"), "E511", "speed")
+    refused(run("rank", table, "-p", "snip", "--split", "x"), "E530")
+
+
+# --- evolve -------------------------------------------------------------------------------------
+
+SMALL = ("--population", 6, "--elite", 2, "--iterations", 3, "--batch-size", 4)
+
+
+def test_evolve_writes_a_run_and_reports_held_out(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ("evolve", table, *SMALL, "--run", folder, "--format", "json")
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert list(found) == ["best", "complexity", "selection", "held_out", "baselines", "run"]
+    for half in ("selection", "held_out"):
+        assert list(found[half]) == ["kendall", "spearman", "pearson", "n"]
+        assert found[half]["n"] == 6
+    beside = {row["proxy"]: row for row in found["baselines"]}
+    assert {"params", "flops", "snip", "synflow", "rho_cnn_s0"} <= set(beside)
+    assert beside["params"]["spearman"] == pytest.approx(1)
+    assert "requires D_s = D_t" in beside["rho_cnn_s0"]["reason"]
+    assert found["run"] == str(folder)
+    names = {path.name for path in folder.rglob("*")}
+    assert {"best.proxy", "hall_of_fame.csv", "run.json", "search_curve.svg", "pareto.png",
+            "scatter.svg", "comparison.png"} < names  # fmt: skip
+    assert run("check", folder / "best.proxy").exit_code == 0
+
+    before = (folder / "hall_of_fame.csv").read_bytes()
+    again = run(*words, "--resume")
+    assert again.stdout == result.stdout
+    assert (folder / "hall_of_fame.csv").read_bytes() == before
+
+
+def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> None:
+    words = ("evolve", table, *SMALL, "--gradient-free", "--inputs", "W, E_s, F_s[-1, noise]")
+    seeds = ("--seed-with", "sum(|W|_F), L2(E_s, E_s)")
+    result = run(*words, *seeds, "--run", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.split("\n")
+    assert run("check", lines[0]).exit_code == 0
+    assert lines[2] == "small, kd: held-out architectures"
+    assert lines[3].split()[:2] == ["proxy", "n"]
+    assert "data: digits: 4 of " in result.stderr
+
+
+def test_evolve_numbers_its_folders(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "small-1").mkdir(parents=True)
+    result = run("evolve", table, *SMALL, "--inputs", "W", "--format", "csv")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "runs" / "small-2" / "best.proxy").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--strategy", "nsga3"], "E630", "nsga2"),
+        (["--population", 1], "E631", "population"),
+        (["--inputs", "W, grad Z"], "E622", "grad Z"),
+        (["--operators", "softmx"], "E624", "softmax"),
+        (["--seed-with", "sum("], "E109", "never closed"),
+        (["--target", "speed"], "E511", "speed"),
+    ],
+)
+def test_evolve_refuses(
+    table: Path, tmp_path: Path, options: list[str], code: str, message: str
+) -> None:
+    refused(run("evolve", table, *SMALL, *options, "--run", tmp_path / "run"), code, message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_evolve_into_a_folder_that_cannot_be(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("evolve", table, *SMALL, "--run", tmp_path / "file" / "run")
+    refused(result, "E605")
+    refused(run("evolve", table, "--resume"), "E613", "--run DIR")
+
+
+def test_the_defaults_in_the_help_of_evolve_are_those_of_the_configuration() -> None:
+    from autodas_dsl.cli.evolve import command
+    from autodas_dsl.evolution.config import Config
+
+    known = Config().as_json()
+    said = {
+        p.name: found[1]
+        for p in command.params
+        if isinstance(p, click.Option) and (found := re.search(r"default: ([^]]+)]", p.help or ""))
+    }
+    shared = set(said) & set(known) - {"target"}
+    assert len(shared) > 8
+    assert {name: said[name] for name in shared} == {name: str(known[name]) for name in shared}
+
+
+# --- distill and table --------------------------------------------------------------------------
+
+TEACHER = ("--teacher", "digits-resnet:depth=1-1-1,width=4-4-4")
+STUDENT = "digits-resnet:depth=1-1-1,width=2-2-2"
+QUICK = ("--data", "digits", "--samples", 60, "--steps", 3, "--batch-size", 8)
+
+
+def test_distill_trains_and_writes_weights(tmp_path: Path) -> None:
+    out = tmp_path / "student.safetensors"
+    result = run("distill", STUDENT, *TEACHER, *QUICK, "--out", out, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads(result.stdout)
+    assert (row["train"], row["held_out"], row["steps"]) == (45, 15, 3)
+    assert 0 <= row["accuracy"] <= 1
+    assert "random weights" in result.stderr
+    scored = run("score", STUDENT, "-p", "kd", "--teacher", STUDENT, "--teacher-weights", out)
+    assert scored.exit_code == 0, scored.stderr
+    refused(run("distill", STUDENT, *TEACHER, *QUICK, "--out", out), "E680", "--force")
+    assert run("distill", STUDENT, *TEACHER, *QUICK, "--out", out, "--force").exit_code == 0
+
+
+def test_distill_refuses(tmp_path: Path) -> None:
+    refused(run("distill", STUDENT, *TEACHER, *QUICK, "--loss", "kdd"), "E730", 'mean "kd"')
+    refused(
+        run("distill", STUDENT, *TEACHER, "--data", "digits", "--samples", 2, "--held-out", 0.01),
+        "E738",
+    )
+    refused(run("distill", STUDENT, "--teacher", "nope:1", *QUICK), "E710")
+
+
+def test_the_defaults_of_distill_are_those_of_the_recipe() -> None:
+    from dataclasses import asdict
+
+    from autodas_dsl.cli.distill import command
+    from autodas_dsl.training.recipe import Recipe
+
+    recipe = asdict(Recipe())
+    given = {p.name: p.default for p in command.params if p.name in recipe}
+    assert given == {name: value for name, value in recipe.items() if name != "warmup"}
+
+
+def test_table_info() -> None:
+    text = run("table", "info", "digits-resnet").stdout
+    assert "96 architectures" in text
+    assert "noise ceiling" in text
+    found = json.loads(run("table", "info", "digits-resnet", "--format", "json").stdout)
+    assert found["architectures"] == 96
+    assert [column["name"] for column in found["columns"]] == ["vanilla", "kd"]
+    refused(run("table", "info", "digits-resne"), "E501", "digits-resnet")
+
+
+def test_table_import(tmp_path: Path) -> None:
+    lines = tmp_path / "kd.txt"
+    lines.write_text("".join(f"{a}1{b} {70 + a + b}.25\n" for a in (1, 2, 3) for b in (1, 2)))
+    out = tmp_path / "out.csv"
+    done = run("table", "import", "diswot", "--kd", lines, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    assert "6 architectures, kd" in done.stderr
+    assert json.loads(run("table", "info", out, "--format", "json").stdout)["architectures"] == 6
+    refused(run("table", "import", "diswot", "--kd", lines, "--out", out), "E680")
+    refused(run("table", "import", "diswot", "--out", tmp_path / "new.csv"), "E522")
+    assert not (tmp_path / "new.csv").exists()
+
+
+def test_table_build_refuses(tmp_path: Path) -> None:
+    refused(run("table", "build", "digits-resnt"), "E722", "digits-resnet")
+    refused(run("table", "build", "digits-resnet", "--limit", 2), "E723")
+
+
+# --- compile ------------------------------------------------------------------------------------
+
+
+def test_compile_prints_what_runs() -> None:
+    from autodas_dsl.compiler.engine import build_program
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.library import load
+
+    text = run("compile", "snip").stdout
+    assert text.startswith("# sum(sum(|W * grad W|))\n\n")
+    assert build_program([lower(load("snip"))]).source in text
+    compile(text, "snip", "exec")
+    assert run("compile", "1 + 1").stdout == "# 1 + 1\n# constant: 2.0\n"
+
+
+def test_compile_of_a_wrong_formula() -> None:
+    refused(run("compile", "sum("), "E109")

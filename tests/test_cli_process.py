@@ -1,0 +1,123 @@
+"""The program as a process: what it imports, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROGRAM = [sys.executable, "-m", "autodas_dsl"]
+HEAVY = ("torch", "sympy", "numpy", "matplotlib", "scipy", "sklearn", "networkx", "rich")
+
+
+def environment(**more: str) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "", **more}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-h"], ["ops"], ["ops", "KL"], ["show", "rho_cnn"], ["show", "--list"],
+     ["check", "diswot + synflow"], ["fmt", "--check", "proxies"], ["score", "-h"],
+     ["evolve", "-h"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_commands_about_the_language_import_nothing_slow(words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from autodas_dsl.cli.entry import cli\n"
+        "try:\n    cli.main(prog_name='autodas-dsl')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('LOADED', *[m for m in {HEAVY!r} if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=REPOSITORY,
+        env=environment(), check=False,
+    )  # fmt: skip
+    assert done.stdout.split("\n")[-2] == "LOADED", done.stdout[-300:] + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["ops", "KL"], 0), (["show", "snipp"], 1), (["show"], 2)]
+)
+def test_the_exit_status_reaches_the_shell(words: list[str], status: int) -> None:
+    done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, env=environment(),
+                          check=False)  # fmt: skip
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (status == 0)
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*PROGRAM, "ops"], stdout=writer, stderr=subprocess.PIPE, text=True,
+                          env=environment(), check=False)  # fmt: skip
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_a_diagnostic() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*PROGRAM, "ops"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              env=environment(), check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[E690]: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
+    model = tmp_path / "net.py"
+    started = tmp_path / "started"
+    model.write_text(
+        "import pathlib, time\n"
+        f"pathlib.Path({str(started)!r}).touch()\n"
+        "time.sleep(60)\n"
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [*PROGRAM, "score", str(model), "-p", "params"], env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "interrupted\n"
+
+
+def test_completion_offers_library_names() -> None:
+    done = subprocess.run(
+        PROGRAM, capture_output=True, text=True, check=False,
+        env=environment(_AUTODAS_DSL_COMPLETE="bash_complete", COMP_WORDS="autodas-dsl show rho",
+                        COMP_CWORD="2"),
+    )  # fmt: skip
+    assert "plain,rho_cnn\n" in done.stdout
+
+
+def test_the_public_names_load_on_first_use() -> None:
+    code = (
+        "import sys, autodas_dsl\n"
+        "assert 'torch' not in sys.modules\n"
+        "autodas_dsl.parse; autodas_dsl.load; autodas_dsl.Proxy\n"
+        "assert 'torch' not in sys.modules\n"
+        "for name in autodas_dsl.__all__:\n"
+        "    value = getattr(autodas_dsl, name)\n"
+        "    assert isinstance(value, str) or value.__name__ == name, name\n"
+        "    assert name in dir(autodas_dsl)\n"
+        "try:\n    autodas_dsl.nothing\n"
+        "except AttributeError as error:\n    assert 'nothing' in str(error)\n"
+        "else:\n    raise SystemExit('no error')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env=environment(), check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,140 @@
+"""Engine, interpreter and NumPy agree: on generated trees, on the library, on poisoned values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from evaluation import score
+from strategies import seeded_scores
+from worlds import Shapes, World, collected, shapes
+
+from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.language.check import check
+from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.library import library_names, library_proxy, proxied
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.tree import Expr
+
+COUNT = 5000
+SLICE = 250
+EQUAL = shapes()
+UNEQUAL = shapes(teacher=10, layers=4)
+Formula = Expr | Proxy
+
+
+def interpreted(node: Node, values: object) -> float:
+    try:
+        return interpret(node, values)
+    except (NotFinite, ShapeMismatch):
+        return math.nan
+
+
+def agree(mine: float, reference: float, world: World, formula: Formula) -> bool:
+    """Equal up to rounding, as far as rounding on the way lets the score be known."""
+    if np.isclose(mine, reference, rtol=1e-9, atol=1e-12, equal_nan=True):
+        return True
+    moved = [score(formula, world, noise, s) for s in range(12) for noise in (1e-14, 1e-12)]
+    if any(math.isnan(m) != math.isnan(reference) for m in moved):
+        return True
+    slack = 100 * max(abs(m - reference) for m in moved)
+    return bool(slack > abs(reference) or abs(mine - reference) <= slack)
+
+
+def text(formula: Formula) -> str:
+    return str(formula) if isinstance(formula, Proxy) else format_expression(formula)
+
+
+def compare(formulas: list[Formula], worlds: list[World], shape: Shapes) -> list[str]:
+    """Evaluate all three ways; the disagreements."""
+    statistics = set()
+    kept: list[Formula] = []
+    for formula in formulas:
+        checked = formula.check(proxied) if isinstance(formula, Proxy) else check(formula)
+        assert checked.ok, text(formula)
+        if all(shape.meet(needed.requirement) for needed in checked.requirements):
+            statistics |= checked.statistics
+            kept.append(formula)
+    stored = [collected(world, statistics) for world in worlds]
+    nodes = [lower(formula) for formula in kept]
+    outcomes = Engine(stored).evaluate(nodes)
+    wrong = []
+    for formula, node, outcome in zip(kept, nodes, outcomes, strict=True):
+        for world, values, emitted in zip(worlds, stored, outcome.scores, strict=True):
+            plain, reference = interpreted(node, values), score(formula, world)
+            if not (
+                agree(emitted, reference, world, formula)
+                and agree(plain, reference, world, formula)
+            ):
+                wrong.append(f"{text(formula)}: {emitted} {plain} {reference}")
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def generated() -> list[Expr]:
+    return seeded_scores(COUNT, seed=0)
+
+
+@pytest.mark.parametrize("start", range(0, COUNT, SLICE))
+def test_generated_trees(generated: list[Expr], start: int) -> None:
+    worlds = [World(EQUAL, seed=1), World(EQUAL, seed=2)]
+    assert compare(list(generated[start : start + SLICE]), worlds, EQUAL) == []
+
+
+def test_generated_trees_on_poisoned_values(generated: list[Expr]) -> None:
+    """NaN, infinities and zeros among the statistics: invalid in the same places."""
+    worlds = [World(EQUAL, seed=seed, poison=0.1) for seed in range(3)]
+    assert compare(list(generated[::8]), worlds, EQUAL) == []
+
+
+def test_generated_trees_where_student_and_teacher_differ(generated: list[Expr]) -> None:
+    worlds = [World(UNEQUAL, seed=3)]
+    assert compare(list(generated[::8]), worlds, UNEQUAL) == []
+
+
+def test_library() -> None:
+    proxies: list[Formula] = [library_proxy(name) for name in library_names()]
+    for shape, seed in ((EQUAL, 4), (EQUAL, 5), (UNEQUAL, 6)):
+        assert compare(proxies, [World(shape, seed)], shape) == []
+
+
+def test_a_population_scores_as_each_formula_alone(generated: list[Expr]) -> None:
+    formulas = [e for e in generated[:120] if not check(e).requirements]
+    statistics = set().union(*(check(e).statistics for e in formulas))
+    stored = [collected(World(EQUAL, seed), statistics) for seed in (7, 8)]
+    nodes = [lower(e) for e in formulas]
+    together = Engine(stored).evaluate(nodes)
+    for node, outcome in zip(nodes, together, strict=True):
+        alone = Engine(stored).evaluate([node])[0]
+        assert np.array_equal(alone.scores, outcome.scores, equal_nan=True)
+
+
+def test_an_invalid_score_says_why() -> None:
+    """The same formulas as above can be invalid; then there is a reason, else none."""
+    formula = parse("log(-|sum(mean(W))|)")
+    values = collected(World(EQUAL, seed=9), check(formula).statistics)
+    outcome = Engine([values]).evaluate([lower(formula)])[0]
+    assert math.isnan(outcome.scores[0])
+    assert outcome.reasons[0]
+    valid = parse("log(1 + |sum(mean(W))|)")
+    outcome = Engine([values]).evaluate([lower(valid)])[0]
+    assert outcome.reasons == ("",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 / 0", "sign(1 / 0)", "params * relu(log(0))", "max(1, log(0 - 1))", "0 / 0 + params"],
+)
+def test_constants_that_are_not_finite(text: str) -> None:
+    formula = parse(text)
+    world = World(EQUAL, seed=9)
+    stored = collected(world, check(formula).statistics)
+    outcome = Engine([stored]).evaluate([lower(formula)])[0]
+    assert math.isnan(outcome.scores[0])
+    assert math.isnan(interpreted(lower(formula), stored))
+    assert math.isnan(score(formula, world))

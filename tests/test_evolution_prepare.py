@@ -1,0 +1,159 @@
+"""From a real table to a task: halves, screens and worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autodas_dsl
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.evolution import prepare as module
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.prepare import Prepared, prepare
+from autodas_dsl.evolution.run import evolve
+from autodas_dsl.evolution.screening import thinned
+from autodas_dsl.evolution.vocabulary import chosen_statistics
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.scoring.rank import Setting
+from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.spaces import get
+from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.tables.read import load_table
+from autodas_dsl.tables.table import Table
+
+INPUTS = ("W", "grad W", "F_s", "F_t", "P_s", "P_t", "params", "flops")
+TEXTS = ("params", "sum(|grad W|_F)", "mean(mean(softmax(W)))", "CKA([F_s, F_t])", "sum(sum(log(W)))",
+         "L2([F_s, F_t])")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    whole = load_table("digits-resnet")
+    rows = 24
+    return replace(
+        whole,
+        architectures=whole.architectures[:rows],
+        columns={name: values[:rows] for name, values in whole.columns.items()},
+        seeds={name: values[:rows] for name, values in whole.seeds.items()},
+        spreads={name: values[:rows] for name, values in whole.spreads.items()},
+        seed_counts={name: values[:rows] for name, values in whole.seed_counts.items()},
+    )
+
+
+def prepared(table: Table, workers: int = 1, screening: bool = False) -> Prepared:
+    teacher = Teacher(load_models("digits-resnet:depth=1-1-1,width=32-64-64")[0])
+    return prepare(
+        table, get("digits-resnet"), chosen_statistics(INPUTS),
+        Setting(Data("digits", 8), teacher), workers=workers, screening=screening,
+    )  # fmt: skip
+
+
+def test_halves_are_apart_and_complete(table: Table) -> None:
+    with prepared(table) as found:
+        task = found.task
+        assert task.report is not None
+        assert task.screen is None
+        assert len(task.selection) + len(task.report) == len(table)
+        (outcome,) = task.selection.evaluate([lower(parse("params"))])
+        (other,) = task.report.evaluate([lower(parse("params"))])
+    space = get("digits-resnet")
+    networks = [space.build(space.parse(name)) for name in found.stored.architectures]
+    expected = [sum(p.numel() for p in network.parameters()) for network in networks]
+    assert list(np.concatenate([outcome.scores, other.scores])) == expected
+    accuracy = dict(zip(table.architectures, table.columns["kd"], strict=True))
+    measured = [accuracy[name] for name in found.stored.architectures]
+    assert list(np.concatenate([task.selection.accuracies, task.report.accuracies])) == measured
+
+
+def test_workers_change_nothing(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shards a half, so that two workers have something to share."""
+    monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 6)
+    nodes = [lower(parse(text)) for text in TEXTS]
+    found = []
+    for workers in (1, 2):
+        with prepared(table, workers) as one:
+            assert one.task.report is not None
+            found.append(one.task.selection.evaluate(nodes) + one.task.report.evaluate(nodes))
+    for one, two in zip(*found, strict=True):
+        assert np.array_equal(one.scores, two.scores, equal_nan=True)
+        assert one.reasons == two.reasons
+    assert "requires" in found[0][5].reasons[0]
+    assert not found[0][4].valid.any()
+    assert found[0][1].valid.all()
+
+
+def test_large_selections_are_raced_on_a_part(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RACED_FROM", 10)
+    monkeypatch.setattr(module, "RACED_ON", 6)
+    with prepared(table) as found:
+        screen = found.task.screen
+        assert screen is not None
+        assert len(screen) == 6
+        assert set(screen.accuracies) <= set(found.task.selection.accuracies)
+        (outcome,) = screen.evaluate([lower(parse("params"))])
+        assert len(outcome.scores) == 6
+        run = evolve(
+            Config(inputs=("W", "grad W", "F_s", "F_t"), iterations=10, population=6, margin=0.0),
+            [found.task], found.allowed,
+        )  # fmt: skip
+    assert run.counts.screened > 0
+    assert run.champion.held_out
+
+
+def test_screening_uses_thinner_statistics_of_the_same_networks(table: Table) -> None:
+    with prepared(table) as found:
+        thin = thinned(found.stored, samples=4, positions=3)
+    before, after = found.stored.collected[0].values, thin.collected[0].values
+    by_name = {str(statistic): statistic for statistic in before}
+    weights, slopes, maps, logits = (by_name[n] for n in ("W", "grad W", "F_s", "P_t"))
+    for one, other, slope in zip(before[weights], after[weights], after[slopes], strict=True):
+        assert other.shape == slope.shape == (len(one), min(3, one.shape[1]))
+    assert after[maps].shape == (4, *before[maps].shape[1:])
+    assert after[logits].shape == (4, 10)
+    assert thin.collected[1].values[logits] is after[logits], "the teacher is thinned once"
+    assert thin.evaluator([0, 1])([lower(parse("params"))])[0].scores.tolist() == (
+        found.stored.evaluator([0, 1])([lower(parse("params"))])[0].scores.tolist()
+    )
+
+
+def test_a_screened_search(table: Table) -> None:
+    with prepared(table, screening=True) as found:
+        assert found.task.screen is not None
+        assert len(found.task.screen) == len(found.task.selection)
+        assert found.task.fingerprint.endswith("screened")
+        config = Config(inputs=("W", "F_s", "F_t"), iterations=8, population=4, elite=2, margin=0)
+        run = evolve(config, [found.task], found.allowed)
+    assert run.counts.screened > 0
+
+
+def test_requirements_are_those_of_the_networks(table: Table) -> None:
+    with prepared(table) as found:
+        requirement = lambda text: found.allowed(_needed(text))  # noqa: E731
+        assert requirement("P_s - P_t")
+        assert not requirement("F_s - F_t")
+
+
+def _needed(text: str) -> object:
+    from autodas_dsl.language.check import kind_of_expression
+
+    return kind_of_expression(parse(text)).requirements[0].requirement
+
+
+def test_a_search_in_one_call(table: Table, tmp_path: Path) -> None:
+    found = autodas_dsl.evolve(
+        table, inputs=["W", "P_s", "P_t"], iterations=3, population=4, elite=2, null_repeats=1,
+        baselines=("params",), data="noise", run=tmp_path / "run",
+    )  # fmt: skip
+    assert found.folder == tmp_path / "run"
+    assert found.best.measured
+    assert found.null is not None
+    assert len(found.hall_of_fame) == len(found.entries)
+    assert (tmp_path / "run" / "null.json").exists()
+    with pytest.raises(InputError, match="already holds a run"):
+        autodas_dsl.evolve(table, run=tmp_path / "run")

@@ -1,0 +1,103 @@
+"""Worker processes: the same scores as without them, and nothing lost when one dies."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+from evolution_tables import Deadly, Fake, stillborn
+
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.evolution.shards import Sharded, joined, shards
+from autodas_dsl.evolution.workers import DEADLY, Pool, Shard
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.spans import InputError
+
+NODES = [lower(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
+PARTS = [(0, 10), (10, 17), (17, 20)]
+
+
+def halves(make: type[Fake] = Fake) -> list[list[Shard]]:
+    whole = [Shard(partial(make, stop - start, start), stop - start) for start, stop in PARTS]
+    return [whole, [Shard(partial(make, 5, 20), 5)]]
+
+
+def test_nodes_are_the_same_nodes_after_pickling() -> None:
+    assert pickle.loads(pickle.dumps(NODES)) == NODES
+
+
+@pytest.mark.parametrize("n", [1, 31, 64, 100, 15_625])
+def test_shards_cover_every_architecture_once(n: int) -> None:
+    parts = shards(n)
+    assert [row for part in parts for row in part] == list(range(n))
+    assert len(parts) <= 8
+    assert all(parts)
+
+
+def test_any_number_of_workers_gives_the_same_outcomes() -> None:
+    here = Sharded([Fake(stop - start, start) for start, stop in PARTS])(NODES)
+    whole = Fake(20)(NODES)
+    for workers in (1, 2, 4):
+        with Pool(halves(), workers) as pool:
+            found = pool.evaluator(0)(NODES)
+            held_out = pool.evaluator(1)(NODES[:1])
+        for one, two, three in zip(found, here, whole, strict=True):
+            assert np.array_equal(one.scores, two.scores, equal_nan=True)
+            assert np.array_equal(one.scores, three.scores, equal_nan=True)
+            assert one.reasons == two.reasons == three.reasons
+        assert len(held_out[0].scores) == 5
+
+
+def test_nothing_to_evaluate() -> None:
+    assert joined([[], []]) == []
+    with Pool(halves(), 1) as pool:
+        assert pool.evaluator(0)([]) == []
+
+
+def test_a_formula_that_kills_two_workers_is_invalid_and_the_others_are_kept() -> None:
+    deadly = lower(parse("params + layers"))
+    with Pool(halves(Deadly), 2) as pool:
+        found = pool.evaluator(0)([NODES[0], deadly, NODES[1]])
+        again = pool.evaluator(0)(NODES)
+    assert found[1].reasons == (DEADLY,) * 20
+    assert np.isnan(found[1].scores).all()
+    for one, other in zip((found[0], found[2]), Fake(20)([NODES[0], NODES[1]]), strict=True):
+        assert np.array_equal(one.scores, other.scores)
+    assert np.array_equal(again[1].scores, found[2].scores)
+
+
+def test_a_worker_that_is_killed_is_replaced() -> None:
+    with Pool(halves(), 1) as pool:
+        before = pool.evaluator(0)(NODES)
+        worker = pool._workers[0]
+        assert worker is not None
+        assert worker.process.pid is not None
+        os.kill(worker.process.pid, signal.SIGKILL)
+        after = pool.evaluator(0)(NODES)
+    for one, two in zip(before, after, strict=True):
+        assert np.array_equal(one.scores, two.scores, equal_nan=True)
+        assert one.reasons == two.reasons
+
+
+def test_workers_that_cannot_start_are_an_error() -> None:
+    with (
+        Pool([[Shard(stillborn, 5)]], 1) as pool,
+        pytest.raises(InputError, match="die as soon as they start"),
+    ):
+        pool.evaluator(0)(NODES[:1])
+
+
+def test_workers_end_with_the_pool() -> None:
+    with Pool(halves(), 2) as pool:
+        pool.evaluator(0)(NODES)
+        alive = [w.process for w in pool._workers if w is not None]
+        assert len(alive) == 2
+    deadline = time.monotonic() + 10
+    while any(process.is_alive() for process in alive) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(process.is_alive() for process in alive)

@@ -1,0 +1,104 @@
+"""A whole search on the built-in table, in small."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.session import Options, free_folder, search
+from autodas_dsl.language.documents import read_document
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.report.run_plots import draw
+from autodas_dsl.scoring import stored
+from autodas_dsl.scoring.score import Data
+from autodas_dsl.tables.read import load_table
+
+SMALL = load_table("digits-resnet").rows(range(20))
+CONFIG = Config(population=4, elite=2, iterations=3)
+OPTIONS = Options(data=Data("digits", 8), baselines=("params", "snip", "rho_cnn"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("runs") / "one"
+    session = search([SMALL], CONFIG, OPTIONS, folder=where)
+    draw(session, where)
+    return where
+
+
+def test_a_run_folder_holds_everything(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} >= {
+        "best.proxy", "hall_of_fame.csv", "journal.txt", "run.json", "scores.csv", "plots", "pareto",
+    }  # fmt: skip
+    names = {path.name for path in (folder / "plots").iterdir()}
+    assert {"search_curve.svg", "pareto.png", "scatter.svg", "comparison.png"} <= names
+
+
+def test_the_best_formula_is_a_document_with_its_held_out_numbers(folder: Path) -> None:
+    best = read_document(folder / "best.proxy")
+    assert best.check().ok
+    assert "half=held-out n=10" in best.measured[0]
+    assert "params=" in best.measured[0]
+
+
+def test_scores_stand_for_every_architecture(folder: Path) -> None:
+    rows = list(csv.DictReader((folder / "scores.csv").open(encoding="utf-8")))
+    assert len(rows) == 20
+    assert sum(row["half"] == "held-out" for row in rows) == 10
+    assert all(row["rho_cnn"] == "" for row in rows)  # the teacher is wider
+
+
+def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    search([SMALL], CONFIG, OPTIONS, folder=tmp_path / "again")
+    for name in ("best.proxy", "hall_of_fame.csv", "scores.csv", "run.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_second_search_collects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = search([SMALL], CONFIG, OPTIONS)
+    monkeypatch.setattr(stored, "collect", _never)
+    again = search([SMALL], CONFIG, OPTIONS)
+    assert again.run.best == before.run.best
+
+
+def _never(*args: object, **more: object) -> None:
+    raise AssertionError("a network was run again")
+
+
+def test_another_seed_splits_otherwise() -> None:
+    sessions = [search([SMALL], replace(CONFIG, seed=s), OPTIONS) for s in (0, 1)]
+    halves = [
+        {a for a, held in zip(s.scores[0].architectures, s.scores[0].held_out, strict=True) if held}
+        for s in sessions
+    ]
+    assert halves[0] != halves[1]
+
+
+def test_baselines_that_do_not_fit_are_told_with_the_requirement() -> None:
+    session = search([SMALL], CONFIG, OPTIONS)
+    rows = {row.proxy: row for row in session.scores[0].compared(held_out=True)}
+    assert rows["rho_cnn"].kendall is None
+    assert rows["rho_cnn"].reason.startswith("requires C_s = C_t")
+    assert rows["params"].kendall is not None
+
+
+def test_a_table_without_a_space_is_refused() -> None:
+    with pytest.raises(InputError, match="--space"):
+        search([replace(SMALL, space=None)], CONFIG, OPTIONS)
+
+
+def test_equal_accuracies_are_refused() -> None:
+    flat = replace(SMALL, columns={"kd": np.ones(20)})
+    with pytest.raises(InputError, match="equal"):
+        search([flat], CONFIG, OPTIONS)
+
+
+def test_run_folders_are_numbered(tmp_path: Path) -> None:
+    assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-1"
+    (tmp_path / "digits-resnet-1").mkdir()
+    assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-2"
