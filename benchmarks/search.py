@@ -12,7 +12,8 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +23,17 @@ import s0
 import torch
 import torch.nn.functional as F
 
-from autodas_dsl.compiler.engine import MEMORY, Engine
+from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.compiler.sample import Sampled, sampled
 from autodas_dsl.evolution.fitness import Fitness, Objective
-from autodas_dsl.evolution.workers import WorkerPool
+from autodas_dsl.evolution.screening import thinned
+from autodas_dsl.evolution.shards import Sharded, shards
+from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.evolution.workers import Pool, Shard
 from autodas_dsl.language.library import load
+from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.statistics.collect import Collected
 
 TENTH = 0.1
@@ -92,8 +96,26 @@ def taus(outcomes: Sequence[Outcome]) -> np.ndarray:
     return np.array([f.tau if isinstance(f, Fitness) else np.nan for f in found])
 
 
-def cut(cache: Path) -> list[Sampled]:
-    return [sampled(one) for one in s0.collected(cache)]
+def stored(cache: Path, rows: range, thin: bool) -> Stored:
+    whole = s0.collected(cache)
+    part = Stored(tuple(s0.architectures()[i] for i in rows), tuple(whole[i] for i in rows), "", ())
+    return thinned(part) if thin else part
+
+
+def evaluator(cache: Path, rows: range, thin: bool) -> Evaluator:
+    """Of one shard, with early rejection: what a search asks."""
+    return Engine(stored(cache, rows, thin).collected).evaluate_early
+
+
+@contextmanager
+def evaluating(cache: Path, workers: int, thin: bool = False) -> Iterator[Evaluator]:
+    """All 64 networks, in the shards that a search uses, with or without worker processes."""
+    parts = [(partial(evaluator, cache, rows, thin), len(rows)) for rows in shards(64)]
+    if workers == 1:
+        yield Sharded([make() for make, _ in parts])
+        return
+    with Pool([[Shard(make, size) for make, size in parts]], workers) as pool:
+        yield pool.evaluator(0)
 
 
 def rate(title: str, count: int, clock: float, cpu: float, base: float | None = None) -> None:
@@ -123,7 +145,7 @@ def main() -> None:
     full: list[Outcome] = []
     base = None
     for workers in map(int, options.workers.split(",")):
-        with WorkerPool(partial(s0.collected, options.cache), workers, MEMORY) as pool:
+        with evaluating(options.cache, workers) as pool:
             pool(population[:1])  # the processes start
             before = clocks()
             full = in_generations(pool, population, options.generation)
@@ -134,8 +156,8 @@ def main() -> None:
         ratio = cpu / (spent_cpu / len(population))
         print(f"{'':<34} 1/{ratio:.0f} of the published procedure's CPU", flush=True)
     screening(options, population, taus(full))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"peak resident memory of a worker, mapped files included: {peak:.0f} MiB")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak resident memory of this process, mapped files included: {peak:.0f} MiB")
 
 
 def one_formula(networks: Sequence[Collected], published_cpu: float) -> None:
@@ -151,8 +173,8 @@ def one_formula(networks: Sequence[Collected], published_cpu: float) -> None:
 def screening(options: argparse.Namespace, population: list[Node], true: np.ndarray) -> None:
     """A first look at samples of all tensors, the best re-scored in full."""
     workers = max(map(int, options.workers.split(",")))
-    load_cut, load_full = partial(cut, options.cache), partial(s0.collected, options.cache)
-    with WorkerPool(load_cut, workers, MEMORY) as first, WorkerPool(load_full, workers) as second:
+    cache = options.cache
+    with evaluating(cache, workers, True) as first, evaluating(cache, workers) as second:
         first(population[:1])
         second(population[:1])
         before = clocks()

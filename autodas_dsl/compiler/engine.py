@@ -86,10 +86,14 @@ class Engine:
 
     def _early_reasons(self, roots: Sequence[Node]) -> list[str]:
         """Why each formula is not worth evaluating; empty where it may be."""
-        found = [self._costs.excess(root) for root in roots]
+        found = [self.excess(root) for root in roots]
         left = [root for root, reason in zip(roots, found, strict=True) if not reason]
         tried = dict(zip(left, self._scout.evaluate(left), strict=True))
         return [reason or tried[root].reasons[0] for root, reason in zip(roots, found, strict=True)]
+
+    def excess(self, root: Node) -> str:
+        """Why a formula is far too much work for a search; empty where it is not."""
+        return self._costs.excess(root)
 
     @cached_property
     def _costs(self) -> Costs:
