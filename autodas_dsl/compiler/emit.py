@@ -13,12 +13,13 @@ import torch
 
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.plan import Step
+from autodas_dsl.compiler.places import Places
+from autodas_dsl.compiler.plan import Step, is_join
 from autodas_dsl.compiler.templates import (
     aligned_index,
     hides,
-    removes_level,
     source_kind,
+    surely_finite,
     text_of,
 )
 from autodas_dsl.compiler.user import USER
@@ -50,23 +51,21 @@ class Names:
         return f"{letter}{self._counts[letter]}"
 
 
-def emit(step: Step, names: Names, constants: Mapping[Node, float], tidy: bool) -> str:
+def emit(step: Step, names: Names, values: Mapping[Node, float], places: Places) -> str:
     """The source of one step.
 
     Parameters
     ----------
-    constants : mapping
+    values : mapping
         Values of nodes that no statistic enters.
-    tidy : bool
-        Delete tensors after their last use, so that they do not pile up.
+    places : Places
+        Knows which statistics are finite: operators that hide what is not need not look at them.
     """
-    writer = _Writer(names, constants)
-    lines = [writer.line(step, node) for node in step.nodes]
-    if tidy:
-        lines = _with_deletions(step, names, lines)
+    writer = _Writer(step, names, values, places)
+    lines = _with_deletions(step, names, [writer.line(node) for node in step.nodes])
     params = [names[n] for n in (*step.stats, *step.imports)]
-    if step.form == "join":
-        params.insert(0, "per_network")
+    if step.form == "numbers":
+        params = ["per_network", "per_layer", *params]
     exported = ", ".join(names[node] for node in step.exports)
     tail = "," if len(step.exports) == 1 else ""
     return "\n".join(
@@ -94,52 +93,70 @@ def _with_deletions(step: Step, names: Names, lines: list[str]) -> list[str]:
 
 
 class _Writer:
-    def __init__(self, names: Names, constants: Mapping[Node, float]) -> None:
-        self.names, self.constants = names, constants
+    def __init__(
+        self, step: Step, names: Names, constants: Mapping[Node, float], places: Places
+    ) -> None:
+        self.step, self.names, self.constants, self.places = step, names, constants, places
 
-    def line(self, step: Step, node: Node) -> str:
-        if step.form == "gather":
-            return f"{self.names[node]} = {text_of(node, [self.names[node.args[0]]])}"
-        text = self._joined(node) if step.form == "join" else self._checked(node)
+    def line(self, node: Node) -> str:
+        if self.step.form == "gather":
+            text = text_of(node, [self.names[node.args[0]]])
+        elif is_join(node):
+            text = self._join(node)
+        else:
+            arguments = self._layered if self.step.form == "numbers" else self._spread
+            text = self._guarded(node, text_of(node, arguments(node)))
         return f"{self.names[node]} = {text}"
 
-    def _joined(self, node: Node) -> str:
+    def _join(self, node: Node) -> str:
         """The reduction of layer lists, as a function of the numbers of one network."""
-        given = ["v", "w"][: len(node.args)]
-        inner = _JOINED[node.op].format("v") if node.op in _JOINED else text_of(node, given)
+        own = ["v"] if len(node.args) == 1 else [f"v{i + 1}" for i in range(len(node.args))]
+        inner = _JOINED[node.op].format("v") if node.op in _JOINED else text_of(node, own)
         if hides(node):
-            inner = f"kernels.or_nan({inner}, v, 0, 1)"
-        sources = ", ".join(self.names[arg] for arg in node.args)
-        reduce = f"lambda {', '.join(given)}: {inner}"
-        return f'kernels.finite(per_network("{node.args[0].kind.layers}", {reduce}, {sources}))'
+            for name in own:
+                inner = f"kernels.or_nan({inner}, {name}, 0, 1)"
+        domain = self.step.domains[node.args[0]]
+        lists = ", ".join(self.names[arg] for arg in node.args)
+        return f'kernels.finite(per_network("{domain}", lambda {", ".join(own)}: {inner}, {lists}))'
 
-    def _checked(self, node: Node) -> str:
-        text = text_of(node, self._arguments(node))
+    def _guarded(self, node: Node, text: str) -> str:
+        """NaN where an argument is not finite and the operator would not show it."""
         if hides(node):
             for arg in node.args:
-                if arg not in self.constants:
+                if arg not in self.constants and not surely_finite(arg, self.places):
                     ndims = f"{len(node.kind.axes)}, {len(arg.kind.axes)}"
                     text = f"kernels.or_nan({text}, {self.names[arg]}, {ndims})"
-        return f"kernels.finite({text})" if removes_level(node) else text
+        return text
 
-    def _arguments(self, node: Node) -> list[str]:
+    def _layered(self, node: Node) -> list[str]:
+        """Arguments of an operation on numbers, one per layer where the result is."""
+        texts = []
+        for arg in node.args:
+            name = self._constant(node, arg) or self.names[arg]
+            if node.kind.layers and arg not in self.constants and not arg.kind.layers:
+                name = f'per_layer("{self.step.domains[node]}", {name})'
+            texts.append(name)
+        return texts
+
+    def _constant(self, node: Node, arg: Node) -> str:
+        if arg not in self.constants:
+            return ""
+        literal = _literal(self.constants[arg])
+        return literal if node.op in _INFIX else f"torch.tensor({literal}, dtype=torch.float64)"
+
+    def _spread(self, node: Node) -> list[str]:
+        """Arguments of an operation on tensors, shaped to broadcast by position."""
         unites = node.op in OPERATORS and OPERATORS[node.op].signature in _UNITES
         wide = source_kind(node)
         texts = []
         for arg in node.args:
-            if arg in self.constants:
-                literal = _literal(self.constants[arg])
-                plain = node.op in _INFIX
-                texts.append(literal if plain else f"torch.tensor({literal}, dtype=torch.float64)")
-            elif unites and wide.axes and not arg.kind.axes:
+            name = self.names[arg] if arg not in self.constants else self._constant(node, arg)
+            if unites and arg not in self.constants and not arg.kind.axes:
                 like = next(a for a in node.args if a.kind.axes)
-                texts.append(
-                    f"kernels.spread({self.names[arg]}, {self.names[like]}, {len(wide.axes)})"
-                )
+                name = f"kernels.spread({name}, {self.names[like]}, {len(wide.axes)})"
             elif unites and arg.kind.axes:
-                texts.append(self.names[arg] + aligned_index(arg.kind, wide))
-            else:
-                texts.append(self.names[arg])
+                name += aligned_index(arg.kind, wide)
+            texts.append(name)
         return texts
 
 
@@ -151,7 +168,7 @@ def _literal(value: float) -> str:
     return repr(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
 
 
-def load(source: str, name: str) -> dict[str, Callable[..., Any]]:
+def load(source: str, filename: str) -> dict[str, Callable[..., Any]]:
     """Run emitted source; a traceback then shows its lines.
 
     Returns
@@ -159,7 +176,6 @@ def load(source: str, name: str) -> dict[str, Callable[..., Any]]:
     dict
         Function name to function.
     """
-    filename = f"<autodas-dsl {name}>"
     scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     exec(compile(source, filename, "exec"), scope)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)

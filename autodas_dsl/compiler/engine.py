@@ -2,74 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import count, pairwise
-from typing import Any
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from autodas_dsl.compiler.emit import Names, emit, load
-from autodas_dsl.compiler.interpret import (
-    NotFinite,
-    ShapeMismatch,
-    Values,
-    evaluate,
-    interpret,
-)
+from autodas_dsl.compiler.cost import Costs
+from autodas_dsl.compiler.execute import Execution, Failed
+from autodas_dsl.compiler.interpret import Invalid, Values, interpret
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.layout import NET, Block, Layout, build_layout
+from autodas_dsl.compiler.layout import Arrangement, Layout, Room, arrange
+from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.compiler.plan import Step, constants, domain_of, plan
+from autodas_dsl.compiler.plan import MixedLists
+from autodas_dsl.compiler.program import Program, build_program
 from autodas_dsl.language.inputs import Statistic
 
-MEMO_BYTES = 256 * 1024 * 1024
-_PROGRAMS = count()
-
-
-@dataclass(frozen=True)
-class Program:
-    """Steps and the Python that runs them."""
-
-    steps: tuple[Step, ...]
-    constants: dict[Node, float]
-    source: str
-
-
-def build_program(
-    roots: Sequence[Node], known: Callable[[Node], bool] = lambda node: False
-) -> Program:
-    """The program that computes formulas, given which numbers are known already."""
-    fixed = {n: _constant(n) for n in constants(topological(roots))}
-    steps = tuple(plan([r for r in roots if r not in fixed], known))
-    names = Names()
-    tidy = len(roots) > 1
-    source = "\n\n\n".join(emit(step, names, fixed, tidy) for step in steps)
-    return Program(steps, fixed, source)
-
-
-@dataclass(frozen=True)
-class _Nothing:
-    """The statistics of no network, for constants."""
-
-    values: Mapping[Statistic, Tensor] = field(default_factory=dict)
-    layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def _constant(node: Node) -> float:
-    """The value of a node below which there is no statistic; NaN where it is invalid."""
-    try:
-        value = evaluate(node, _Nothing())
-    except NotFinite:
-        return math.nan
-    if isinstance(value, tuple):
-        raise TypeError("a constant is one number")
-    return float(value)
+MEMORY = 2 << 30
+_SCOUT_MEMORY = 64 << 20
+_TOGETHER = 64  # formulas in one program
 
 
 class Engine:
@@ -82,19 +34,25 @@ class Engine:
     compiled : bool
         Run each pass over tensors through ``torch.compile``: seconds for every new formula, kept
         for the next engine with the same formula.
+    memory : int
+        Bytes that the engine may keep beside `collected`: a quarter for numbers that were
+        computed before, the rest for statistics laid out for evaluation. Never changes a result.
     """
 
-    def __init__(self, collected: Sequence[Values], compiled: bool = False) -> None:
+    def __init__(
+        self, collected: Sequence[Values], compiled: bool = False, *, memory: int = MEMORY
+    ) -> None:
         self._collected = collected
         self._compiled = compiled
-        self._layout: Layout = build_layout(collected)
-        self._memo: OrderedDict[Node, Tensor] = OrderedDict()
-        self._memo_bytes = 0
+        self._arrangement: Arrangement = arrange(collected)
+        self._layout = Layout(collected, self._arrangement, Room(memory - memory // 4))
+        self._memo = Memo(memory // 4)
+        self._refused: set[Node] = set()
         self.computed = 0
 
     @property
     def networks(self) -> int:
-        return self._layout.networks
+        return len(self._collected)
 
     def evaluate(self, roots: Sequence[Node], every_reason: bool = False) -> list[Outcome]:
         """Scores of formulas on all networks.
@@ -106,188 +64,120 @@ class Engine:
         every_reason : bool
             Find the operator to blame for every invalid network, not only for the first.
         """
-        program = build_program(roots, self._memo.__contains__)
-        values: dict[Node, Tensor | list[Tensor]] = {}
-        if program.steps:
-            functions = self._functions(program)
-            with torch.inference_mode():
-                for step in program.steps:
-                    self._run(step, functions[step.name], values)
-        self.computed += sum(len(step.nodes) for step in program.steps)
-        outcomes = [self._outcome(root, program, values, every_reason) for root in roots]
-        self._remember(values)
+        outcomes: list[Outcome] = []
+        for start in range(0, len(roots), _TOGETHER):
+            outcomes += self._evaluate(roots[start : start + _TOGETHER], every_reason)
         return outcomes
 
-    def _functions(self, program: Program) -> dict[str, Callable[..., Any]]:
-        if self._compiled:
-            return _compiled(
-                program.source, tuple(s.name for s in program.steps if s.form == "pass")
-            )
-        return load(program.source, f"program {next(_PROGRAMS)}")
+    def evaluate_early(self, roots: Sequence[Node]) -> list[Outcome]:
+        """As `evaluate`, but a formula that is invalid on the smallest network, or far too much
+        work, is invalid on all.
+
+        For searches, which reject a formula that is invalid anywhere: it costs them next to
+        nothing then.
+        """
+        reasons = self._early_reasons(roots)
+        passed = [root for root, reason in zip(roots, reasons, strict=True) if not reason]
+        found = dict(zip(passed, self.evaluate(passed), strict=True))
+        return [
+            found[root] if root in found else _nowhere(reason, self.networks)
+            for root, reason in zip(roots, reasons, strict=True)
+        ]
+
+    def _early_reasons(self, roots: Sequence[Node]) -> list[str]:
+        """Why each formula is not worth evaluating; empty where it may be."""
+        found = [self.excess(root) for root in roots]
+        left = [root for root, reason in zip(roots, found, strict=True) if not reason]
+        tried = dict(zip(left, self._scout.evaluate(left), strict=True))
+        return [reason or tried[root].reasons[0] for root, reason in zip(roots, found, strict=True)]
+
+    def excess(self, root: Node) -> str:
+        """Why a formula is far too much work for a search; empty where it is not."""
+        return self._costs.excess(root)
+
+    @cached_property
+    def _costs(self) -> Costs:
+        return Costs(self._collected)
+
+    @cached_property
+    def _scout(self) -> Engine:
+        """An engine of the smallest network alone."""
+        smallest = self._collected[self._arrangement.smallest]
+        return Engine([smallest], memory=_SCOUT_MEMORY)
+
+    def _evaluate(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
+        while True:
+            fit = [root for root in roots if self._fits(root)]
+            try:
+                program = build_program(fit, self._memo.__contains__, self)
+                execution = Execution(self._layout, self._memo)
+                execution.run(program, self._compiled)
+                break
+            except (Failed, MixedLists) as error:
+                self._refused.add(error.node)
+        self.computed += sum(len(step.nodes) for step in program.steps)
+        accepted = set(fit)
+        outcomes = [
+            self._outcome(root, program, execution, every_reason)
+            if root in accepted
+            else self._one_by_one(root)
+            for root in roots
+        ]
+        for node, value in execution.numbers.items():
+            self._memo.add(node, value)
+        return outcomes
+
+    def _fits(self, root: Node) -> bool:
+        """Whether no node of a formula is known not to fit these networks."""
+        return not self._refused or self._refused.isdisjoint(topological([root]))
 
     def _outcome(
-        self,
-        root: Node,
-        program: Program,
-        values: dict[Node, Tensor | list[Tensor]],
-        every_reason: bool,
+        self, root: Node, program: Program, execution: Execution, every_reason: bool
     ) -> Outcome:
         if root in program.constants:
             scores = np.full(self.networks, program.constants[root])
         else:
-            scores = self._number(root, values).expand(self.networks).numpy().copy()
+            scores = execution.number(root).expand(self.networks).numpy().copy()
         scores[~np.isfinite(scores)] = np.nan
         reasons = [""] * self.networks
         found = ""
-        for network in np.flatnonzero(np.isnan(scores)):
+        for network in np.flatnonzero(np.isnan(scores)).tolist():
             if every_reason or not found:
-                found = self._reason(root, int(network))
-            reasons[int(network)] = found
+                found = self._reason(root, network)
+            reasons[network] = found
         return Outcome(scores, tuple(reasons))
 
     def _reason(self, root: Node, network: int) -> str:
         try:
             value = interpret(root, self._collected[network])
-        except (NotFinite, ShapeMismatch) as error:
+        except Invalid as error:
             return str(error)
         return f"not finite in a batch of networks, {value} alone"
 
-    def _number(self, node: Node, values: dict[Node, Tensor | list[Tensor]]) -> Tensor:
-        if node.op == "stat":
-            return self._layout.numbers[node.statistic]
-        found = values[node] if node in values else self._memo[node]
-        if isinstance(found, list):
-            raise TypeError("a tensor where a number was expected")
-        return found
+    def _one_by_one(self, root: Node) -> Outcome:
+        """A formula that some network's shapes do not fit, on each network alone."""
+        scores = np.full(self.networks, np.nan)
+        reasons = [""] * self.networks
+        with torch.inference_mode():
+            for network, collected in enumerate(self._collected):
+                try:
+                    scores[network] = interpret(root, collected)
+                except Invalid as error:
+                    reasons[network] = str(error)
+        return Outcome(scores, tuple(reasons))
 
-    # --- running steps ------------------------------------------------------------------------
+    # --- places -------------------------------------------------------------------------------
 
-    def _run(
-        self, step: Step, function: Callable[..., tuple[Tensor, ...]],
-        values: dict[Node, Tensor | list[Tensor]],
-    ) -> None:  # fmt: skip
-        if step.form == "join":
-            imports = [self._number(node, values) for node in step.imports]
-            for node, result in zip(
-                step.exports, function(self._per_network, *imports), strict=True
-            ):
-                values[node] = result
-        elif step.form == "gather":
-            self._gather(step, function, values)
-        else:
-            self._pass(step, function, values)
+    def domain(self, statistic: Statistic) -> str:
+        return self._arrangement.domains[statistic]
 
-    def _per_network(self, domain: str, reduce: Callable[..., Tensor], *flats: Tensor) -> Tensor:
-        """Reduce the layer lists of every network; networks with equally many layers together."""
-        counts = self._layout.counts[domain]
-        starts = np.cumsum([0, *counts[:-1]])
-        flats = tuple(flat.expand(sum(counts)) for flat in flats)
-        result = torch.full((self.networks,), torch.nan, dtype=torch.float64)
-        for length in sorted(set(counts) - {0}):
-            members = torch.tensor([i for i, c in enumerate(counts) if c == length])
-            index = torch.from_numpy(starts)[members].unsqueeze(-1) + torch.arange(length)
-            result[members] = reduce(*(flat[index] for flat in flats)).double()
-        return result
-
-    def _gather(
-        self, step: Step, function: Callable[..., tuple[Tensor, ...]],
-        values: dict[Node, Tensor | list[Tensor]],
-    ) -> None:  # fmt: skip
-        """A layer list of tensors to one tensor per network."""
-        results: list[list[Tensor]] = [[] for _ in step.exports]
-        sources = [self._entries(node, values) for node in step.imports]
-        for network in range(self.networks):
-            found = function(*(source[network] for source in sources))
-            for place, result in zip(results, found, strict=True):
-                place.append(result)
-        values.update(zip(step.exports, results, strict=True))
-
-    def _entries(self, node: Node, values: dict[Node, Tensor | list[Tensor]]) -> list[list[Tensor]]:
-        """The units of a layer list, network by network."""
-        domain = domain_of(node)
-        if node.op == "stat":
-            return [list(c.values[node.statistic]) for c in self._collected]
-        units = values[node]
-        if isinstance(units, Tensor):
-            raise TypeError("a number where a tensor was expected")
-        starts = np.cumsum([0, *self._layout.counts[domain]])
-        return [units[a:b] for a, b in pairwise(starts)]
-
-    def _pass(
-        self, step: Step, function: Callable[..., tuple[Tensor, ...]],
-        values: dict[Node, Tensor | list[Tensor]],
-    ) -> None:  # fmt: skip
-        owner = self._layout.owner[step.domain]
-        total = len(owner)
-        for node in step.exports:
-            if node.kind.axes:
-                values[node] = [torch.empty(0)] * total
-            else:
-                values[node] = torch.full((total,), torch.nan, dtype=torch.float64)
-        for block in self._blocks(step):
-            stats = [block.tensors[node.statistic] for node in step.stats]
-            imports = [
-                self._imported(node, step.domain, block.units, owner, values)
-                for node in step.imports
-            ]
-            for node, result in zip(step.exports, function(*stats, *imports), strict=True):
-                _scatter(values[node], block.units, result)
-
-    def _blocks(self, step: Step) -> Sequence[Block]:
-        blocks = self._layout.blocks[step.domain]
-        if not step.stats and not step.singly:
-            return [Block(torch.arange(len(self._layout.owner[step.domain])), {})]
-        if not step.singly:
-            return blocks
-        return [
-            Block(block.units[i : i + 1], {s: t[_at(t, i)] for s, t in block.tensors.items()})
-            for block in blocks
-            for i in range(len(block.units))
-        ]
-
-    def _imported(
-        self, node: Node, domain: str, units: Tensor, owner: Tensor,
-        values: dict[Node, Tensor | list[Tensor]],
-    ) -> Tensor:  # fmt: skip
-        found = values.get(node)
-        if isinstance(found, list):
-            return found[int(units[0])].unsqueeze(0)
-        flat = self._number(node, values)
-        if domain_of(node) == domain:
-            return flat[units]
-        return flat.expand(self.networks)[owner[units]]
-
-    # --- memory -------------------------------------------------------------------------------
-
-    def _remember(self, values: dict[Node, Tensor | list[Tensor]]) -> None:
-        """Keep numbers for later calls, the oldest leaving first when there are too many."""
-        for node, value in values.items():
-            if isinstance(value, Tensor) and node not in self._memo:
-                self._memo[node] = value
-                self._memo_bytes += value.numel() * value.element_size()
-        while self._memo_bytes > MEMO_BYTES:
-            _, old = self._memo.popitem(last=False)
-            self._memo_bytes -= old.numel() * old.element_size()
+    def is_finite(self, statistic: Statistic) -> bool:
+        return self._layout.is_finite(statistic)
 
 
-@lru_cache(maxsize=64)
-def _compiled(source: str, passes: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
-    """The functions of a program, those of passes compiled for tensors of any size."""
-    functions = load(source, f"program {next(_PROGRAMS)}")
-    return functions | {name: torch.compile(functions[name], dynamic=True) for name in passes}
+def _nowhere(reason: str, networks: int) -> Outcome:
+    """Invalid on all networks, for one reason."""
+    return Outcome(np.full(networks, np.nan), (reason,) * networks)
 
 
-def _at(tensor: Tensor, unit: int) -> slice:
-    return slice(0, 1) if len(tensor) == 1 else slice(unit, unit + 1)
-
-
-def _scatter(place: Tensor | list[Tensor], units: Tensor, result: Tensor) -> None:
-    if isinstance(place, Tensor):
-        place[units] = result.to(place.dtype)
-        return
-    entries = result.expand(len(units), *result.shape[1:]).unbind(0)
-    for unit, entry in zip(units.tolist(), entries, strict=True):
-        place[unit] = entry
-
-
-__all__ = ["NET", "Engine", "Program", "build_program"]
+__all__ = ["MEMORY", "Engine", "Program", "build_program"]

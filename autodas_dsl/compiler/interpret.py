@@ -22,7 +22,7 @@ from autodas_dsl.compiler.templates import (
 )
 from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.kinds import Kind
+from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
 
 Entry = Tensor | tuple[Tensor, ...]
@@ -38,7 +38,11 @@ class Values(Protocol):
     def layers(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
-class NotFinite(Exception):
+class Invalid(Exception):
+    """A formula has no score on a network."""
+
+
+class NotFinite(Invalid):
     """A value that is not finite where a level was removed, or before an operator that hides it.
 
     Parameters
@@ -100,6 +104,7 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
             return value
         return value.double()
     blame = _Blame(node, collected, done)
+    count = _entries(node, args)
     if node.op in LIST_OPERATORS:
         return _list_operator(node, args[0], blame)
     layers = _widest_list(node)
@@ -107,11 +112,26 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
         return _apply(node, [_single(arg) for arg in args], blame, 0)
     if all(not arg.kind.axes for arg in node.args):
         return _numbers(node, [_single(arg) for arg in args], blame)
-    count = next(len(a) for a in args if isinstance(a, tuple))
     units = [[_unit(arg, k.kind, i) for arg, k in zip(args, node.args, strict=True)]
              for i in range(count)]  # fmt: skip
     results = tuple(_apply(node, unit, blame, i) for i, unit in enumerate(units))
     return results if node.kind.axes else torch.stack(results)
+
+
+def _entries(node: Node, args: list[Entry]) -> int:
+    """How many layers a node works through."""
+    counts = [len(a) for a, own in zip(args, node.args, strict=True) if own.kind.layers]
+    if len(set(counts)) > 1:
+        shown = " and ".join(map(str, counts))
+        raise ShapeMismatch(
+            node,
+            f"combines layer lists of {shown} entries; a layer that is used more than once has "
+            "one weight and several outputs",
+        )
+    if counts and not counts[0]:
+        layers = next(own.kind.layers for own in node.args if own.kind.layers)
+        raise ShapeMismatch(node, f"needs a layer list; this network has no {LISTS[layers]}")
+    return counts[0] if counts else 0
 
 
 def _widest_list(node: Node) -> str | None:
@@ -133,31 +153,41 @@ def _single(value: Entry) -> Tensor:
 
 def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
     """Numbers only: elementwise over the layers, or a reduction of the list."""
-    result = _operation(node)(*args)
     if hides(node):
-        for layer in range(len(args[0])):
-            blame.check(args[0][layer], layer, [args[0][layer]])
+        for arg in args:
+            for layer, entry in enumerate(arg.reshape(-1)):
+                blame.check(entry, layer)
+    result = _operation(node)(*args)
     if removes_level(node):
-        blame.check(result, 0, args)
+        blame.check(result, 0)
         return result.double()
     return result
 
 
 def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     if isinstance(value, Tensor):
-        blame.check(value, 0, [value])
+        blame.check(value, 0)
         return value[0 if node.op == "first" else -1] if node.op != "total" else value.sum()
     if node.op == "total" and len({tuple(v.shape) for v in value}) > 1:
-        raise ShapeMismatch(node)
+        raise ShapeMismatch(
+            node, "adds layers of one shape; the layers of this network have different shapes"
+        )
     result = getattr(kernels, node.op)(value)
     return result if isinstance(result, Tensor) else _single(result)
 
 
-class ShapeMismatch(Exception):
-    """`total` of layers that do not have one common shape."""
+class ShapeMismatch(Invalid):
+    """An operation that the shapes of this network do not fit.
 
-    def __init__(self, node: Node) -> None:
-        super().__init__("`total` adds layers of one shape; these layers have different shapes")
+    Parameters
+    ----------
+    node : Node
+    reason : str
+        One clause, without the name of the operator.
+    """
+
+    def __init__(self, node: Node, reason: str) -> None:
+        super().__init__(f"`{_display(node.op)}` {reason}")
         self.node = node
 
 
@@ -165,10 +195,15 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
     """One unit: spread the arguments by axis name, apply, test finiteness."""
     if hides(node):
         for arg in args:
-            blame.check(arg, layer, args)
-    result = _operation(node)(*_spread(node, args))
+            blame.check(arg, layer)
+    try:
+        result = _operation(node)(*_spread(node, args))
+    except RuntimeError as error:
+        shapes = ", ".join(str(list(arg.shape)) for arg in args)
+        message = str(error).partition("\n")[0]
+        raise ShapeMismatch(node, f"does not fit {shapes}: {message}") from error
     if removes_level(node):
-        blame.check(result, layer, args)
+        blame.check(result, layer)
         return result.double()
     return result
 
@@ -202,7 +237,7 @@ class _Blame:
     def __init__(self, node: Node, collected: Values, done: dict[Node, Entry]) -> None:
         self.node, self.collected, self.done = node, collected, done
 
-    def check(self, value: Tensor, layer: int, args: list[Tensor]) -> None:
+    def check(self, value: Tensor, layer: int) -> None:
         if bool(torch.isfinite(value).all()):
             return
         culprit = self._search(layer)

@@ -1,93 +1,214 @@
-"""How the statistics of many networks lie in memory: same-shaped units stacked in buckets.
+"""How the statistics of many networks lie in memory: same-shaped units stacked in blocks.
 
-A unit is one layer of one network (domains ``lin``, ``act``, ``bn``) or one network (``net``).
-Blocks cut buckets into cache-sized pieces; they depend on what is stored alone, never on the
-formulas, so that results do not either.
+Blocks are cache-sized. They depend on what is stored alone, never on the formulas, on the memory
+or on other networks' shapes, so that results do not either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler.interpret import Values
+from autodas_dsl.compiler.places import NET, TEACHER, UNIT, tier_of, usual_domain
 from autodas_dsl.language.inputs import Statistic, kind_of
-from autodas_dsl.language.kinds import LISTS
 
-BLOCK = 1 << 18  # values of the largest statistic in a block
-NET = "net"
+BLOCK = 1 << 16  # values of the largest statistic in a block
+_ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
+
+Units = list[Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass
+class Room:
+    """Bytes that stacked blocks may still take."""
+
+    left: int
+
+
+@dataclass
 class Block:
-    """Units of one shape.
-
-    `units` are flat indices into the domain; `tensors` have the units as leading axis, of size 1
-    where all units share one value.
-    """
+    """Units of one shape; `units` are indices into the domain."""
 
     units: Tensor
-    tensors: dict[Statistic, Tensor]
+    sources: Mapping[Statistic, Units]
+    room: Room
+    _kept: dict[Statistic, Tensor] = field(default_factory=dict)
+
+    def tensor(self, statistic: Statistic) -> Tensor:
+        """The units' values, stacked along a new first axis; kept while there is room."""
+        if statistic in self._kept:
+            return self._kept[statistic]
+        stacked = _stack(self.sources[statistic])
+        if stacked.nbytes <= self.room.left:
+            self.room.left -= stacked.nbytes
+            self._kept[statistic] = stacked
+        return stacked
+
+
+def _stack(units: Units) -> Tensor:
+    single = units[0]
+    if len(units) == 1 and single.is_contiguous() and single.data_ptr() % _ALIGNMENT == 0:
+        return single.unsqueeze(0)
+    return torch.stack(units)
 
 
 @dataclass(frozen=True)
+class Arrangement:
+    """What is known of a set of networks as a whole.
+
+    Attributes
+    ----------
+    domains : mapping
+        The domain of each statistic.
+    lists : frozenset of str
+        Domains that are layer lists.
+    smallest : int
+        The network with the fewest values.
+    """
+
+    domains: Mapping[Statistic, str]
+    lists: frozenset[str]
+    smallest: int
+
+
+def arrange(collected: Sequence[Values]) -> Arrangement:
+    """Look at all networks; all must have the same statistics."""
+    domains: dict[Statistic, str] = {}
+    lists: dict[tuple[str, tuple[int, ...]], str] = {}
+    for statistic in sorted(set().union(*(c.values for c in collected)), key=_registration):
+        values = [c.values[statistic] for c in collected]
+        domain = usual_domain(statistic)
+        if domain == TEACHER and not _alike(values):
+            domain = NET
+        if kind_of(statistic).layers:
+            domain = _list_domain(statistic, tuple(len(v) for v in values), lists)
+        domains[statistic] = domain
+    sizes = [_size(own) for own in collected]
+    return Arrangement(domains, frozenset(lists.values()), sizes.index(min(sizes)))
+
+
+def _registration(statistic: Statistic) -> tuple[bool, str]:
+    """One entry per layer before one per call: the former give a list's domain its name."""
+    return statistic.name == "A" or statistic.every, str(statistic)
+
+
+def _list_domain(
+    statistic: Statistic, counts: tuple[int, ...], known: dict[tuple[str, tuple[int, ...]], str]
+) -> str:
+    """The domain of a layer list; lists of one kind with other lengths get their own."""
+    layers = usual_domain(statistic)
+    if (layers, counts) not in known:
+        taken = any(other == layers for other, _ in known)
+        known[layers, counts] = re.sub(r"\W+", "_", f"{layers}_{statistic}") if taken else layers
+    return known[layers, counts]
+
+
+def _size(collected: Values) -> int:
+    values = (v if isinstance(v, tuple) else (v,) for v in collected.values.values())
+    return sum(tensor.numel() for tensors in values for tensor in tensors)
+
+
 class Layout:
-    """Statistics of `networks` networks.
+    """The statistics of networks, laid out for evaluation.
 
     Parameters
+    ----------
+    collected : sequence of Values
+        The teacher's statistics are read from the first.
+    arrangement : Arrangement
+    room : Room
+        For stacked blocks; those that do not fit are stacked anew at each use.
+
+    Attributes
     ----------
     networks : int
     owner : dict of domain to int64 array [units]
         The network each unit belongs to; units of a network are contiguous and in order.
     counts : dict of domain to tuple of int
         Units of each network.
-    blocks : dict of domain to tuple of Block
     numbers : dict of Statistic to float64 array [units]
         Statistics that are numbers, per layer or per network.
     """
 
-    networks: int
-    owner: dict[str, Tensor]
-    counts: dict[str, tuple[int, ...]]
-    blocks: dict[str, tuple[Block, ...]]
-    numbers: dict[Statistic, Tensor] = field(default_factory=dict)
+    def __init__(self, collected: Sequence[Values], arrangement: Arrangement, room: Room) -> None:
+        self.networks = len(collected)
+        self.owner: dict[str, Tensor] = {}
+        self.counts: dict[str, tuple[int, ...]] = {}
+        self.numbers: dict[Statistic, Tensor] = {}
+        self._arrangement = arrangement
+        self._units: dict[Statistic, Units] = {}
+        self._blocks: dict[tuple[str, int], list[Block]] = {}
+        self._finite: dict[Statistic, bool] = {}
+        self._room = room
+        self._add_domain(NET, (1,) * len(collected))
+        self._add_domain(TEACHER, (1,))
+        for statistic in sorted(arrangement.domains, key=str):
+            self._add(statistic, [c.values[statistic] for c in collected])
 
+    def _add_domain(self, name: str, counts: tuple[int, ...]) -> None:
+        self.counts[name] = counts
+        self.owner[name] = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
 
-def build_layout(collected: Sequence[Values]) -> Layout:
-    """Lay the statistics of networks out for evaluation.
+    def _add(self, statistic: Statistic, values: list[Tensor | tuple[Tensor, ...]]) -> None:
+        kind = kind_of(statistic)
+        domain = self._arrangement.domains[statistic]
+        if domain in self._arrangement.lists:
+            self._add_domain(domain, tuple(len(v) for v in values))
+        if domain == TEACHER:
+            values = values[:1]
+        if kind.axes:
+            self._units[statistic] = [
+                u for v in values for u in ((v,) if isinstance(v, Tensor) else v)
+            ]
+        else:
+            self.numbers[statistic] = torch.cat([_vector(v) for v in values])
 
-    Parameters
-    ----------
-    collected : sequence of Values
-        All with the same statistics. Tensors that are one object in all networks (the teacher's)
-        are stored once.
-    """
-    names = sorted(set().union(*(c.values for c in collected)), key=str)
-    domains = sorted({kind_of(s).layers or NET for s in names} | {NET})
-    owner: dict[str, Tensor] = {}
-    counts: dict[str, tuple[int, ...]] = {}
-    blocks: dict[str, tuple[Block, ...]] = {}
-    for domain in domains:
-        counts[domain] = tuple(_count(c, domain) for c in collected)
-        repeats = torch.tensor(counts[domain])
-        owner[domain] = torch.repeat_interleave(torch.arange(len(collected)), repeats)
-        tensors = [s for s in names if (kind_of(s).layers or NET) == domain and kind_of(s).axes]
-        blocks[domain] = tuple(_blocks(collected, domain, tensors))
-    numbers = {
-        s: torch.cat([_vector(c.values[s]) for c in collected])
-        for s in names if not kind_of(s).axes
-    }  # fmt: skip
-    return Layout(len(collected), owner, counts, blocks, numbers)
+    def is_finite(self, statistic: Statistic) -> bool:
+        """Whether every value is finite; looked at once."""
+        if statistic not in self._finite:
+            units = [self.numbers[statistic]] if statistic in self.numbers else (
+                self._units[statistic])  # fmt: skip
+            self._finite[statistic] = all(bool(torch.isfinite(u.sum())) for u in units)
+        return self._finite[statistic]
 
+    # --- blocks -------------------------------------------------------------------------------
 
-def _count(collected: Values, domain: str) -> int:
-    if domain == NET:
-        return 1
-    lists = [v for s, v in collected.values.items() if kind_of(s).layers == domain]
-    return len(lists[0]) if lists else 0
+    def blocks(self, domain: str, tier: int) -> list[Block]:
+        """The blocks that values of a tier are computed in."""
+        if (domain, tier) not in self._blocks:
+            self._blocks[domain, tier] = self._cut(domain, tier)
+        return self._blocks[domain, tier]
+
+    def _cut(self, domain: str, tier: int) -> list[Block]:
+        """Group units by the shapes of all statistics that may meet here, then cut."""
+        single = tier == UNIT or domain == TEACHER
+        columns = {
+            s: units for s, units in self._units.items()
+            if self._arrangement.domains[s] == domain and (single or tier_of([s]) <= tier)
+        }  # fmt: skip
+        groups: dict[tuple[torch.Size, ...], list[int]] = {}
+        for unit in range(len(self.owner[domain])):
+            groups.setdefault(tuple(c[unit].shape for c in columns.values()), []).append(unit)
+        blocks = []
+        for shapes, members in groups.items():
+            largest = max((shape.numel() for shape in shapes), default=BLOCK)
+            step = 1 if single else max(1, BLOCK // max(1, largest))
+            for start in range(0, len(members), step):
+                piece = members[start : start + step]
+                sources = {s: [column[u] for u in piece] for s, column in columns.items()}
+                blocks.append(Block(torch.tensor(piece), sources, self._room))
+        return blocks
+
+    def entries(self, statistic: Statistic, network: int) -> list[Tensor]:
+        """The entries of a layer list of one network."""
+        counts = self.counts[self._arrangement.domains[statistic]]
+        first = sum(counts[:network])
+        return self._units[statistic][first : first + counts[network]]
 
 
 def _vector(value: Tensor | tuple[Tensor, ...]) -> Tensor:
@@ -96,37 +217,9 @@ def _vector(value: Tensor | tuple[Tensor, ...]) -> Tensor:
     return value.double().reshape(-1)
 
 
-def _units(collected: Values, domain: str, statistic: Statistic) -> list[Tensor]:
-    value = collected.values[statistic]
-    if isinstance(value, tuple):
-        return list(value)
-    return [value] if domain == NET else list(value.unbind(0))
-
-
-def _blocks(collected: Sequence[Values], domain: str, statistics: list[Statistic]) -> list[Block]:
-    """Group units by the shapes of all their statistics, then cut into blocks."""
-    if domain in LISTS and not statistics:
-        return []
-    columns = [[u for c in collected for u in _units(c, domain, s)] for s in statistics]
-    total = len(columns[0]) if columns else len(collected)
-    groups: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for unit in range(total):
-        groups.setdefault(tuple(tuple(col[unit].shape) for col in columns), []).append(unit)
-    blocks = []
-    for shapes, units in groups.items():
-        largest = max((torch.Size(shape).numel() for shape in shapes), default=1)
-        step = max(1, BLOCK // max(1, largest))
-        for start in range(0, len(units), step):
-            piece = units[start : start + step]
-            tensors = {
-                s: _stack([col[u] for u in piece])
-                for s, col in zip(statistics, columns, strict=True)
-            }
-            blocks.append(Block(torch.tensor(piece), tensors))
-    return blocks
-
-
-def _stack(units: list[Tensor]) -> Tensor:
-    if len(units) == 1 or all(unit is units[0] for unit in units):
-        return units[0].unsqueeze(0)
-    return torch.stack(units)
+def _alike(values: Sequence[Tensor | tuple[Tensor, ...]]) -> bool:
+    """Whether one tensor stands for all networks."""
+    first = values[0]
+    return isinstance(first, Tensor) and all(
+        v is first or (isinstance(v, Tensor) and torch.equal(v, first)) for v in values
+    )

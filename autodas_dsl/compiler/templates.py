@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.places import Places
 from autodas_dsl.language.kinds import REST, Kind
 from autodas_dsl.language.operators import OPERATORS, Operator, axis_dims, reduced_axes
 
@@ -33,6 +34,18 @@ def removes_level(node: Node) -> bool:
 
 def hides(node: Node) -> bool:
     return node.op in OPERATORS and OPERATORS[node.op].hides
+
+
+_KEEP_FINITE = frozenset(
+    {"abs", "neg", "sign", "relu", "leaky_relu", "sigmoid", "tanh", "flat", "unflat", "softmax"}
+)
+
+
+def surely_finite(node: Node, places: Places) -> bool:
+    """Finite whatever the networks are: a finite statistic under operators that keep it so."""
+    while node.op in _KEEP_FINITE:
+        node = node.args[0]
+    return node.op == "stat" and places.is_finite(node.statistic)
 
 
 def source_kind(node: Node) -> Kind:

@@ -66,7 +66,7 @@ class Stored:
         """Scores of formulas on some of the architectures.
 
         A formula whose requirements do not hold for all architectures is invalid on each of them,
-        with the requirement as the reason.
+        with the requirement as the reason; so is one that is far too much work for a search.
         """
         engine = Engine([self.collected[row] for row in rows])
         misfits: dict[Node, str] = {}
@@ -74,7 +74,7 @@ class Stored:
         def evaluate(roots: Sequence[Node]) -> list[Outcome]:
             for root in roots:
                 if root not in misfits:
-                    misfits[root] = self._misfit(root)
+                    misfits[root] = self._misfit(root) or engine.excess(root)
             scored = iter(engine.evaluate([root for root in roots if not misfits[root]]))
             return [
                 _invalid(misfits[root], len(rows)) if misfits[root] else next(scored)

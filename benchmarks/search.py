@@ -1,0 +1,197 @@
+"""What a search over S0 costs: formulas a second, with one and two workers, with screening.
+
+Everything is measured in one process tree in one run. On a machine that does other work, the
+seconds of CPU and the ratios count, not the seconds of the clock; both are printed.
+
+    python benchmarks/search.py [--formulas 5000] [--generation 50] [--passes 8] [--workers 1,2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import formulas
+import numpy as np
+import s0
+import torch
+import torch.nn.functional as F
+
+from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evolution.fitness import Fitness, Objective
+from autodas_dsl.evolution.screening import thinned
+from autodas_dsl.evolution.shards import Sharded, shards
+from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.evolution.workers import Pool, Shard
+from autodas_dsl.language.library import load
+from autodas_dsl.scoring.stored import Stored
+from autodas_dsl.statistics.collect import Collected
+
+TENTH = 0.1
+
+
+def clocks() -> tuple[float, float]:
+    """Seconds of the clock and of CPU, of this process and of children that ended."""
+    own, children = (
+        resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return time.perf_counter(), cpu
+
+
+def spent(run: Callable[[], object]) -> tuple[float, float]:
+    before = clocks()
+    run()
+    after = clocks()
+    return after[0] - before[0], after[1] - before[1]
+
+
+def published(count: int) -> tuple[float, float]:
+    """Clock and CPU seconds of the published procedure for one candidate formula: two student
+    passes (one backward) and one teacher pass on each of the 64 architectures, from `count`."""
+    names = s0.architectures()
+    chosen = names[:: max(1, len(names) // count)]
+    networks = [s0.network(name) for name in chosen]
+    teacher = s0.network(s0.TEACHER)
+    images = s0.batch()
+
+    def candidate() -> None:
+        for network in networks:
+            loss = F.cross_entropy(network(images.x), images.y)
+            torch.autograd.grad(loss, list(network.parameters()))
+            with torch.no_grad():
+                network(images.x)
+                teacher(images.x)
+
+    candidate()
+    clock, cpu = spent(candidate)
+    return clock * len(names) / len(chosen), cpu * len(names) / len(chosen)
+
+
+def in_generations(
+    evaluate: Callable[[Sequence[Node]], list[Outcome]], roots: Sequence[Node], size: int
+) -> list[Outcome]:
+    found: list[Outcome] = []
+    for start in range(0, len(roots), size):
+        found += evaluate(roots[start : start + size])
+    return found
+
+
+def taus(outcomes: Sequence[Outcome]) -> np.ndarray:
+    """Absolute Kendall tau against the published accuracies; NaN for rejected formulas."""
+    table = np.genfromtxt(s0.SHARED / "ground_truth" / "cifar_resnet_s0.csv", delimiter=",",
+                          names=True, dtype=None, encoding="utf-8")  # fmt: skip
+    accuracy = {f"cifar-resnet:{row['depths']}": row["cifar100_kd"] for row in table}
+    objective = Objective([np.array([accuracy[name] for name in s0.architectures()])])
+    found = (objective([outcome]) for outcome in outcomes)
+    return np.array([f.tau if isinstance(f, Fitness) else np.nan for f in found])
+
+
+def stored(cache: Path, rows: range, thin: bool) -> Stored:
+    whole = s0.collected(cache)
+    part = Stored(tuple(s0.architectures()[i] for i in rows), tuple(whole[i] for i in rows), "", ())
+    return thinned(part) if thin else part
+
+
+def evaluator(cache: Path, rows: range, thin: bool) -> Evaluator:
+    """Of one shard, with early rejection: what a search asks."""
+    return Engine(stored(cache, rows, thin).collected).evaluate_early
+
+
+@contextmanager
+def evaluating(cache: Path, workers: int, thin: bool = False) -> Iterator[Evaluator]:
+    """All 64 networks, in the shards that a search uses, with or without worker processes."""
+    parts = [(partial(evaluator, cache, rows, thin), len(rows)) for rows in shards(64)]
+    if workers == 1:
+        yield Sharded([make() for make, _ in parts])
+        return
+    with Pool([[Shard(make, size) for make, size in parts]], workers) as pool:
+        yield pool.evaluator(0)
+
+
+def rate(title: str, count: int, clock: float, cpu: float, base: float | None = None) -> None:
+    ratio = f"  {clock / base:5.2f} x the time of one worker" if base else ""
+    print(f"{title:<34} {count / clock:8.1f} /s   {1e3 * cpu / count:7.2f} ms CPU each{ratio}",
+          flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--formulas", type=int, default=5000)
+    parser.add_argument("--generation", type=int, default=50)
+    parser.add_argument("--passes", type=int, default=8)
+    parser.add_argument("--workers", default="1,2")
+    parser.add_argument("--keep", type=float, default=0.2, help="share that survives the screen")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(tempfile.gettempdir(), "autodas-dsl-benchmarks", "s0.pt")
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    networks = s0.collected(options.cache)
+    population = list(formulas.population(options.formulas, networks).values())
+    clock, cpu = published(options.passes)
+    print(f"published procedure, a candidate:  {clock:8.1f} s    {cpu:7.1f} s CPU", flush=True)
+    one_formula(networks, cpu)
+
+    full: list[Outcome] = []
+    base = None
+    for workers in map(int, options.workers.split(",")):
+        with evaluating(options.cache, workers) as pool:
+            pool(population[:1])  # the processes start
+            before = clocks()
+            full = in_generations(pool, population, options.generation)
+            clock = time.perf_counter() - before[0]
+        spent_cpu = clocks()[1] - before[1]
+        rate(f"full, {workers} worker(s)", len(population), clock, spent_cpu, base)
+        base = base or clock
+        ratio = cpu / (spent_cpu / len(population))
+        print(f"{'':<34} 1/{ratio:.0f} of the published procedure's CPU", flush=True)
+    screening(options, population, taus(full))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak resident memory of this process, mapped files included: {peak:.0f} MiB")
+
+
+def one_formula(networks: Sequence[Collected], published_cpu: float) -> None:
+    """One library formula on statistics that are laid out, beside the passes that collect them."""
+    for name in ("snip", "rho_cnn", "rho_cnn_s0", "kd"):
+        root = lower(load(name))
+        engine = Engine(networks)
+        _, cold = spent(lambda e=engine, r=root: e.evaluate([r]))  # type: ignore[misc]
+        share = 100 * cold / published_cpu
+        print(f"{name:<34} {1e3 * cold:8.1f} ms CPU, {share:.2f} % of the passes", flush=True)
+
+
+def screening(options: argparse.Namespace, population: list[Node], true: np.ndarray) -> None:
+    """A first look at samples of all tensors, the best re-scored in full."""
+    workers = max(map(int, options.workers.split(",")))
+    cache = options.cache
+    with evaluating(cache, workers, True) as first, evaluating(cache, workers) as second:
+        first(population[:1])
+        second(population[:1])
+        before = clocks()
+        screened = taus(in_generations(first, population, options.generation))
+        middle = clocks()
+        order = np.argsort(-np.nan_to_num(screened, nan=-1.0), kind="stable")
+        survivors = order[: int(options.keep * len(population))]
+        in_generations(second, [population[i] for i in survivors], options.generation)
+        clock = time.perf_counter() - before[0]
+    cpu = clocks()[1] - before[1]
+    rate("screened, all", len(population), middle[0] - before[0], 0.0)
+    rate(f"screened and {options.keep:.0%} re-scored", len(population), clock, cpu)
+    best = np.argsort(-np.nan_to_num(true, nan=-1.0), kind="stable")[: int(TENTH * len(true))]
+    threshold = true[best[-1]]
+    kept = np.isin(best, survivors).mean()
+    print(f"true best tenth (tau >= {threshold:.3f}) that the screen keeps: {kept:.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Made-up statistics of networks with different layers and shapes, for the tests of the compiler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.parse import parse
+
+BATCH, CLASSES, WIDTH = 6, 10, 8
+SHAPES = ((4, 9), (6, 4), (4, 9), (5, 6), (4, 9), (7, 3))
+
+
+@dataclass(frozen=True)
+class Fake:
+    """What `statistics.collect.Collected` looks like to the compiler."""
+
+    values: dict[Statistic, Tensor | tuple[Tensor, ...]]
+    layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _drawer(seed: int, dtype: torch.dtype):
+    generator = torch.Generator().manual_seed(seed)
+    return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def teacher(dtype: torch.dtype = torch.float64) -> dict[Statistic, Tensor]:
+    draw = _drawer(99, dtype)
+    return {
+        Statistic("F_t"): draw(BATCH, WIDTH, 4, 4), Statistic("E_t"): draw(BATCH, WIDTH),
+        Statistic("P_t"): draw(BATCH, CLASSES), Statistic("V_t"): draw(CLASSES, WIDTH),
+        Statistic("V_t", "grad"): draw(CLASSES, WIDTH),
+        Statistic("Y"): torch.eye(CLASSES, dtype=dtype)[:BATCH],
+    }  # fmt: skip
+
+
+def fake(
+    seed: int, layers: int, dtype: torch.dtype = torch.float64, calls: int | None = None
+) -> Fake:
+    """One network.
+
+    Parameters
+    ----------
+    layers : int
+        Weighted layers.
+    calls : int, optional
+        Entries of ``A`` and ``grad A``, where layers are used more than once.
+    """
+    draw = _drawer(seed, dtype)
+    shapes = [SHAPES[(i + seed) % len(SHAPES)] for i in range(layers)]
+    outputs = [shapes[i % layers] for i in range(calls or layers)]
+    weights = lambda *lead: tuple(draw(*lead, *shape) for shape in shapes)  # noqa: E731
+    maps = lambda: tuple(draw(BATCH, c, 4) for c, _ in outputs)  # noqa: E731
+    kernel = draw(16, 16)
+    values: dict[Statistic, Tensor | tuple[Tensor, ...]] = {
+        Statistic("W"): weights(), Statistic("W", "hess"): weights(),
+        Statistic("W", "grad", parts=2): weights(2),
+        Statistic("A"): maps(), Statistic("A", "grad"): maps(),
+        Statistic("X"): tuple(draw(BATCH, 5, 3) for _ in range(layers)),
+        Statistic("S"): draw(layers).abs(), Statistic("S", probe="noise"): draw(layers).abs(),
+        Statistic("F_s", stage=-2): draw(BATCH, 4, 8, 8), Statistic("E_s"): draw(BATCH, WIDTH),
+        Statistic("P_s"): draw(BATCH, CLASSES), Statistic("V_s"): draw(CLASSES, WIDTH),
+        Statistic("V_s", "grad"): draw(CLASSES, WIDTH), Statistic("J"): draw(BATCH, 12),
+        Statistic("NTK", parts=16): kernel @ kernel.T + torch.eye(16, dtype=dtype),
+        Statistic("attn"): (draw(layers) > 0).to(dtype),
+    }  # fmt: skip
+    for probe in ("", "flow", "flow_bn", "ones"):
+        values[Statistic("W", "grad", probe)] = weights()
+    for probe in ("", "noise", "noise2"):
+        values[Statistic("F_s", probe=probe)] = draw(BATCH, WIDTH, 4, 4)
+    for name in ("fan_in", "fan_out", "index"):
+        values[Statistic(name)] = draw(layers).abs() + 1
+    for place, name in enumerate(("params", "flops", "layers")):
+        values[Statistic(name)] = torch.tensor(1000.0 * (place + 1) + seed)
+    values.update(teacher(dtype))
+    return Fake(
+        values,
+        {
+            "lin": tuple(f"l{i}" for i in range(layers)),
+            "act": tuple(f"a{i}" for i in range(layers)),
+            "bn": tuple(f"b{i}" for i in range(layers)),
+        },
+    )
+
+
+def networks(dtype: torch.dtype = torch.float64, count: int = 6) -> list[Fake]:
+    """Networks of two to five layers."""
+    return [fake(seed, (3, 4, 3, 2, 5)[seed % 5], dtype) for seed in range(count)]
+
+
+def node(text: str) -> Node:
+    return lower(parse(text))
