@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-
-from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.plan import Step
+from autodas_dsl.compiler.scope import scope
 from autodas_dsl.compiler.templates import (
     aligned_index,
     hides,
@@ -159,7 +157,7 @@ def load(source: str, name: str) -> dict[str, Callable[..., Any]]:
         Function name to function.
     """
     filename = f"<autodas-dsl {name}>"
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math}
-    exec(compile(source, filename, "exec"), scope)
+    names = scope()
+    exec(compile(source, filename, "exec"), names)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    return scope
+    return names

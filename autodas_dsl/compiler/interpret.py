@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.ir import Node, topological
+from autodas_dsl.compiler.scope import scope
 from autodas_dsl.compiler.templates import (
     LIST_OPERATORS,
     aligned_index,
@@ -188,9 +189,8 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 @lru_cache(maxsize=4096)
 def _operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math}
     operation: Callable[..., Tensor] = eval(
-        f"lambda {', '.join(names)}: {text_of(node, names)}", scope
+        f"lambda {', '.join(names)}: {text_of(node, names)}", scope()
     )
     return operation
 

@@ -22,6 +22,7 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.shards import joined
 from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.language.extend import Extension, load_again, loaded
 from autodas_dsl.language.spans import InputError
 
 DEADLY = "it ended two worker processes, perhaps for want of memory"
@@ -43,9 +44,12 @@ class Shard:
     architectures: int
 
 
-def _serve(pipe: Connection, loads: Sequence[Callable[[], Evaluator]]) -> None:
+def _serve(
+    pipe: Connection, loads: Sequence[Callable[[], Evaluator]], extensions: Sequence[Extension]
+) -> None:
     """Answer ``(shard, formulas)`` with outcomes until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    load_again(extensions)
     evaluators: dict[int, Evaluator] = {}
     while True:
         try:
@@ -64,7 +68,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_serve, args=(theirs, loads), daemon=True
+            target=_serve, args=(theirs, loads, loaded()), daemon=True
         )
         before = {name: os.environ.get(name) for name in _THREADS}
         os.environ.update(dict.fromkeys(_THREADS, "1"))

@@ -20,8 +20,9 @@ A signature is one line of text:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 Value = str | float
 Attrs = tuple[tuple[str, Value], ...]
@@ -112,6 +113,11 @@ class Operator:
         Evolution may draw it.
     example : str
         A formula that uses it; derived from the signature when empty.
+    function : callable, optional
+        Of a user's own operator only: what ``own.NAME`` in `torch` calls.
+    definition : str
+        A hash of the file that defines it; empty for built-in operators, which the version of
+        this package defines.
     """
 
     name: str
@@ -130,6 +136,8 @@ class Operator:
     hides: bool = False
     search: bool = True
     example: str = ""
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    definition: str = ""
 
     @property
     def arity(self) -> int:
