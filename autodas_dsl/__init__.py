@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autodas_dsl.algebra.show import show as show
-    from autodas_dsl.evolution.run import evolve as evolve
+    from autodas_dsl.api import rank as rank
+    from autodas_dsl.api import score as score
+    from autodas_dsl.evolution.api import evolve as evolve
     from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
     from autodas_dsl.language.proxy import Proxy as Proxy
-    from autodas_dsl.scoring.rank import rank as rank
-    from autodas_dsl.scoring.score import score as score
     from autodas_dsl.training.distillation import distill as distill
 
 __version__ = "0.1.0"
@@ -24,11 +24,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Proxy": "autodas_dsl.language.proxy",
     "distill": "autodas_dsl.training.distillation",
-    "evolve": "autodas_dsl.evolution.run",
+    "evolve": "autodas_dsl.evolution.api",
     "load": "autodas_dsl.language.library",
     "parse": "autodas_dsl.language.parse",
-    "rank": "autodas_dsl.scoring.rank",
-    "score": "autodas_dsl.scoring.score",
+    "rank": "autodas_dsl.api",
+    "score": "autodas_dsl.api",
     "show": "autodas_dsl.algebra.show",
 }
 

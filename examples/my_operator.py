@@ -1,27 +1,26 @@
-"""Operators and a statistic of one's own, for every command that reads formulas: --with FILE.py."""
+"""Operators and a statistic of your own. Use them with ``--with my_operator.py``.
+
+A function gets tensors with any number of leading axes (layers or networks of one shape are
+stacked there), so axes are counted from the end: `dims` are those of one tensor.
+"""
 
 import torch
-from torch import nn
 
-from autodas_dsl.language.extend import op, statistic
-
-softsign = op("softsign", "x -> x", "torch.nn.functional.softsign({0})", "x / (1 + |x|).")
+from autodas_dsl.language.extend import Attribute, Input, kind, op
 
 
-def far_from_zero(x, dims):
-    """Axes before the named ones stay as they are; `dims` counts from the end."""
-    return torch.sum(x.abs() / (1 + x.abs()), dims)
+def share_above(x, dims, limit):
+    return (x.abs() > limit).double().mean(dims)
 
 
-softcount = op(
-    "softcount", "x -> less", far_from_zero, "The sum of |x| / (1 + |x|).",
-    latex=r"\left|{0}\right|_{{\mathrm{{soft}}{within}}}", laws="even nonnegative",
-)  # fmt: skip
+def last_bias(model, batch):
+    biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
+    return biases[-1].norm() if biases else 0.0
 
 
-def count_convolutions(model, batch):
-    """The batch, with x and y, is there for statistics that need it."""
-    return sum(isinstance(module, nn.Conv2d) for module in model.modules())
-
-
-depth_of = statistic("depth_of", count_convolutions, "How many convolutions there are.")
+gelu = op("gelu", "x -> x", torch.nn.functional.gelu, "x times the normal distribution of x.",
+          group="elementwise", latex=r"\operatorname{{GELU}}\!\left({0}\right)")  # fmt: skip
+above = op("above", "x -> less", share_above, "Share of values further from 0 than a limit.",
+           group="reduction", axis="HW C B CHW G", hides=True,
+           attrs=(Attribute("limit", 1, 0, 100, search=(0.1, 1), doc="The limit."),))  # fmt: skip
+bias = Input("bias", kind(), "Norm of the last bias.", r"\|b\|", "weights", collect=last_bias)

@@ -186,7 +186,9 @@ def test_simplify_refuses_what_does_not_check(tmp_path: Path) -> None:
 def test_report_of_a_run(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = ("evolve", "--run", folder, "--population", 4, "--elite", 2, "--iterations", 1)
-    searched = run(*words, "--batch-size", 2, "--inputs", "W, E_s", "--split", "6/6")
+    searched = run(
+        *words, "--workers", 1, "--batch-size", 2, "--inputs", "W, E_s", "--split", "6/6"
+    )
     assert searched.exit_code == 0, searched.stderr
     command = (folder / "command.txt").read_text()
     assert command == (

@@ -31,6 +31,7 @@ score = long + L2(e)
 
 reported: table-a spearman=0.5 # this is text
 reported: table-b spearman=0.25
+
 measured: table-c kendall=0.125
 """
 

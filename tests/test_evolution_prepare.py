@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import autodas_dsl
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
@@ -15,6 +17,7 @@ from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.screening import thinned
 from autodas_dsl.evolution.vocabulary import chosen_statistics
 from autodas_dsl.language.parse import parse
+from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.spaces import get
@@ -140,3 +143,17 @@ def _needed(text: str) -> object:
     from autodas_dsl.language.check import kind_of_expression
 
     return kind_of_expression(parse(text)).requirements[0].requirement
+
+
+def test_a_search_in_one_call(table: Table, tmp_path: Path) -> None:
+    found = autodas_dsl.evolve(
+        table, inputs=["W", "P_s", "P_t"], iterations=3, population=4, elite=2, null_repeats=1,
+        baselines=("params",), data="noise", run=tmp_path / "run",
+    )  # fmt: skip
+    assert found.folder == tmp_path / "run"
+    assert found.best.measured
+    assert found.null is not None
+    assert len(found.hall_of_fame) == len(found.entries)
+    assert (tmp_path / "run" / "null.json").exists()
+    with pytest.raises(InputError, match="already holds a run"):
+        autodas_dsl.evolve(table, run=tmp_path / "run")

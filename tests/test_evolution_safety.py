@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.folder import LOCK, differences, opened
+from autodas_dsl.evolution.folder import LOCK, differences, opened, probe
 from autodas_dsl.evolution.journal import Fact, Journal, decode, encode
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.language.spans import InputError
@@ -345,3 +345,20 @@ def test_a_full_disk_keeps_what_was_evaluated(tmp_path: Path) -> None:
     assert set(final_files(folder)) == {"run.json"}
     assert finish(start(folder, "--resume"))[0] == 0
     assert final_files(folder) == final_files(whole)
+
+
+def test_what_is_wrong_with_a_folder_is_said_before_anything_is_collected(tmp_path: Path) -> None:
+    probe(tmp_path, resume=False)
+    probe(tmp_path, resume=True)
+    probe(tmp_path / "new" / "run", resume=False)
+    (tmp_path / "file").write_text("")
+    evolve(SHORT, [fake_task()], folder=tmp_path / "run")
+    for folder, resume, expected in (
+        (tmp_path / "none", True, "E602"),
+        (tmp_path / "run", False, "E601"),
+        (tmp_path / "file", False, "E605"),
+        (tmp_path / "file" / "run", False, "E605"),
+    ):
+        with pytest.raises(InputError) as caught:
+            probe(folder, resume)
+        assert code(caught) == expected

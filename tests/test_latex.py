@@ -258,3 +258,8 @@ def test_the_whole_library_compiles(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "library.pdf").stat().st_size > 10_000
+
+
+def test_a_pair_keeps_its_brackets_inside_a_fraction() -> None:
+    text = latex(expression_proxy("L2(invert([F_s, F_t]))"))
+    assert text.endswith(r"\left(\frac{1}{\left[F_s, F_t\right] + \epsilon}\right)")

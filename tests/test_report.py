@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from evolution_tables import fake_task
+from evolution_tables import Fake, fake_task
 from golden import DATA, check_golden
 
 from autodas_dsl.cli.entry import cli
@@ -233,6 +234,22 @@ def test_the_report_of_a_search_that_was_run(tmp_path: Path) -> None:
     assert run.reached["params"][1].low is None
     text = "".join(Outline(report(run)).texts)
     assert "It has no valid score on any of these architectures." in text
+
+
+def test_searches_on_several_tables_and_on_shuffled_accuracies(tmp_path: Path) -> None:
+    config = Config(iterations=4, population=6)
+    tasks = [fake_task("one"), fake_task("two", Fake(start=3))]
+    evolve(config, tasks, folder=tmp_path / "two")
+    page = report(read_run(tmp_path / "two"))
+    text = "".join(Outline(page).texts)
+    for expected in ("Search on one, two", "two, held out: 40 architectures", "τ held out two"):
+        assert expected in text
+    assert "--keep" not in text  # one file cannot hold what two tables say
+    evolve(replace(config, null=True), tasks[:1], folder=tmp_path / "null")
+    text = "".join(Outline(report(read_run(tmp_path / "null"))).texts)
+    assert "A null test." in text
+    assert "one, selection: 40 architectures" in text
+    assert "one, held out" not in text
 
 
 def test_writing_never_replaces_a_file_unasked(tmp_path: Path) -> None:

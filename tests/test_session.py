@@ -14,6 +14,7 @@ from autodas_dsl.evolution.session import Options, free_folder, search
 from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.run_plots import draw
+from autodas_dsl.scoring import stored
 from autodas_dsl.scoring.score import Data
 from autodas_dsl.tables.read import load_table
 
@@ -56,6 +57,17 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> Non
     search([SMALL], CONFIG, OPTIONS, folder=tmp_path / "again")
     for name in ("best.proxy", "hall_of_fame.csv", "scores.csv", "run.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_second_search_collects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = search([SMALL], CONFIG, OPTIONS)
+    monkeypatch.setattr(stored, "collect", _never)
+    again = search([SMALL], CONFIG, OPTIONS)
+    assert again.run.best == before.run.best
+
+
+def _never(*args: object, **more: object) -> None:
+    raise AssertionError("a network was run again")
 
 
 def test_another_seed_splits_otherwise() -> None:

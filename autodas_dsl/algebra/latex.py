@@ -251,7 +251,9 @@ def _template(call: Call, node: Typed, pieces: list[Piece], digits: int | None) 
         fields["axis"] = f"_{{{axis}}}" if axis else ""
     fields["within"] = f",{axis}" if axis else ""
     fields["attrs"] = f"^{{{','.join(others)}}}" if others else ""
-    template, arguments = _one_pair(entry.latex, node, pieces)
+    template, arguments = entry.latex, pieces
+    if entry.is_distance and len(pieces) == 1:
+        template, arguments = _one_pair(entry.latex, node, pieces)
     shape = _shape(template)
     texts = [piece.at(shape.floors.get(at, SUM)) for at, piece in enumerate(arguments)]
     return Piece(_filled(f"operator `{entry.name}`", template, texts, fields), shape.level)
@@ -259,8 +261,6 @@ def _template(call: Call, node: Typed, pieces: list[Piece], digits: int | None) 
 
 def _one_pair(template: str, node: Typed, pieces: list[Piece]) -> tuple[str, list[Piece]]:
     """A distance written over one pair: its members where it is a literal, else the one value."""
-    if "{1}" not in template or len(pieces) == 2:
-        return template, pieces
     only = node.children[0].expr
     if isinstance(only, PairOf):
         inner = pieces[0].text.removeprefix(r"\left[").removesuffix(r"\right]")

@@ -12,12 +12,12 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, teacher_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.evolution.null import Null
+    from autodas_dsl.evolution.results import Null
     from autodas_dsl.evolution.session import Compared, Session
 
 RUNS = Path("runs")
 
-_ASIDE = {"--run": True, "--resume": False, "--format": True}
+_ASIDE = {"--run": True, "--resume": False, "--format": True, "--workers": True}
 """Options that do not change what a search finds, and whether a value follows."""
 
 _EPILOG = """\b

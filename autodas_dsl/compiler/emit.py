@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+
+from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.plan import Step
-from autodas_dsl.compiler.scope import scope
 from autodas_dsl.compiler.templates import (
     aligned_index,
     hides,
@@ -19,6 +21,7 @@ from autodas_dsl.compiler.templates import (
     source_kind,
     text_of,
 )
+from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.operators import OPERATORS
 
 _UNITES = ("x, y -> x", "x, y -> dot")
@@ -157,7 +160,7 @@ def load(source: str, name: str) -> dict[str, Callable[..., Any]]:
         Function name to function.
     """
     filename = f"<autodas-dsl {name}>"
-    names = scope()
-    exec(compile(source, filename, "exec"), names)
+    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
+    exec(compile(source, filename, "exec"), scope)
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    return names
+    return scope

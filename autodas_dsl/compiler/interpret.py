@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.scope import scope
 from autodas_dsl.compiler.templates import (
     LIST_OPERATORS,
     aligned_index,
@@ -21,6 +20,7 @@ from autodas_dsl.compiler.templates import (
     source_kind,
     text_of,
 )
+from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.operators import OPERATORS
@@ -189,8 +189,9 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 @lru_cache(maxsize=4096)
 def _operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
+    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     operation: Callable[..., Tensor] = eval(
-        f"lambda {', '.join(names)}: {text_of(node, names)}", scope()
+        f"lambda {', '.join(names)}: {text_of(node, names)}", scope
     )
     return operation
 

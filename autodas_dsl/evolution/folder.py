@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -42,7 +43,7 @@ def opened(folder: Path, description: Json, resume: bool) -> Iterator[Path]:
         changed; E604 another process works on it; E605 it cannot be written.
     """
     if resume and not folder.is_dir():
-        raise InputError("E602", f"there is no run folder {folder}", "leave --resume out")
+        raise _nothing(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -55,6 +56,36 @@ def opened(folder: Path, description: Json, resume: bool) -> Iterator[Path]:
         yield folder
     finally:
         os.close(handle)
+
+
+def probe(folder: Path, resume: bool) -> None:
+    """Refuse early what `opened` would refuse after the statistics were collected.
+
+    Raises
+    ------
+    InputError
+        E601, E602 or E605, as `opened`.
+    """
+    if resume and not folder.is_dir():
+        raise _nothing(folder)
+    if not resume and (folder / RUN).exists():
+        raise _taken(folder)
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        raise unwritable(folder, NotADirectoryError(errno.ENOTDIR, "Not a directory"))
+    if not os.access(above, os.W_OK):
+        raise unwritable(folder, PermissionError(errno.EACCES, "Permission denied"))
+
+
+def _nothing(folder: Path) -> InputError:
+    return InputError("E602", f"there is no run folder {folder}", "leave --resume out")
+
+
+def _taken(folder: Path) -> InputError:
+    return InputError(
+        "E601", f"{folder} already holds a run",
+        "continue it with --resume, or choose another folder with --run",
+    )  # fmt: skip
 
 
 def _lock(handle: int, folder: Path) -> None:
@@ -75,10 +106,7 @@ def _same_run(folder: Path, description: Json, resume: bool) -> None:
         write_atomic(path, text_of({"run": description}))
         return
     if not resume:
-        raise InputError(
-            "E601", f"{folder} already holds a run",
-            "continue it with --resume, or choose another folder with --run",
-        )  # fmt: skip
+        raise _taken(folder)
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["run"]
     except (OSError, ValueError, KeyError, TypeError):

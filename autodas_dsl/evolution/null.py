@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from autodas_dsl import __version__
@@ -18,6 +17,7 @@ from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.interrupt import listening
 from autodas_dsl.evolution.journal import Fact, Memory
+from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Search, described, without_truth
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
@@ -25,21 +25,6 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.tables.write import write_atomic
 
 REPEATS = 3
-
-
-@dataclass(frozen=True)
-class Null:
-    """The best tau of each search on shuffled accuracies."""
-
-    taus: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        return sum(self.taus) / len(self.taus)
-
-    @property
-    def highest(self) -> float:
-        return max(self.taus)
 
 
 def null_level(

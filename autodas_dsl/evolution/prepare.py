@@ -24,6 +24,7 @@ from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.table import Table
 
 Progress = Callable[[int, str], None]
@@ -82,6 +83,7 @@ def prepare(
     seed: int = 0,
     workers: int = 1,
     screening: bool = False,
+    store: Store | None = None,
     progress: Progress = _silent,
 ) -> Prepared:
     """Make a table ready for a search.
@@ -104,6 +106,8 @@ def prepare(
     screening : bool
         Look at formulas on thinned statistics first (see `screening.thinned`). Selections of
         `RACED_FROM` architectures or more are raced on a part of them in any case.
+    store : Store, optional
+        Keeps the statistics for the next search.
 
     Raises
     ------
@@ -114,7 +118,9 @@ def prepare(
     parted = splits.split(classes, split, seed)
     used = [*parted.selection, *parted.report]
     architectures = [chosen.architectures[row] for row in used]
-    stored = collect_table(architectures, space, statistics, setting, seed=seed, progress=progress)
+    stored = collect_table(
+        architectures, space, statistics, setting, seed=seed, store=store, progress=progress
+    )
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
     parts = [_part(stored, half) for half in halves]

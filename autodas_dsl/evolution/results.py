@@ -36,6 +36,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Null:
+    """The best tau of each of several searches on shuffled accuracies."""
+
+    taus: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.taus) / len(self.taus)
+
+    @property
+    def highest(self) -> float:
+        return max(self.taus)
+
+
+@dataclass(frozen=True)
 class Entry:
     """A formula of the hall of fame with everything measured about it."""
 

@@ -22,7 +22,7 @@ from autodas_dsl.evolution.interrupt import Interrupt, listening
 from autodas_dsl.evolution.journal import Fact, Journal, Memory
 from autodas_dsl.evolution.judge import Counts, Judge
 from autodas_dsl.evolution.measure import PARAMS, Measured, measured
-from autodas_dsl.evolution.results import Entry, Step, document, outcome_of, save
+from autodas_dsl.evolution.results import Entry, Null, Step, document, outcome_of, save
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.typed import Allowed, never
@@ -75,6 +75,8 @@ class Run:
     folder : Path or None
     facts : mapping of Fact to Outcome
         Everything evaluated.
+    null : Null, optional
+        What the same search finds in shuffled accuracies, where that was asked for.
     """
 
     best: Proxy
@@ -87,6 +89,7 @@ class Run:
     stopped: str
     folder: Path | None = None
     facts: Mapping[Fact, Outcome] = field(default_factory=dict, repr=False, compare=False)
+    null: Null | None = None
 
     @property
     def hall_of_fame(self) -> Any:

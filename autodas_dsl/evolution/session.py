@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from platformdirs import user_cache_path
 from autodas_dsl import spaces
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.folder import text_of
+from autodas_dsl.evolution.folder import probe, text_of
 from autodas_dsl.evolution.identity import inlined
 from autodas_dsl.evolution.measure import first_reason
-from autodas_dsl.evolution.null import REPEATS, Null, null_level
+from autodas_dsl.evolution.null import REPEATS, null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
+from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
@@ -33,6 +34,7 @@ from autodas_dsl.scoring.correlations import STATISTICS, agreement
 from autodas_dsl.scoring.rank import require_space
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 from autodas_dsl.tables.write import write_atomic
@@ -212,6 +214,8 @@ def search(
     """
     config, options = config or Config(), options or Options()
     chosen_operators(config.operators)
+    if folder is not None:
+        probe(folder, resume)
     with ExitStack() as stack:
         prepared = [
             stack.enter_context(_prepared(table, config, options, collecting)) for table in tables
@@ -231,7 +235,7 @@ def search(
     if folder is not None and null is not None:
         write_atomic(folder / NULL, text_of({"taus": list(null.taus)}))
     notes = dict.fromkeys(note for one in prepared for note in one.stored.notes)
-    return Session(run, scores, tuple(notes), null)
+    return Session(replace(run, null=null), scores, tuple(notes), null)
 
 
 def _null(
@@ -262,7 +266,7 @@ def _prepared(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
         target=options.target, split=options.split, seed=config.seed, workers=options.workers,
-        screening=options.screening, progress=collecting,
+        screening=options.screening, store=Store(), progress=collecting,
     )  # fmt: skip
 
 

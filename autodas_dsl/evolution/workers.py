@@ -22,7 +22,7 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.shards import joined
 from autodas_dsl.evolution.task import Evaluator
-from autodas_dsl.language.extend import Extension, load_again, loaded
+from autodas_dsl.language.extend import load_extension, load_installed, loaded
 from autodas_dsl.language.spans import InputError
 
 DEADLY = "it ended two worker processes, perhaps for want of memory"
@@ -45,11 +45,13 @@ class Shard:
 
 
 def _serve(
-    pipe: Connection, loads: Sequence[Callable[[], Evaluator]], extensions: Sequence[Extension]
+    pipe: Connection, loads: Sequence[Callable[[], Evaluator]], extensions: Sequence[str]
 ) -> None:
     """Answer ``(shard, formulas)`` with outcomes until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    load_again(extensions)
+    load_installed()
+    for path in extensions:
+        load_extension(path)
     evaluators: dict[int, Evaluator] = {}
     while True:
         try:

@@ -1,13 +1,12 @@
-"""What is wrong with the definition of a user's own operator or statistic."""
+"""What is wrong with the templates of a user's own operator or statistic."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from string import Formatter
 
 from autodas_dsl.language.inputs import Input
-from autodas_dsl.language.kinds import LISTS
 from autodas_dsl.language.operators import Operator
 
 _TORCH = ("0", "1", "axis", "dims", "ndim", "other_ndim", "others", "positions", "samples")
@@ -16,31 +15,17 @@ _STATISTIC_LATEX = ("index", "probe", "parts")
 
 
 def definition_faults(entry: Operator | Input) -> Iterator[str]:
-    """Everything that would fail only when a formula uses the entry, in words."""
+    """What would fail only when a formula uses the entry, in words."""
     if isinstance(entry, Input):
-        yield from _statistic(entry)
-    else:
-        yield from _operator(entry)
-
-
-def _statistic(entry: Input) -> Iterator[str]:
-    if not isinstance(entry.collect, Callable):  # type: ignore[arg-type]
-        yield "collect is no function of the model and the batch"
-    if entry.kind.layers not in (None, "lin"):
-        yield f"its layer list is {entry.kind.layers!r}, not None or 'lin': one per {LISTS['lin']}"
-    yield from _template("latex", entry.latex, _STATISTIC_LATEX)
-
-
-def _operator(entry: Operator) -> Iterator[str]:
-    left, arrow, right = (part.strip() for part in entry.signature.partition("->"))
-    if not (left and arrow and right) or "->" in right:
-        yield f"its signature is {entry.signature!r}, not such as `x -> x` or `x -> less`"
+        if entry.kind.layers not in (None, "lin"):
+            yield f"its layer list is `{entry.kind.layers}`; it can be none, or lin"
+        yield from _template("latex", entry.latex, _STATISTIC_LATEX)
         return
-    if left.startswith("list("):
+    if entry.left.startswith("list("):
         yield "only built-in operators take whole layer lists"
     own = [attribute.name for attribute in entry.attrs]
     allowed = [name for name in (*_TORCH, *own) if name != "1" or entry.arity == 2]
-    if "axis" in allowed and not entry.axes and not entry.is_distance:
+    if entry.is_reduction or not (entry.axes or entry.is_distance):
         allowed.remove("axis")
     wrong = list(_template("torch", entry.torch, allowed))
     yield from wrong or _python(entry.torch)

@@ -12,7 +12,7 @@ from autodas_dsl.language.format import Comment
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.lines import Item, Note, read_items
 from autodas_dsl.language.operators import ALIASES, OPERATORS
-from autodas_dsl.language.parse import SyntaxFault, parse, parse_expression
+from autodas_dsl.language.parse import MAX_TOKENS, SyntaxFault, parse, parse_expression
 from autodas_dsl.language.proxy import (
     Formula,
     Proxy,
@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
+MAX_LETS = 256
+MAX_WORDS = 4 * MAX_TOKENS  # words and signs of all formulas together
+MAX_SHOWN = 50
 EXPRESSION = "expression"
 """The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
@@ -48,6 +51,7 @@ _FORMULA_LINES = "formulas are written `let name = …` and `score = …`"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _KEY = re.compile(r"(x-[a-z0-9-]+|[a-z]+):")
 _FORMULA = re.compile(r"let\b|score\b")
+_WORD = re.compile(r"\w+|[^\w\s]")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\n])*)"\Z')
 
 
@@ -121,7 +125,11 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
     proxy = reader.read(stem)
     if reader.diagnostics or proxy is None:
         found = [*reader.diagnostics, *(_formula_faults(proxy) if proxy else ())]
-        raise FormulaError(sorted(found, key=_place), source)
+        found.sort(key=_place)
+        more = len(found) - MAX_SHOWN
+        if more > 0:
+            found[MAX_SHOWN:] = [Diagnostic("E320", f"{more} more mistakes are not shown")]
+        raise FormulaError(found, source)
     return proxy
 
 
@@ -155,6 +163,7 @@ class _Reader:
         self.facts: dict[str, list[str]] = {key: [] for key in FACTS}
         self.notes: list[tuple[str, str]] = []
         self.inputs: Written | None = None
+        self._room = MAX_WORDS
         self._broken = False
 
     def report(self, code: str, message: str, span: Span, help: str = "") -> None:
@@ -283,11 +292,16 @@ class _Reader:
             self.report("E313", "expected `let name = …` or `score = …`", _first_row(item))
             return
         name = match.group(1)
+        body = item.text[match.end() :]
+        start = item.span.start + match.end()
+        if not self._fits(item, body):
+            return
         if name is not None:
             at = item.span.start + match.start(1)
             self._let_name(item, name, Span(at, at + len(name)))
-        body = item.text[match.end() :]
-        start = item.span.start + match.end()
+        elif self.score is not None:
+            self.report("E311", "there are two scores", _head(item, 5), "name the other with let")
+            return
         try:
             expr = parse_expression(body)
         except SyntaxFault as fault:
@@ -298,10 +312,21 @@ class _Reader:
         formula = Formula(name or "score", expr, comments, start)
         if name is not None:
             self.lets.append(formula)
-        elif self.score is not None:
-            self.report("E311", "there are two scores", _head(item, 5), "name the other with let")
         else:
             self.score = formula
+
+    def _fits(self, item: Item, body: str) -> bool:
+        """Whether a formula is within the limits of a document; the first that is not is told."""
+        if self._room < 0:
+            return False
+        self._room -= len(_WORD.findall(body))
+        if len(self.lets) >= MAX_LETS:
+            self._room = -1
+        if self._room < 0:
+            self._broken = True
+            self.report("E319", "the formulas are too long or too many", _head(item, 3),
+                        f"at most {MAX_LETS} lets and {MAX_WORDS} words and signs")  # fmt: skip
+        return self._room >= 0
 
     def _let_name(self, item: Item, name: str, span: Span) -> None:
         if self.score is not None:

@@ -1,395 +1,269 @@
-"""Operators and statistics of a user's own, from a Python file or an installed package.
+"""A user's own operators and statistics: one Python file, or an installed package.
 
-A file defines them at its top level with `op` and `statistic`; `load_extension` adds them to the
-tables of the language, and from then on they are like built-in ones: checked, emitted, printed,
-searched over. An installed package names a module in the entry point group
-``autodas_dsl.extensions``; see ``examples/my_operator.py``.
+A file is run and every `Operator` (made by `op`) and `Input` at its top level is added to the
+tables, where it takes part in everything: resolution, checking, emission, LaTeX, search. A package
+does the same with an entry point of the group ``autodas_dsl.extensions`` that names a module.
+No entry can take a name that is in use.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
-import keyword
+import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.definitions import definition_faults
 from autodas_dsl.language.examples import example_of
-from autodas_dsl.language.inputs import INPUTS, Input
-from autodas_dsl.language.kinds import LISTS, Axis, Kind, symbol
+from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.language.inputs import GROUPS as INPUT_GROUPS
+from autodas_dsl.language.inputs import INPUTS, Input, kind
+from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
-from autodas_dsl.language.operators import ALIASES, OPERATORS, Operator
-from autodas_dsl.language.operators import op as entry
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.language.user_files import USER_ERRORS, not_running, run_file
+from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.spans import FormulaError, InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = [
+    "Attribute", "Extension", "Input", "Kind", "kind", "load_extension", "load_installed", "loaded",
+    "op", "register",
+]  # fmt: skip
 
 GROUP = "autodas_dsl.extensions"
-"""The entry point group of installed extensions."""
-
-_RESERVED = ("grad", "hess", "let", "score", "pow2", "pow4", "noop")
-_AXES = "GBCHWR"
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_GROUPS = {"less": "reduction", "distance": "distance", "x": "elementwise"}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_RESERVED = ("let", "score", "grad", "hess", "noop", "pow2", "pow4")
+_FORMS = (
+    "x -> x", "tensor -> tensor", "x, y -> x", "x, y -> dot", "a, b -> a @ b", "x -> less",
+    "a, b -> distance", "list(x) -> x",
+)  # fmt: skip
+_PATTERN = re.compile(r"(list\()?([BCGHWR]|[a-z]|\.\.\.)( ([BCGHWR]|[a-z]|\.\.\.))*\)? ->.*")
+_LOADED: dict[Path, Extension] = {}
 
 
 @dataclass(frozen=True)
 class Extension:
-    """What was loaded from one file or entry point.
+    """What one file or package added."""
+
+    source: str
+    operators: tuple[str, ...]
+    statistics: tuple[str, ...]
+
+
+def load_extension(path: str | Path) -> Extension:
+    """Run a Python file and register the operators and statistics that it defines.
+
+    Loading the same file again does nothing.
+
+    Raises
+    ------
+    InputError
+        E220 (no such file), E221 (it fails), E222 (it defines nothing), E223 (a name is taken),
+        E224 (an entry is wrong). Nothing is registered then.
+    """
+    file = Path(path).resolve()
+    if file not in _LOADED:
+        if not file.is_file():
+            raise InputError("E220", f"there is no file {path}", "--with takes a Python file")
+        _LOADED[file] = _register_module(_run(file), str(path))
+    return _LOADED[file]
+
+
+def load_installed() -> tuple[Extension, ...]:
+    """Register what installed packages offer in the entry-point group ``autodas_dsl.extensions``.
+
+    Raises
+    ------
+    InputError
+        As `load_extension`; the message names the package.
+    """
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        source = f"the extension `{point.name}`"
+        with foreign(lambda error, source=source: _fails(source, error)):  # type: ignore[misc]
+            module = point.load()
+        key = Path(f"<{point.value}>")
+        if key not in _LOADED:
+            _LOADED[key] = _register_module(module, source)
+        found.append(_LOADED[key])
+    return tuple(found)
+
+
+def loaded() -> tuple[str, ...]:
+    """The files that were loaded: a new process loads them before it reads a formula."""
+    return tuple(str(file) for file in _LOADED if file.is_absolute())
+
+
+def definitions() -> dict[str, str]:
+    """The hash of the file behind each entry that this package does not define itself."""
+    entries: list[Operator | Input] = [*OPERATORS.values(), *INPUTS.values()]
+    return {entry.name: entry.definition for entry in entries if entry.definition}
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """What installed packages offer; the metadata is read only where a package names the group,
+    because importing what reads it takes longer than most commands."""
+    if not any(group.encode() in text for text in _entry_point_files()):
+        return []
+    from importlib import metadata
+
+    return list(metadata.entry_points(group=group))
+
+
+def _entry_point_files() -> Iterator[bytes]:
+    for folder in filter(os.path.isdir, (entry or "." for entry in sys.path)):
+        with os.scandir(folder) as held:
+            names = [x.path for x in held if x.name.endswith((".dist-info", ".egg-info"))]
+        for name in names:
+            file = Path(name, "entry_points.txt")
+            if file.is_file():
+                yield file.read_bytes()
+
+
+def _run(file: Path) -> ModuleType:
+    name = f"autodas_dsl_extension_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InputError("E221", f"{file} is not a Python file", "its name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    with foreign(lambda error: _fails(str(file), error)):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _fails(source: str, error: BaseException) -> InputError:
+    return InputError(
+        "E221", f"{source} fails: {one_line(error)}", "run it with python to see where"
+    )
+
+
+def _register_module(module: ModuleType, source: str) -> Extension:
+    entries = [e for e in vars(module).values() if isinstance(e, (Operator, Input))]
+    if not entries:
+        raise InputError(
+            "E222", f"{source} defines no operator and no statistic",
+            "assign op(…) or Input(…) to names at its top level",
+        )  # fmt: skip
+    return register(entries, source, _hash(module))
+
+
+def _hash(module: ModuleType) -> str:
+    file = module.__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else module.__name__
+
+
+def register(entries: Iterable[Operator | Input], source: str, definition: str = "") -> Extension:
+    """Add entries to the tables, all or none.
 
     Parameters
     ----------
     source : str
-        The path of the file, or the name of the entry point.
-    installed : bool
-        Whether it is an entry point.
-    names : tuple of str
-        The operators and statistics it defines.
+        Where they come from, for messages.
     definition : str
-        A hash of the file.
-    """
-
-    source: str
-    installed: bool
-    names: tuple[str, ...]
-    definition: str
-
-
-_LOADED: dict[str, Extension] = {}
-
-
-# --- what a file writes ---------------------------------------------------------------------------
-
-
-def op(
-    name: str,
-    signature: str,
-    torch: str | Callable[..., Any],
-    doc: str,
-    *,
-    latex: str = "",
-    group: str = "",
-    **more: Any,
-) -> Operator:
-    """An operator of one's own.
-
-    Parameters
-    ----------
-    name, signature, doc : str
-        As `Operator` has them: ``x -> x``, ``x, y -> x``, ``x -> less``, ``a, b -> distance`` or a
-        pattern of axes.
-    torch : str or callable
-        A template such as ``"torch.sinh({0})"``; or a function of the argument tensors, and of
-        those among ``axis``, ``dims``, ``ndim`` and the attributes that its parameters name. It
-        must hold for any leading axes, and count dimensions from the end.
-    latex : str
-        A template; the name in upright letters by default.
-    group : str
-        A key of `GROUPS`; by default what the signature suggests.
-    **more
-        ``axis``, ``attrs``, ``aliases``, ``laws``, ``sympy``, ``match``, ``needs``, ``hides``,
-        ``search`` and ``example`` as in `Operator`.
+        A hash of it: scores and runs are stored under it.
 
     Raises
     ------
-    ValueError
-        When `group` or a law is not a known one.
+    InputError
+        E223 or E224.
     """
-    written = re.sub(r"\W", "", name).replace("_", r"\_")
-    binary = signature.partition("->")[0].count(",") == 1
-    template = torch if isinstance(torch, str) else _call_of(name, 1 + binary, torch)
-    made = entry(
-        name,
-        signature,
-        template,
-        doc,
-        group=group or _GROUPS.get(signature.partition("->")[2].strip(), "transform"),
-        latex=latex
-        or rf"\operatorname{{{{{written}}}}}\!\left({'{0}, {1}' if binary else '{0}'}\right)",
-        **more,
-    )
-    return made if isinstance(torch, str) else replace(made, function=torch)
-
-
-def _call_of(name: str, arguments: int, function: Callable[..., Any]) -> str:
-    """The template that calls a function: arguments by position, everything else by name."""
-    texts = [f"{{{place}}}" for place in range(arguments)]
+    new = list({id(entry): entry for entry in entries}.values())
+    before = [dict(table) for table in _tables()]
     try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except ValueError:  # a function of torch itself, which does not say what it takes
-        parameters = []
-    for parameter in parameters[arguments:]:
-        if parameter.default is parameter.empty and parameter.kind not in (
-            parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD
-        ):  # fmt: skip
-            texts.append(f"{parameter.name}={{{parameter.name}}}")
-    return f"own.{name}({', '.join(texts)})"
-
-
-def statistic(
-    name: str,
-    collect: Callable[..., Any],
-    doc: str,
-    *,
-    layers: str | None = None,
-    axes: str = "",
-    latex: str = "",
-    needs: str = "its own function",
-) -> Input:
-    """A statistic of one's own.
-
-    Parameters
-    ----------
-    name, doc : str
-    collect : callable
-        A function of the model and the batch (``batch.x``, ``batch.y``); gives a number or tensor,
-        or a list of tensors for a layer list. It gets the model in the modes of every pass, on
-        parameters that take gradients; nothing it does to them stays.
-    layers : str, optional
-        ``"lin"`` for one value per Conv and Linear layer, in the order of registration.
-    axes : str
-        The axes of one value, such as ``"B C"``, in order; sizes that must equal those of another
-        statistic are given by their symbols: ``"B C=D_s"``. None for a number.
-    latex : str
-        A template; the name in upright letters by default.
-    needs : str
-        Which passes it takes, in words; ``"backward"`` among them keeps it out of gradient-free
-        searches.
-
-    Raises
-    ------
-    ValueError
-        For an axis or a layer list that there is not.
-    """
-    if layers not in (None, "lin"):
-        raise ValueError(f"layers is {layers!r}; it is None, or 'lin': one {LISTS['lin']} each")
-    found: list[Axis] = []
-    for word in axes.split():
-        label, _, size = word.partition("=")
-        if label not in _AXES or label in (axis.name for axis in found):
-            raise ValueError(f"axes is {axes!r}; axes are {', '.join(_AXES)}, each once")
-        found.append(Axis(label, symbol(size or ("B" if label == "B" else f"{label}_{name}"))))
-    written = re.sub(r"\W", "", name).replace("_", r"\_")
-    return Input(
-        name,
-        Kind(layers, tuple(found)),
-        doc,
-        latex or rf"\mathrm{{{{{written}}}}}{{index}}",
-        "own",
-        needs,
-        collect=collect,
+        for entry in new:
+            _add(replace(entry, definition=definition), source)
+        for entry in new:
+            if isinstance(entry, Operator):
+                _try_example(entry, source)
+    except InputError:
+        for table, old in zip(_tables(), before, strict=True):
+            table.clear()
+            table.update(old)
+        raise
+    return Extension(
+        source,
+        tuple(e.name for e in new if isinstance(e, Operator)),
+        tuple(e.name for e in new if isinstance(e, Input)),
     )
 
 
-# --- loading --------------------------------------------------------------------------------------
+def _tables() -> tuple[dict[str, Any], ...]:
+    return OPERATORS, ALIASES, INPUTS
 
 
-def load_extension(path: str | Path) -> Extension:
-    """Add what a Python file defines to the language.
-
-    A file that was loaded before is loaded again only when it has changed.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    InputError
-        The file does not exist (E220), does not run (E221), defines nothing (E222), takes a name
-        that is in use (E223), or defines something that does not work (E224).
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("E220", f"there is no file {path}", "give the path of a Python file")
-    source, definition = str(path.resolve()), _hash(path)
-    known = _LOADED.get(source)
-    if known is not None and known.definition == definition:
-        return known
-    before = _known()
-    found = _own(vars(run_file(path, "E221")).values(), before)
-    return _add(source, False, found, definition, str(path))
+def _add(entry: Operator | Input, source: str) -> None:
+    names = (entry.name, *entry.aliases) if isinstance(entry, Operator) else (entry.name,)
+    for name in names:
+        _free(name, source)
+    if not entry.doc.strip():
+        raise _wrong(entry, source, "it has no definition", "say in `doc` what it computes")
+    for fault in definition_faults(entry):
+        raise _wrong(entry, source, fault, "compare it with examples/my_operator.py")
+    if isinstance(entry, Operator):
+        _operator_fits(entry, source)
+        OPERATORS[entry.name] = entry
+        ALIASES.update(dict.fromkeys(entry.aliases, entry.name))
+    else:
+        _statistic_fits(entry, source)
+        INPUTS[entry.name] = entry
 
 
-def load_installed() -> None:
-    """Add what installed packages define; costs next to nothing where there are none.
-
-    Raises
-    ------
-    InputError
-        As `load_extension`.
-    """
-    if not _announced():
-        return
-    from importlib.metadata import entry_points
-
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        if point.name in _LOADED:
-            continue
-        before = _known()
-        try:
-            value = point.load()
-        except USER_ERRORS as error:
-            raise not_running("E221", f"the installed extension {point.value}", error) from error
-        held = vars(value).values() if isinstance(value, ModuleType) else [value]
-        file = sys.modules[point.module].__file__
-        definition = _hash(Path(file)) if file else point.value
-        _add(point.name, True, _own(held, before), definition, point.value)
-
-
-def loaded() -> tuple[Extension, ...]:
-    """Everything that was loaded, in that order."""
-    return tuple(_LOADED.values())
-
-
-def load_again(extensions: Iterable[Extension]) -> None:
-    """Load in this process what another one has loaded.
-
-    Raises
-    ------
-    InputError
-        As `load_extension`.
-    """
-    for extension in extensions:
-        if extension.installed:
-            load_installed()
-        else:
-            load_extension(extension.source)
-
-
-def definitions() -> Mapping[str, str]:
-    """The hash of each definition by name: empty while the language is the built-in one."""
-    return {name: one.definition for one in loaded() for name in one.names}
-
-
-def _announced() -> bool:
-    """Whether any package on the path may have an extension; importing the metadata is slow."""
-    mark = GROUP.encode()
-    for folder in sys.path:
-        try:
-            held = list(os.scandir(folder or "."))
-        except OSError:
-            continue
-        for item in held:
-            if item.name.endswith((".dist-info", ".egg-info")) and mark in _entry_points(item.path):
-                return True
-    return False
-
-
-def _entry_points(metadata: str) -> bytes:
-    try:
-        return Path(metadata, "entry_points.txt").read_bytes()
-    except OSError:
-        return b""
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _known() -> list[Operator | Input]:
-    return [*OPERATORS.values(), *INPUTS.values()]
-
-
-def _own(values: Iterable[Any], before: list[Operator | Input]) -> list[Operator | Input]:
-    """The entries among values and in lists of them, without what a file only imports."""
-    imported = {id(one) for one in before}
-    found: dict[int, Operator | Input] = {}
-    for value in values:
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(one, (Operator, Input)) and id(one) not in imported:
-                found[id(one)] = one
-    return list(found.values())
-
-
-def _add(
-    source: str, installed: bool, found: list[Operator | Input], definition: str, shown: str
-) -> Extension:
-    """Check all entries, then add all of them or none."""
-    if not found:
-        raise InputError(
-            "E222", f"{shown} defines no operator and no statistic",
-            "assign one at its top level: name = op(…) or statistic(…)",
-        )  # fmt: skip
-    previous = _LOADED.pop(source, None)
-    for name in previous.names if previous else ():
-        _forget(name)
-    for one in found:
-        _refuse_taken(one, shown)
-        for fault in definition_faults(one):
-            raise _wrong(one, shown, fault)
-    extension = Extension(source, installed, tuple(one.name for one in found), definition)
-    for one in found:
-        _enter(replace(one, definition=definition), shown, extension.names)
-    for one in found:
-        if isinstance(one, Operator) and not _works(one):
-            for name in extension.names:
-                _forget(name)
-            raise _wrong(one, shown, f"its signature `{one.signature}` fits no usual argument")
-    _LOADED[source] = extension
-    return extension
-
-
-def _enter(one: Operator | Input, shown: str, names: tuple[str, ...]) -> None:
-    if one.name in OPERATORS or one.name in INPUTS:
-        for name in names:
-            _forget(name)
-        raise _wrong(one, shown, "it is defined twice")
-    if isinstance(one, Input):
-        INPUTS[one.name] = one
-        return
-    OPERATORS[one.name] = one
-    ALIASES.update(dict.fromkeys(one.aliases, one.name))
-
-
-def _forget(name: str) -> None:
-    INPUTS.pop(name, None)
-    gone = OPERATORS.pop(name, None)
-    for alias in gone.aliases if gone else ():
-        ALIASES.pop(alias, None)
-
-
-def _works(one: Operator) -> bool:
-    try:
-        return example_of(one) != ""
-    except (KeyError, ValueError, IndexError):  # a size or attribute that the pattern does not have
-        return False
-
-
-def _names(one: Operator | Input) -> Iterator[str]:
-    yield one.name
-    if isinstance(one, Operator):
-        yield from one.aliases
-
-
-def _refuse_taken(one: Operator | Input, shown: str) -> None:
-    for name in _names(one):
-        if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-            raise _wrong(one, shown, f"`{name}` is no name: letters, digits and _, a letter first")
-        what = next((word for word, known in _taken(name) if known), "")
-        if what:
-            raise InputError(
-                "E223", f"{shown} defines `{name}`, which is {what} already",
-                "nothing can be shadowed: choose another name",
-            )  # fmt: skip
-
-
-def _taken(name: str) -> Iterator[tuple[str, bool]]:
-    yield "an operator", name in OPERATORS or name in ALIASES
-    yield "a statistic", name in INPUTS
-    yield "a word of the language", name in _RESERVED
-    yield "a library proxy", name in library_files()
-
-
-def _wrong(one: Operator | Input, shown: str, fault: str) -> InputError:
-    what = "operator" if isinstance(one, Operator) else "statistic"
-    return InputError(
-        "E224", f"{what} `{one.name}` of {shown} is not usable: {fault}",
-        "compare it with examples/my_operator.py",
+def _free(name: str, source: str) -> None:
+    kinds: tuple[tuple[Mapping[str, object], str], ...] = (
+        (OPERATORS, "an operator"), (ALIASES, "an alias"), (INPUTS, "a statistic"),
+        (library_files(), "a library proxy"), (dict.fromkeys(_RESERVED), "a word of the language"),
     )  # fmt: skip
+    if not _NAME.match(name):
+        raise InputError("E223", f"{source}: `{name}` is not a name",
+                         "names are letters, digits and _")  # fmt: skip
+    for table, what in kinds:
+        if name in table:
+            raise InputError("E223", f"{source}: `{name}` is already {what}", "choose another name")
+
+
+def _wrong(entry: Operator | Input, source: str, reason: str, help: str) -> InputError:
+    what = "operator" if isinstance(entry, Operator) else "statistic"
+    return InputError("E224", f"{source}: {what} `{entry.name}`: {reason}", help)
+
+
+def _operator_fits(entry: Operator, source: str) -> None:
+    if entry.signature not in _FORMS and not _PATTERN.fullmatch(entry.signature):
+        raise _wrong(entry, source, f"`{entry.signature}` is no signature",
+                     "such as x -> x, x -> less, a, b -> distance, B C ... -> B C")  # fmt: skip
+    for attribute in entry.attrs:
+        if not attribute.low <= attribute.default <= attribute.high:
+            raise _wrong(entry, source, f"the default of {attribute.name} is out of its range",
+                         "low <= default <= high")  # fmt: skip
+
+
+def _statistic_fits(entry: Input, source: str) -> None:
+    if entry.collect is None:
+        raise _wrong(entry, source, "it has no `collect`",
+                     "give a function of the model and the batch")  # fmt: skip
+    if entry.group not in INPUT_GROUPS:
+        raise _wrong(entry, source, f"there is no group `{entry.group}`",
+                     f"groups are {', '.join(INPUT_GROUPS)}")  # fmt: skip
+
+
+def _try_example(entry: Operator, source: str) -> None:
+    """The example of a new operator must check."""
+    help = "set `example` to a formula that uses it, and see that it fits the signature"
+    try:
+        text = example_of(entry)
+        checked = kind_of_expression(parse(text)) if text else None
+    except (FormulaError, KeyError, ValueError) as error:
+        raise _wrong(entry, source, f"its example fails: {one_line(error)}", help) from None
+    if checked is None:
+        raise _wrong(entry, source, "no usual argument fits its signature", help)
+    if not checked.ok:
+        raise _wrong(entry, source, f"its example fails: {checked.diagnostics[0].message}", help)

@@ -83,18 +83,25 @@ class Input:
     definition: str = ""
 
 
-def _kind(layers: str | None, **axes: str) -> Kind:
+GROUPS = ("weights", "activations", "teacher-student", "architecture")
+
+
+def kind(layers: str | None = None, **axes: str) -> Kind:
+    """The kind of a statistic: its layer list, and the symbol for the size of each axis.
+
+    ``kind("lin", C="c_W", R="r_W")`` is that of ``W``, ``kind()`` one number.
+    """
     return Kind(layers, tuple(Axis(name, symbol(size)) for name, size in axes.items()))
 
 
 _GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
-_WEIGHT = _kind("lin", C="c_W", R="r_W")
-_OUTPUT = _kind("lin", B="B", C="c_A", R="r_A")
+_WEIGHT = kind("lin", C="c_W", R="r_W")
+_OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
 _LAYER_NUMBER = Kind("lin")
 
 
 def _map(who: str) -> Kind:
-    return _kind(None, B="B", C=f"C_{who}", H=f"H_{who}", W=f"W_{who}")
+    return kind(None, B="B", C=f"C_{who}", H=f"H_{who}", W=f"W_{who}")
 
 
 def _two(who: str, name: str, kind: Callable[[str], Kind], doc: str, **more: Any) -> list[Input]:
@@ -125,12 +132,12 @@ _ENTRIES = [
           "A{index}", "activations"),
     Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
           _GRADIENT % "A{index}", "activations", "forward and backward"),
-    Input("X", _kind("act", B="B", C="c_X", R="r_X"),
+    Input("X", kind("act", B="B", C="c_X", R="r_X"),
           "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
           "X{index}{probe}", "activations", every=True),
     Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
           "S{index}{probe}", "activations", probes=("noise", "noise2")),
-    Input("J", _kind(None, B="B", C="inputs"),
+    Input("J", kind(None, B="B", C="inputs"),
           "Gradient of the sum of the logits with respect to the input, flattened.", "J",
           "activations", "forward and backward"),
     Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
@@ -138,15 +145,15 @@ _ENTRIES = [
           r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
     *_two("st", "F", _map, "Last feature map of the {}, before global pooling.",
           probes=("noise", "noise2", "jitter"), stages=True),
-    *_two("st", "E", lambda w: _kind(None, B="B", C=f"D_{w}"),
+    *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
           "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
-    *_two("st", "P", lambda w: _kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
+    *_two("st", "P", lambda w: kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
           probes=("noise", "noise2", "jitter")),
-    *_two("st", "V", lambda w: _kind(None, B=f"K_{w}", C=f"D_{w}"),
+    *_two("st", "V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
           "Classifier weight of the {}, one row per class."),
-    *_two("st", "grad V", lambda w: _kind(None, B=f"K_{w}", C=f"D_{w}"),
+    *_two("st", "grad V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
           "Gradient of the loss with respect to the classifier weight of the {}."),
-    Input("Y", _kind(None, B="B", C="K_s"), "One-hot labels.", "Y", "teacher-student", "none"),
+    Input("Y", kind(None, B="B", C="K_s"), "One-hot labels.", "Y", "teacher-student", "none"),
     Input("fan_in", _LAYER_NUMBER, "Inputs of each layer.", r"n^{{\mathrm{{in}}}}{index}",
           "architecture", "none"),
     Input("fan_out", _LAYER_NUMBER, "Outputs of each layer.", r"n^{{\mathrm{{out}}}}{index}",

@@ -102,12 +102,23 @@ def integer(value: int) -> Size:
     return Size("integer", (value,))
 
 
+MAX_FACTORS = 64
+
+
 def product(sizes: Iterable[Size]) -> Size:
-    """The product of sizes, flattened, so that equal products are equal objects."""
+    """The product of sizes, flattened, so that equal products are equal objects.
+
+    Raises
+    ------
+    KindError
+        When it has so many factors that no tensor of that size can be held.
+    """
     parts: list[Size] = []
     for size in sizes:
         parts.extend(size.args if size.op == "mul" else (size,))  # type: ignore[arg-type]
     parts = [p for p in parts if p != integer(1)]
+    if len(parts) > MAX_FACTORS:
+        raise KindError("the result is far too large to compute", "reduce it on the way")
     if not parts:
         return integer(1)
     return parts[0] if len(parts) == 1 else Size("mul", tuple(parts))

@@ -50,7 +50,7 @@ class Diagnostic:
 
     def render(self, source: Source | None = None) -> str:
         """The diagnostic as text: position, message, the line with carets, one line of help."""
-        head = f"{self.severity}[{self.code}]: {self.message}"
+        head = f"{self.severity}[{self.code}]: {_shortened(self.message)}"
         lines = [head]
         if source is not None:
             where = source.name
@@ -60,7 +60,7 @@ class Diagnostic:
                 lines += self._excerpt(source, row, column)
             lines[0] = f"{where}: {head}"
         if self.help:
-            lines.append(f"    = help: {self.help}")
+            lines.append(f"    = help: {_shortened(self.help)}")
         return "\n".join(lines)
 
     def _excerpt(self, source: Source, row: int, column: int) -> list[str]:
@@ -85,6 +85,12 @@ class Diagnostic:
             found["line"], found["column"] = source.position(self.span.start)
             found["end_line"], found["end_column"] = source.position(self.span.end)
         return found
+
+
+def _shortened(text: str, width: int = 240) -> str:
+    """A message whose middle is left out when somebody's name for a thing makes it too long."""
+    half = width // 2
+    return text if len(text) <= width else f"{text[:half]}…{text[-half:]}"
 
 
 def _window(line: str, column: int, width: int = 120) -> tuple[str, int]:

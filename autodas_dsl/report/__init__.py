@@ -1,0 +1,1 @@
+"""Results for people: terminal tables, plots, graphs, and the page about a run."""

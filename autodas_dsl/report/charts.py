@@ -14,7 +14,7 @@ from autodas_dsl.evolution.results import Step
 from autodas_dsl.report.html import Markup, tag
 
 WIDTH, HEIGHT = 400, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 388, 14, 234
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 388, 14, 234
 _SPAN_FOR_LOG = 1e3
 _TICKS = 5
 _LARGEST = sys.float_info.max
@@ -239,8 +239,8 @@ def _chart(
         _axes(x, y),
         tag("text", x_label, class_="axis", x=(_LEFT + _RIGHT) / 2, y=HEIGHT - 8,
             text_anchor="middle"),
-        tag("text", y_label, class_="axis", x=14, y=middle, text_anchor="middle",
-            transform=f"rotate(-90 14 {middle:g})"),
+        tag("text", y_label, class_="axis", x=12, y=middle, text_anchor="middle",
+            transform=f"rotate(-90 12 {middle:g})"),
         tag("g", *body),
         class_="chart", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img",
         aria_labelledby=f"{name}-title {name}-text",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point
 from autodas_dsl.report.commands import rank_commands
-from autodas_dsl.report.html import Content, Markup, tag
+from autodas_dsl.report.html import Content, Markup, join, tag
 from autodas_dsl.report.parts import (
     HALVES,
     code,
@@ -83,33 +83,41 @@ def _score_row(one: Scored) -> list[str]:
             f"{one.accuracy:.5g}", *values]  # fmt: skip
 
 
-def _verdict(one: Moved) -> Content:
-    if one.depends:
-        return tag("span", "depends", class_="yes")
-    return "no valid score" if one.change is None else "does not move"
-
-
 def sensitivity(run: RunFolder) -> Markup:
     """What the scores depend on."""
     if not run.sensitivity:
-        return section(
-            "sensitivity", "What the scores depend on",
-            tag("p", f"Not measured for this run: it has no {SENSITIVITY}. This measures it; then write "
-                "the report again.", class_="note"),
-            code("\n".join(rank_commands(run, "--sensitivity", "--keep", str(run.path))), "the command"),
-        )  # fmt: skip
+        return _unmeasured(run)
+    changes = list(dict.fromkeys(one.changed for one in run.sensitivity))
+    facts = {(one.proxy, one.changed): one for one in run.sensitivity}
     rows = [
-        (one.proxy, _CHANGED.get(one.changed, one.changed), shown(one.agreement),
-         "–" if one.change is None else f"{100 * one.change:.3g} %",
-         _verdict(one))
-        for one in run.sensitivity
-    ]  # fmt: skip
+        (name, *(_moved(facts.get((name, changed))) for changed in changes))
+        for name in dict.fromkeys(one.proxy for one in run.sensitivity)
+    ]
     return section(
         "sensitivity", "What the scores depend on",
         tag("p", "Every architecture scored again with one thing changed.", class_="lead"),
         tag("div", plain_table(
-            "Spearman correlation of old and new scores, and the median relative change of a "
-            "score. Below one per cent a score counts as not depending.",
-            ["formula", "changed", "ρ with the old scores", "relative change", "verdict"],
-            rows, texts=2), class_="scroll"),
+            "Spearman correlation of old and new scores, and below it the median relative change of "
+            "a score. From one per cent on, a score depends on what was changed.",
+            ["formula", *(_CHANGED.get(changed, changed) for changed in changes)], rows),
+            class_="scroll"),
     )  # fmt: skip
+
+
+def _unmeasured(run: RunFolder) -> Markup:
+    """The commands that measure it; the outcome of one table can be kept for the next report."""
+    keep = ["--keep", str(run.path)] if len(run.tables) == 1 else []
+    then = "; then write the report again." if keep else "."
+    told = f"Not measured for this run: it has no {SENSITIVITY}. This measures it{then}"
+    lines = "\n".join(rank_commands(run, "--sensitivity", *keep))
+    return section("sensitivity", "What the scores depend on",
+                   tag("p", told, class_="note"), code(lines, "the command"))  # fmt: skip
+
+
+def _moved(one: Moved | None) -> Content:
+    """How scores moved; a dash where there was no valid score to compare."""
+    if one is None or one.change is None:
+        return "–"
+    change = f"{100 * one.change:.3g} %"
+    told = f"depends, {change}" if one.depends else change
+    return join(shown(one.agreement), tag("small", told, class_="yes" if one.depends else None))

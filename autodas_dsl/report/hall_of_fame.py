@@ -17,8 +17,8 @@ def hall_of_fame(run: RunFolder) -> Markup:
     columns = _columns(run)
     heads = [
         _heading("complexity", "n", "ascending"),
-        *(_heading(_title(name), "n", "none", first="descending") for name in columns),
         _heading("formula", None, "none"),
+        *(_heading(_title(name), "n", "none", first="descending") for name in columns),
     ]
     body = [_row(one, columns, run) for one in run.hall_of_fame]
     return section(
@@ -80,17 +80,17 @@ def _row(one: Famed, columns: list[str], run: RunFolder) -> Markup:
     best = one.formula == format_formula(run.best)
     on_front = any(one.formula == format_formula(proxy) for proxy in run.pareto)
     badges = [name for name, given in (("best", best), ("front", on_front)) if given]
-    cells = [tag("td", str(one.complexity), role="cell", class_="n", data_label="complexity")]
+    marked = [join(" ", tag("span", name, class_="badge")) for name in badges]
+    cells = [
+        tag("td", str(one.complexity), role="cell", class_="n", data_label="complexity"),
+        tag("td", tag("code", one.formula), *marked, role="cell", class_="f", data_label="formula",
+            data_value=one.formula),
+    ]  # fmt: skip
     for name in columns:
         value = one.numbers[name]
         cells.append(
             tag("td", shown(value), role="cell", class_="n", data_label=_title(name),
                 data_value="none" if math.isnan(value) else repr(value))
         )  # fmt: skip
-    marked = [join(" ", tag("span", name, class_="badge")) for name in badges]
-    cells.append(
-        tag("td", tag("code", one.formula), *marked, role="cell", class_="f", data_label="formula",
-            data_value=one.formula)
-    )  # fmt: skip
     return tag("tr", *cells, role="row", class_="best" if best else None, data_text=one.formula,
                data_front=on_front)  # fmt: skip

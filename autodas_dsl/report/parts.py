@@ -44,28 +44,25 @@ def section(name: str, title: str, *content: Content) -> Markup:
                aria_labelledby=f"{name}-heading")  # fmt: skip
 
 
-def plain_table(
-    caption: str, heads: Sequence[str], rows: Iterable[Sequence[Content]], texts: int = 1
-) -> Markup:
-    """A table whose first `texts` columns are texts, the others numbers; cards on a phone when wide."""
-    head = tag("tr", *(tag("th", h, scope="col", role="columnheader",
-                           class_="n" if at >= texts else None) for at, h in enumerate(heads)),
-               role="row")  # fmt: skip
+def plain_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:
+    """A table of a text and numbers; a wide one becomes cards on a phone."""
+    head = tag("tr", *(tag("th", h, scope="col", role="columnheader", class_="n" if at else None)
+                       for at, h in enumerate(heads)), role="row")  # fmt: skip
     return tag(
         "table",
         tag("caption", caption),
         tag("thead", head, role="rowgroup"),
-        tag("tbody", *(_row(heads, row, texts) for row in rows), role="rowgroup"),
+        tag("tbody", *(_row(heads, row) for row in rows), role="rowgroup"),
         class_="cards" if len(heads) > WIDE else None, role="table",
     )  # fmt: skip
 
 
-def _row(heads: Sequence[str], cells: Sequence[Content], texts: int) -> Markup:
+def _row(heads: Sequence[str], cells: Sequence[Content]) -> Markup:
     best = cells[0] == BEST_NAME
     made = [tag("th", cells[0], scope="row", role="rowheader", data_label=heads[0])]
     made += [
-        tag("td", cell, role="cell", data_label=label, class_="n" if at >= texts else None)
-        for at, (label, cell) in enumerate(zip(heads[1:], cells[1:], strict=True), start=1)
+        tag("td", cell, role="cell", data_label=label, class_="n")
+        for label, cell in zip(heads[1:], cells[1:], strict=True)
     ]
     return tag("tr", *made, role="row", class_="best" if best else None)
 

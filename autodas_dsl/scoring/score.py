@@ -41,11 +41,14 @@ class Data:
         Samples in the batch.
     seed : int
         Chooses the samples.
+    batch : Batch, optional
+        Samples at hand; nothing is loaded then.
     """
 
     spec: str = NOISE
     size: int | None = None
     seed: int = 0
+    batch: Batch | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,8 @@ class Batches:
         self._loaded: dict[tuple[object, ...], Batch] = {}
 
     def of(self, model: ModelSource, seed: int) -> Batch:
+        if self._data.batch is not None:
+            return self._loaded.setdefault((), self._data.batch)
         key = (model.input_shape, model.classes, seed)
         if key not in self._loaded:
             self._loaded[key] = load_batch(

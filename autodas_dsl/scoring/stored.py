@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ from autodas_dsl.statistics.collect import (
     collect_teacher,
 )
 from autodas_dsl.statistics.errors import StatisticError
+from autodas_dsl.statistics.fingerprint import fingerprint
+from autodas_dsl.statistics.store import Store
 
 Progress = Callable[[int, str], None]
 
@@ -102,6 +104,7 @@ def collect_table(
     setting: Setting,
     *,
     seed: int = 0,
+    store: Store | None = None,
     progress: Progress = _silent,
 ) -> Stored:
     """Build and run every architecture once.
@@ -113,6 +116,8 @@ def collect_table(
     statistics : collection of Statistic
         Those of the teacher are collected once.
     setting : Setting
+    store : Store, optional
+        Serves what was collected before, and keeps what was not.
 
     Raises
     ------
@@ -132,14 +137,18 @@ def collect_table(
         from_teacher = collect_teacher(
             network, batch, statistics, seed=seed, dtype=setting.dtype, size=size
         )
+    own = [s for s in statistics if not belongs_to_teacher(s)]
     found = []
     for architecture in architectures:
-        student = source_of(space, architecture, setting.classes).build(seed).to(setting.device)
-        found.append(
-            collect(
-                student, batch, statistics, teacher=from_teacher, seed=seed, dtype=setting.dtype
-            )
-        )
+        source = source_of(space, architecture, setting.classes)
+        student = source.build(seed).to(setting.device)
+        make = partial(collect, student, batch, own, seed=seed, dtype=setting.dtype)
+        if store is None:
+            one = make()
+        else:
+            named = fingerprint(source.name, student, batch, own, seed=seed, dtype=setting.dtype)
+            one = store.fetch(named, make)
+        found.append(one.merged(from_teacher) if from_teacher else one)
         progress(1, architecture)
     key = setting_key(batch, network, size, setting.dtype, seed)
     facts = [space.name, key, *sorted(map(definition_of, statistics)), *architectures]

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from autodas_dsl import spaces
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.language.user_files import run_file
 from autodas_dsl.spaces.base import Space, suggestion
+
+USER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What running a user's file is expected to raise; each becomes a diagnostic."""
 
 
 def names() -> tuple[str, ...]:
@@ -49,7 +66,7 @@ def load(path: str | Path) -> Space[Any]:
     path = Path(path)
     if not path.is_file():
         raise InputError("E711", f"there is no file {path}", "give the path of a Python file")
-    module = run_file(path, "E712")
+    module = _run(path)
     space = getattr(module, "space", None)
     if space is None:
         own = [value for value in vars(module).values() if _is_own_space(value, module)]
@@ -95,3 +112,24 @@ def _is_own_space(value: object, module: ModuleType) -> bool:
         and value.__module__ == module.__name__
         and not inspect.isabstract(value)
     )
+
+
+def _run(path: Path) -> ModuleType:
+    """Import a file under a name of its own; whatever it raises is the user's to read."""
+    name = f"autodas_dsl_user_space_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError("E712", f"{path} is not a Python file", "its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while they are made
+    try:
+        spec.loader.exec_module(module)
+    except USER_ERRORS as error:
+        del sys.modules[name]
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        raise InputError(
+            "E712",
+            f"{path} does not run: {type(error).__name__}: {error}",
+            f"see line {line.lineno} of {line.filename}",
+        ) from error
+    return module

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.spans import InputError
+
+__all__ = ["OutOfMemory", "StatisticError", "foreign", "is_out_of_memory", "one_line"]
 
 
 class StatisticError(InputError):
@@ -28,36 +29,6 @@ class OutOfMemory(StatisticError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("E445", f"out of memory: {reason}", "use a smaller --batch-size")
-
-
-class foreign:
-    """Context for code that this project did not write; what it raises becomes a diagnostic.
-
-    Interrupts pass through, and so do diagnostics, which already say what was wrong.
-
-    Parameters
-    ----------
-    describe : callable
-        The diagnostic for an exception.
-    """
-
-    def __init__(self, describe: Callable[[BaseException], InputError]) -> None:
-        self.describe = describe
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, InputError):
-            raise self.describe(error) from error
-
-
-def one_line(error: BaseException, width: int = 200) -> str:
-    """The kind of an exception and the first line of its message."""
-    text = str(error).strip().split("\n")[0]
-    if len(text) > width:
-        text = text[: width - 1] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def is_out_of_memory(error: BaseException) -> bool:

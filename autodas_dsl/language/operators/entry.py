@@ -20,6 +20,7 @@ A signature is one line of text:
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,11 +114,11 @@ class Operator:
         Evolution may draw it.
     example : str
         A formula that uses it; derived from the signature when empty.
-    function : callable, optional
-        Of a user's own operator only: what ``own.NAME`` in `torch` calls.
+    function : callable or None
+        What ``user.NAME`` in `torch` calls, for a user's own operator.
     definition : str
-        A hash of the file that defines it; empty for built-in operators, which the version of
-        this package defines.
+        A hash of the file of a user's own operator; empty for those of this package, which its
+        version defines.
     """
 
     name: str
@@ -184,11 +185,11 @@ class Operator:
 def op(
     name: str,
     signature: str,
-    torch: str,
+    torch: str | Callable[..., Any],
     doc: str,
     *,
     group: str,
-    latex: str,
+    latex: str = "",
     axis: str = "",
     attrs: tuple[Attribute, ...] = (),
     aliases: tuple[str, ...] = (),
@@ -202,15 +203,44 @@ def op(
 ) -> Operator:
     """One entry of the operator table; words in `axis` and `laws` are separated by spaces.
 
+    `torch` is a template or, for a user's own operator, a function of tensors with any number of
+    leading axes; it is also given those of ``axis``, ``dims``, ``ndim`` and the attributes that it
+    has parameters for. `latex` is by default the name over its arguments.
+
     Raises
     ------
     ValueError
-        When `group` or a law is not a known one.
+        When `group` or a law is not a known one, or the function asks for more than there is.
     """
     unknown = [law for law in laws.split() if law not in LAWS]
     if unknown or group not in GROUPS:
         raise ValueError(f"operator `{name}`: unknown group or law: {group!r}, {unknown}")
+    function = None if isinstance(torch, str) else torch
+    arity = signature.partition("->")[0].count(",") + 1
+    if not isinstance(torch, str):
+        given = {"dims", "ndim", *(a.name for a in attrs), *(["axis"] if axis else [])}
+        torch = _call_of(name, torch, arity, given)
+    latex = (
+        latex or rf"\operatorname{{{{{name}}}}}\!\left({', '.join(['{0}', '{1}'][:arity])}\right)"
+    )
     return Operator(
         name, signature, torch, doc, group, latex, tuple(axis.split()), attrs, aliases,
-        frozenset(laws.split()), sympy, match, needs, hides, search, example,
+        frozenset(laws.split()), sympy, match, needs, hides, search, example, function,
     )  # fmt: skip
+
+
+def _call_of(name: str, function: Callable[..., Any], arity: int, given: set[str]) -> str:
+    """The template that calls a function with tensors and with what else it has parameters for."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:  # functions compiled from C do not tell
+        parameters = []
+    extra = parameters[arity:]
+    unknown = [p.name for p in extra if p.name not in given and p.default is p.empty]
+    if unknown:
+        raise ValueError(
+            f"operator `{name}`: its function has parameters it is not given: {', '.join(unknown)}"
+        )
+    texts = [f"{{{i}}}" for i in range(arity)]
+    texts += [f"{p.name}={{{p.name}}}" for p in extra if p.name in given]
+    return f"user.{name}({', '.join(texts)})"

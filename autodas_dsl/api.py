@@ -1,0 +1,162 @@
+"""The functions most users call: plain arguments in, results out.
+
+The rooms below do the work and take its parts apart: `scoring.score` and
+`scoring.rank`; `evolve` and `distill` stand in their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autodas_dsl import spaces
+from autodas_dsl.language.library import load
+from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.scoring import rank as ranking
+from autodas_dsl.scoring import score as scoring
+from autodas_dsl.scoring.scorebook import ScoreBook
+from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.batches import Batch
+from autodas_dsl.statistics.model_source import ModelSource
+from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.tables.read import load_table
+from autodas_dsl.tables.table import Table
+
+Model = str | nn.Module
+Formula = str | Proxy
+
+
+def score(
+    models: Model | Sequence[Model] | Mapping[str, nn.Module],
+    proxies: Formula | Sequence[Formula],
+    *,
+    teacher: Model | None = None,
+    data: str | tuple[Tensor, Tensor] | None = None,
+    batch_size: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    seeds: int = 1,
+    seed: int = 0,
+) -> scoring.Result:
+    """Score and rank networks.
+
+    Parameters
+    ----------
+    models : str, nn.Module, sequence of them, or dict of name to nn.Module
+        A text is what the command line takes: ``FILE.py``, ``cifar-resnet:3-3-3``, ``hf:NAME``, ….
+        A network is left exactly as it was found.
+    proxies : str, Proxy, or sequence of them
+        Library names, files or expressions.
+    teacher : str or nn.Module, optional
+    data : str or (x, y), optional
+        As ``--data``, or samples and int64 labels; without it noise and random labels.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> from autodas_dsl import score
+    >>> result = score(["cifar-resnet:1-1-1", "cifar-resnet:3-3-3"], "params")
+    >>> [(row.model, row.rank) for row in result.scores]
+    [('cifar-resnet:3-3-3', 1), ('cifar-resnet:1-1-1', 2)]
+    """
+    return scoring.score(
+        _sources(models), _proxies(proxies),
+        teacher=_teacher(teacher), data=_data(data, batch_size, scoring.NOISE),
+        dtype=dtype, seeds=seeds, seed=seed,
+    )  # fmt: skip
+
+
+def rank(
+    table: str | Path | Table,
+    proxies: Formula | Sequence[Formula],
+    *,
+    space: str | Space[Any] | None = None,
+    target: str | None = None,
+    teacher: Model | None = None,
+    data: str | None = None,
+    batch_size: int | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    limit: int | None = None,
+    split: str | None = None,
+) -> ranking.Ranking:
+    """Rank the architectures of a table and correlate with their accuracies.
+
+    Scores are stored in the user's cache folder: a second call is served from there.
+
+    Parameters
+    ----------
+    table : str, Path or Table
+        A built-in name, a CSV file or a table.
+    space : str or Space, optional
+        Where the table does not say.
+
+    Raises
+    ------
+    InputError
+    """
+    loaded, family = _table(table, space)
+    setting = usual_setting(family, _data(data, batch_size, family.data), _teacher(teacher))
+    with ScoreBook() as book:
+        return ranking.rank(
+            loaded, family, _proxies(proxies), target=target, setting=setting,
+            seeds=seeds, seed=seed, limit=limit, split=split, book=book,
+        )  # fmt: skip
+
+
+def _proxies(given: Formula | Sequence[Formula]) -> list[Proxy]:
+    many = [given] if isinstance(given, str | Proxy) else given
+    return [load(one) if isinstance(one, str) else one for one in many]
+
+
+def _sources(given: Model | Sequence[Model] | Mapping[str, nn.Module]) -> list[ModelSource]:
+    if isinstance(given, Mapping):
+        return [_module(network, name) for name, network in given.items()]
+    many = [given] if isinstance(given, str | nn.Module) else given
+    return [source for one in many for source in _source(one)]
+
+
+def _source(given: Model) -> tuple[ModelSource, ...]:
+    return load_models(given) if isinstance(given, str) else (_module(given),)
+
+
+def _module(network: nn.Module, name: str = "") -> ModelSource:
+    return ModelSource(name or type(network).__name__, lambda: network, weights="weights as given")
+
+
+def _teacher(given: Model | None) -> scoring.Teacher | None:
+    if given is None:
+        return None
+    found = _source(given)
+    if len(found) > 1:
+        raise InputError("E410", f"{given} holds {len(found)} models, the teacher is one")
+    return scoring.Teacher(found[0])
+
+
+def _data(given: str | tuple[Tensor, Tensor] | None, size: int | None, usual: str) -> scoring.Data:
+    if isinstance(given, tuple):
+        x, y = given
+        return scoring.Data(
+            "samples", size, batch=Batch(x, y, int(y.max()) + 1, "samples as given")
+        )
+    return scoring.Data(given or usual, size)
+
+
+def _table(given: str | Path | Table, space: str | Space[Any] | None) -> tuple[Table, Space[Any]]:
+    if isinstance(space, Space):
+        named: str | None = space.name
+    else:
+        named = space
+    table = given if isinstance(given, Table) else load_table(given, named)
+    if isinstance(space, Space):
+        return table, space
+    name = named or table.space
+    return table, ranking.require_space(table, spaces.get(name) if name else None)

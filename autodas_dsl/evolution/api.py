@@ -1,0 +1,112 @@
+"""`autodas_dsl.evolve`: a search in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.run import Progress, Run
+from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
+from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.tables.table import Table
+
+AnyTable = str | Path | Table
+
+
+def evolve(
+    table: AnyTable | Sequence[AnyTable] = BUILTIN,
+    *,
+    target: str | None = None,
+    space: str | None = None,
+    data: str | Data | None = None,
+    teacher: str | Teacher | None = None,
+    split: str = "half",
+    baselines: Sequence[str] = BASELINES,
+    workers: int = 1,
+    screening: bool = False,
+    null_repeats: int = 0,
+    run: str | Path | None = None,
+    resume: bool = False,
+    max_time: float | None = None,
+    stop_at: float = 0.0,
+    progress: Callable[[Progress], None] | None = None,
+    **choices: Any,
+) -> Run:
+    """Search for a formula that ranks the architectures of one or more tables.
+
+    Parameters
+    ----------
+    table : str, Path, Table or a sequence of them
+        Built-in names, CSV files or tables; several are searched at once.
+    target : str, optional
+        Column of accuracies.
+    space : str, optional
+        Space of a table that does not say its own.
+    data, teacher : optional
+        As on the command line; by default what the space is usually scored with.
+    split : str
+        ``half``, or ``K/N``: architectures to select on and to report on.
+    baselines : sequence of str
+        Formulas reported beside the best one.
+    workers : int
+        Processes that evaluate; the result does not depend on it.
+    screening : bool
+        Look at formulas on a sample of the statistics first.
+    null_repeats : int
+        Searches on shuffled accuracies that estimate `Run.null`.
+    run : str or Path, optional
+        Run folder; nothing is written without it.
+    resume : bool
+        Continue the run of that folder.
+    max_time : float, optional
+        Seconds after which the search stops at the end of a generation.
+    stop_at : float
+        Stop at this tau; 0: never.
+    progress : callable, optional
+        Told after every generation.
+    **choices
+        Fields of `evolution.config.Config`: ``iterations``, ``population``, ``strategy``, ``seed``,
+        ``objective``, ``terms``, ``inputs``, ``operators``, ``seeds``, …
+
+    Returns
+    -------
+    Run
+        With ``best``, ``hall_of_fame``, ``pareto``, ``steps`` and ``null``.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> found = evolve("digits-resnet", iterations=10)  # doctest: +SKIP
+    >>> print(found.best)  # doctest: +SKIP
+    """
+    tables = [table] if isinstance(table, str | Path | Table) else list(table)
+    options = Options(
+        target=target,
+        space=space,
+        data=Data(data) if isinstance(data, str) else data,
+        teacher=Teacher(load_models(teacher)[0]) if isinstance(teacher, str) else teacher,
+        split=split,
+        baselines=tuple(baselines),
+        workers=workers,
+        screening=screening,
+        null_repeats=null_repeats,
+    )
+    return search(
+        tables,
+        Config(target=stop_at, **{k: _fixed(v) for k, v in choices.items()}),
+        options,
+        folder=Path(run) if run is not None else None,
+        resume=resume,
+        max_time=max_time,
+        progress=progress,
+    ).run
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
