@@ -97,6 +97,7 @@ def _number(name: str, kind: Any, help: str) -> Any:
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
 @options.output_format()
+@options.extensions()
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
 from autodas_dsl.scoring.rank import Setting, source_of, table_batch
@@ -161,7 +161,8 @@ def collect_table(
             found, level = within(found, level, memory)
         progress(1, architecture)
     key = setting_key(batch, network, size, setting.dtype, seed)
-    facts = [space.name, key, *sorted(map(str, statistics)), *architectures, str(LADDER[level])]
+    defined = sorted(map(definition_of, statistics))
+    facts = [space.name, key, *defined, *architectures, str(LADDER[level])]
     digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
     notes = [f"data: {batch.source}"]
     if level:
