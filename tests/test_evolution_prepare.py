@@ -35,7 +35,7 @@ TEXTS = ("params", "sum(|grad W|_F)", "mean(mean(softmax(W)))", "CKA([F_s, F_t])
 @pytest.fixture(scope="module")
 def table() -> Table:
     whole = load_table("digits-resnet")
-    rows = 24
+    rows = 14
     return replace(
         whole,
         architectures=whole.architectures[:rows],
@@ -76,7 +76,7 @@ def test_halves_are_apart_and_complete(table: Table) -> None:
 
 def test_workers_change_nothing(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two shards a half, so that two workers have something to share."""
-    monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 6)
+    monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 3)
     nodes = [lower(parse(text)) for text in TEXTS]
     found = []
     for workers in (1, 2):
@@ -94,15 +94,15 @@ def test_workers_change_nothing(table: Table, monkeypatch: pytest.MonkeyPatch) -
 def test_large_selections_are_raced_on_a_part(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RACED_FROM", 10)
-    monkeypatch.setattr(module, "RACED_ON", 6)
+    monkeypatch.setattr(module, "RACED_FROM", 7)
+    monkeypatch.setattr(module, "RACED_ON", 5)
     with prepared(table) as found:
         screen = found.task.screen
         assert screen is not None
-        assert len(screen) == 6
+        assert len(screen) == 5
         assert set(screen.accuracies) <= set(found.task.selection.accuracies)
         (outcome,) = screen.evaluate([lower(parse("params"))])
-        assert len(outcome.scores) == 6
+        assert len(outcome.scores) == 5
         run = evolve(
             Config(inputs=("W", "grad W", "F_s", "F_t"), iterations=10, population=6, margin=0.0),
             [found.task], found.allowed,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +104,48 @@ def test_workers_end_with_the_pool() -> None:
     while any(process.is_alive() for process in alive) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(process.is_alive() for process in alive)
+
+
+PARENT = """
+import sys, time
+from functools import partial
+from evolution_tables import Fake
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.evolution.workers import Pool, Shard
+from autodas_dsl.language.parse import parse
+if __name__ == "__main__":
+    pool = Pool([[Shard(partial(Fake, 5), 5), Shard(partial(Fake, 5, 5), 5)]], 2)
+    pool.evaluator(0)([lower(parse("params"))])
+    print(*(worker.process.pid for worker in pool._workers), flush=True)
+    time.sleep(60)
+"""
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent)])
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    workers = [int(word) for word in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    assert all(map(running, workers))
+    parent.kill()
+    deadline = time.monotonic() + 20
+    while any(map(running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    left = [pid for pid in workers if running(pid)]
+    errors = parent.communicate()[1]
+    assert left == []
+    assert "Traceback" not in errors

@@ -56,11 +56,11 @@ def _serve(
     while True:
         try:
             number, nodes = pipe.recv()
-        except EOFError:
+            if number not in evaluators:
+                evaluators[number] = loads[number]()
+            pipe.send(evaluators[number](nodes))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-        if number not in evaluators:
-            evaluators[number] = loads[number]()
-        pipe.send(evaluators[number](nodes))
 
 
 class _Worker:
