@@ -22,13 +22,13 @@ import numpy as np
 import s0
 import torch
 import torch.nn.functional as F
+from autodas_dsl.evolution.screening import thinned
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.fitness import Fitness, Objective
-from autodas_dsl.evolution.screening import thinned
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.evolution.workers import Pool, Shard

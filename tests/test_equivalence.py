@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from evaluation import score
+from reference import REFERENCE
 from strategies import seeded_scores
 from worlds import Shapes, World, collected, shapes
 
+from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
 from autodas_dsl.compiler.ir import Node
@@ -17,6 +20,7 @@ from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_names, library_proxy, proxied
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Expr
@@ -138,3 +142,15 @@ def test_constants_that_are_not_finite(text: str) -> None:
     assert math.isnan(outcome.scores[0])
     assert math.isnan(interpreted(lower(formula), stored))
     assert math.isnan(score(formula, world))
+
+
+def test_relative_distances_of_equal_and_of_close_rows() -> None:
+    rows = torch.randn(5, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows[1] = rows[0]
+    for x in (rows, 100 + rows / 1000):
+        exact = REFERENCE["reldist"]([x.numpy()], {}, [Kind()])
+        np.testing.assert_allclose(kernels.reldist(x, 2).numpy(), exact, rtol=1e-10)
+        assert exact[0, 1] == 0
+    single = (100 + rows / 1000).float()
+    exact = REFERENCE["reldist"]([single.double().numpy()], {}, [Kind()])
+    np.testing.assert_allclose(kernels.reldist(single, 2).numpy(), exact, rtol=1e-5)

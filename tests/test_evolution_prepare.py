@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import autodas_dsl
 from autodas_dsl.compiler.lower import lower
@@ -14,12 +16,12 @@ from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.evolution.screening import thinned
 from autodas_dsl.evolution.vocabulary import chosen_statistics
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned
 from autodas_dsl.spaces import get
 from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.tables.read import load_table
@@ -44,11 +46,14 @@ def table() -> Table:
     )
 
 
-def prepared(table: Table, workers: int = 1, screening: bool = False) -> Prepared:
+def prepared(
+    table: Table, workers: int = 1, screening: bool = False,
+    inputs: tuple[str, ...] = INPUTS, memory: int = module.MEMORY,
+) -> Prepared:  # fmt: skip
     teacher = Teacher(load_models("digits-resnet:depth=1-1-1,width=32-64-64")[0])
     return prepare(
-        table, get("digits-resnet"), chosen_statistics(INPUTS),
-        Setting(Data("digits", 8), teacher), workers=workers, screening=screening,
+        table, get("digits-resnet"), chosen_statistics(inputs),
+        Setting(Data("digits", 8), teacher), workers=workers, screening=screening, memory=memory,
     )  # fmt: skip
 
 
@@ -106,20 +111,46 @@ def test_large_selections_are_raced_on_a_part(
     assert run.champion.held_out
 
 
-def test_screening_uses_thinner_statistics_of_the_same_networks(table: Table) -> None:
+def test_thinned_statistics_of_the_same_networks(table: Table) -> None:
     with prepared(table) as found:
-        thin = thinned(found.stored, samples=4, positions=3)
-    before, after = found.stored.collected[0].values, thin.collected[0].values
+        whole = found.stored.collected
+    thin = thinned(whole, Sample(4, 3, weights=True))
+    before, after = whole[0].values, thin[0].values
     by_name = {str(statistic): statistic for statistic in before}
     weights, slopes, maps, logits = (by_name[n] for n in ("W", "grad W", "F_s", "P_t"))
     for one, other, slope in zip(before[weights], after[weights], after[slopes], strict=True):
         assert other.shape == slope.shape == (len(one), min(3, one.shape[1]))
     assert after[maps].shape == (4, *before[maps].shape[1:])
     assert after[logits].shape == (4, 10)
-    assert thin.collected[1].values[logits] is after[logits], "the teacher is thinned once"
-    assert thin.evaluator([0, 1])([lower(parse("params"))])[0].scores.tolist() == (
-        found.stored.evaluator([0, 1])([lower(parse("params"))])[0].scores.tolist()
-    )
+    assert thin[1].values[logits] is after[logits], "the teacher is thinned once"
+
+
+def test_thinning_step_by_step_is_thinning_at_once(table: Table) -> None:
+    inputs = ("A", "grad A", "W", "P_s")
+    with prepared(table, inputs=inputs) as found:
+        whole = list(found.stored.collected)
+    steps = whole
+    for earlier, later in pairwise(LADDER):
+        steps = thinned(steps, later, earlier)
+        at_once = thinned(whole, later)
+        for one, other in zip(steps, at_once, strict=True):
+            for statistic, value in one.values.items():
+                pairs = zip(value, other.values[statistic], strict=True)
+                assert all(torch.equal(a, b) for a, b in pairs), str(statistic)
+    assert size_of(steps) < size_of(whole) / 2
+
+
+def test_activations_are_thinned_until_they_fit(table: Table) -> None:
+    inputs = ("A", "grad A", "W")
+    with prepared(table, inputs=inputs) as found:
+        whole = size_of(found.stored.collected)
+        assert found.stored.sample == WHOLE
+    with prepared(table, inputs=inputs, memory=whole) as found:
+        assert size_of(found.stored.collected) <= whole // 2
+        assert found.stored.sample in LADDER[1:]
+        assert any("thinned to" in note for note in found.stored.notes)
+        (outcome,) = found.task.selection.evaluate([lower(parse("sum(mean(A * grad A))"))])
+        assert outcome.valid.all()
 
 
 def test_a_screened_search(table: Table) -> None:

@@ -10,7 +10,7 @@ from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import inlined, oriented, settled, unsigned
 from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
-from autodas_dsl.evolution.plausible import plausible
+from autodas_dsl.evolution.plausible import plausible, risky
 from autodas_dsl.evolution.randomness import Purpose, Stream
 from autodas_dsl.evolution.typed import Typing, positions
 from autodas_dsl.evolution.vary import MUTATIONS, Varier, crossover
@@ -322,3 +322,14 @@ def test_commuting_operands_of_both_networks_lower() -> None:
 )
 def test_comparisons_of_too_few_axes_are_refused(text: str) -> None:
     assert Typing(lambda requirement: True).kind(parse(text)) is None
+
+
+@pytest.mark.parametrize("text", ["|W|", "exp(W)", "sum(|W|_F)", "W^2", "params", "sigmoid(W) + 1"])
+def test_roots_and_logarithms_are_taken_of_what_is_not_negative(text: str) -> None:
+    assert not risky("sqrt", parse(text))
+
+
+@pytest.mark.parametrize("text", ["W", "log(|W|)", "|W| - 1", "W^3", "grad W", "[F_s, F_t]"])
+def test_roots_and_logarithms_are_not_taken_of_what_may_be_negative(text: str) -> None:
+    assert risky("log", parse(text))
+    assert not risky("tanh", parse(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from conftest import REPOSITORY
 from worlds import World, collected, shapes
 
 from autodas_dsl.algebra.latex import operator_latex
+from autodas_dsl.cli.entry import cli
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import interpret
 from autodas_dsl.compiler.lower import lower
@@ -183,3 +186,33 @@ def test_installed_packages_offer_extensions(
     monkeypatch.setattr(extend, "entry_points", lambda group: [broken])
     with pytest.raises(InputError, match="the extension `broken` fails"):
         load_installed()
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli, list(words))
+
+
+def test_with_works_for_every_command() -> None:
+    formula = "mean(above[limit=0.5](gelu(W))) + bias"
+    assert run("check", formula).exit_code == 1
+    for words in (["check", formula], ["ops", "above"], ["latex", formula]):
+        done = run(*words, "--with", str(EXAMPLE))
+        assert done.exit_code == 0, done.output
+        before = run(f"--with={EXAMPLE}", *words)
+        assert (before.exit_code, before.stdout) == (0, done.stdout)
+
+
+def test_with_scores_a_network() -> None:
+    model = str(REPOSITORY / "examples" / "resnet20.py")
+    done = run("score", model, "-p", "mean(above(gelu(W))) + bias", "--with", str(EXAMPLE),
+               "--format", "json", "--batch-size", "4")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)[0]["valid"]
+
+
+def test_with_a_wrong_file_is_a_diagnostic(tmp_path: Path) -> None:
+    done = run("ops", "--with", str(write(tmp_path, "raise ValueError('no')\n")))
+    assert done.exit_code == 1
+    assert "E221" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run("ops", "--with").exit_code == 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import click
 
+from autodas_dsl.cli import options
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
@@ -50,6 +51,7 @@ class Report:
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: one list of diagnostics for editors, positions counted from 1.",
 )  # fmt: skip
+@options.extensions()
 @click.pass_context
 def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
     """Check documents, library proxies or expressions.

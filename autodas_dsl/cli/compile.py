@@ -16,6 +16,7 @@ Examples:
 
 @click.command("compile", epilog=_EPILOG)
 @click.argument("spec", metavar="PROXY", type=options.PROXY)
+@options.extensions()
 def command(spec: str) -> None:
     """Print the emitted Python of a formula, exactly as it runs.
 

@@ -11,6 +11,7 @@ import click
 
 from autodas_dsl import __version__
 from autodas_dsl.cli.options import WORDS
+from autodas_dsl.language.extend import load_extension, load_installed
 from autodas_dsl.language.spans import InputError
 
 COMMANDS = {
@@ -31,6 +32,7 @@ COMMANDS = {
 }
 """Each command and the module of this package that defines it, in the order of the help."""
 
+_EXTENSIONS = "autodas-dsl.extensions"
 WRONG_INPUT = 1
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -65,10 +67,14 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[WORDS] = tuple(args)
-        return super().parse_args(ctx, args)
+        rest, ctx.meta[_EXTENSIONS] = _without_extensions(args)
+        return super().parse_args(ctx, rest)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            load_installed()
+            for path in ctx.meta[_EXTENSIONS]:
+                load_extension(path)
             result = super().invoke(ctx)
             sys.stdout.flush()
         except InputError as error:
@@ -86,6 +92,25 @@ class LazyGroup(click.Group):
         return result
 
 
+def _without_extensions(args: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments without ``--with FILE``, which may stand anywhere, and the files."""
+    rest: list[str] = []
+    files: list[str] = []
+    words = iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*rest, word, *words], files
+        if name != "--with":
+            rest.append(word)
+            continue
+        file = value if equals else next(words, "")
+        if not file:
+            raise click.UsageError("--with needs a Python file")
+        files.append(file)
+    return rest, files
+
+
 def _system_error(error: OSError) -> InputError:
     """A full disk or a missing permission, where no command knows better."""
     where = f"{error.filename}: " if error.filename else ""
@@ -99,6 +124,8 @@ def _system_error(error: OSError) -> InputError:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+@click.option("--with", "files", multiple=True, expose_value=False, metavar="FILE.py",
+              help="Operators and statistics of your own; may stand anywhere, for every command.")  # fmt: skip
 def cli() -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
 

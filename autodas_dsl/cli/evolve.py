@@ -70,6 +70,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
               help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
 @click.option("--screening", is_flag=True,
               help="Look at formulas on a sample of the statistics first.")  # fmt: skip
+@click.option("--memory", type=click.FloatRange(0.01, 4096), default=4.0, show_default=True,
+              metavar="GIB", help="For statistics; activations are thinned until they fit.")  # fmt: skip
 @_number("--margin", float, "How far below the population a screened formula may be.  "
          "[default: 0.15]")  # fmt: skip
 @click.option("--null-repeats", type=click.IntRange(0, 100), default=3, show_default=True,
@@ -95,6 +97,7 @@ def _number(name: str, kind: Any, help: str) -> Any:
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
 @options.output_format()
+@options.extensions()
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -111,6 +114,7 @@ def command(
     stop_at: float | None,
     workers: int,
     screening: bool,
+    memory: float,
     null_repeats: int,
     folder: Path | None,
     resume: bool,
@@ -141,7 +145,8 @@ def command(
     settings = Options(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
         teacher_of(teacher, teacher_weights, teacher_size), split,
-        workers=workers, screening=screening, null_repeats=null_repeats,
+        workers=workers, screening=screening, memory=int(memory * 2**30),
+        null_repeats=null_repeats,
     )  # fmt: skip
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(

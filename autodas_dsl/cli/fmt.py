@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from autodas_dsl.cli import options
 from autodas_dsl.cli.documents import STDIN, Document, documents
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.library import canonical
@@ -23,6 +24,7 @@ Examples:
 @click.argument("paths", metavar="FILE|FOLDER|-...", nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Write nothing; status 1 when a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+@options.extensions()
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool) -> None:
     """Rewrite documents in canonical form.

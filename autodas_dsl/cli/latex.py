@@ -40,6 +40,7 @@ Examples:
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write to a file.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
+@options.extensions()
 def command(
     specs: tuple[str, ...],
     name: str | None,

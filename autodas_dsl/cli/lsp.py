@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import click
 
+from autodas_dsl.cli import options
+
 _EPILOG = """\b
 Examples:
   autodas-dsl lsp"""
 
 
 @click.command("lsp", epilog=_EPILOG)
+@options.extensions()
 def command() -> None:
     """Serve an editor over standard input and output.
 

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from autodas_dsl.algebra.latex import operator_latex, statistic_latex
+from autodas_dsl.cli import options
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
@@ -40,6 +41,7 @@ def _complete(ctx: click.Context, param: click.Parameter, start: str) -> list[Co
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: one object per operator or statistic.",
 )  # fmt: skip
+@options.extensions()
 def command(words: tuple[str, ...], format: str) -> None:
     """List operators and statistics, or explain one.
 

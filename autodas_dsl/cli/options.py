@@ -62,6 +62,24 @@ class ProxyType(click.ParamType):
 PROXY = ProxyType()
 
 
+def _load_extensions(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -> None:
+    if ctx.resilient_parsing:
+        return
+    from autodas_dsl.language import extend
+
+    extend.load_installed()
+    for file in files:
+        extend.load_extension(file)
+
+
+def extensions() -> Decorator:
+    """``--with``: loaded before anything else is read, so that all else may name what it adds."""
+    return click.option(
+        "--with", multiple=True, is_eager=True, expose_value=False, callback=_load_extensions,
+        metavar="FILE.py", help="Operators and statistics of your own; may be repeated.",
+    )  # fmt: skip
+
+
 def proxies(required: bool = True) -> Decorator:
     return click.option(
         "-p", "--proxy", "specs", multiple=True, required=required, type=PROXY, metavar="PROXY",

@@ -49,6 +49,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 @click.option("--plot", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
 @options.output_format()
+@options.extensions()
 def command(
     name: str,
     specs: tuple[str, ...],

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from autodas_dsl.cli import options
+
 _EPILOG = """\b
 Examples:
   autodas-dsl report runs/digits-resnet-1
@@ -17,6 +19,7 @@ Examples:
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The HTML file.  [default: RUN/report.html]")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
+@options.extensions()
 def command(run: Path, out: Path | None, force: bool) -> None:
     """Write one self-contained page about a run.
 

@@ -45,6 +45,7 @@ _CONTRACT = ("model", "proxy", "score", "valid", "reason", "rank")
 @click.option("--compile", "compiled", is_flag=True,
               help="Run formulas through torch.compile: for one formula on many large models.")  # fmt: skip
 @options.output_format()
+@options.extensions()
 def command(
     models: tuple[str, ...],
     specs: tuple[str, ...],

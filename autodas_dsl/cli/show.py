@@ -46,6 +46,7 @@ _GROUPS = {
               help="Write the computation graph: FILE.svg, .dot, .graphml or .json.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @click.option("--list", "listing", is_flag=True, help="List the library, grouped; also as json.")
+@options.extensions()
 def command(
     spec: str | None,
     form: str | None,

@@ -45,6 +45,7 @@ Examples:
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @click.option("--format", "format", type=click.Choice(["text", "json"]), default="text",
               show_default=True, help="json: formula, steps and terms.")  # fmt: skip
+@options.extensions()
 def command(
     spec: str,
     ranking: bool,

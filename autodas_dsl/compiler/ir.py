@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
-from autodas_dsl.language.inputs import Statistic, kind_of
+from autodas_dsl.language.inputs import Statistic, definition_of, kind_of
 from autodas_dsl.language.kinds import NUMBER, Kind, Requirement, merge_rest
 from autodas_dsl.language.operators import OPERATORS, Attrs, result_kind
 
@@ -73,7 +73,9 @@ _INTERNED: WeakValueDictionary[str, Node] = WeakValueDictionary()
 
 
 def _intern(op: str, args: tuple[Node, ...], content: Content, kind: Kind) -> Node:
-    text = f"{op}|{content!s}|{','.join(arg.digest for arg in args)}"
+    meaning = definition_of(content) if isinstance(content, Statistic) else str(content)
+    defined = OPERATORS[op].definition if op in OPERATORS else ""
+    text = f"{op}{defined}|{meaning}|{','.join(arg.digest for arg in args)}"
     digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
     known = _INTERNED.get(digest)
     if known is None:

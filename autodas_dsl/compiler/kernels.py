@@ -227,12 +227,9 @@ def corr(x: Tensor, ndim: int) -> Tensor:
 
 
 def reldist(x: Tensor, ndim: int) -> Tensor:
+    """Differences are taken before they are squared: embeddings lie close together, far from 0."""
     rows = batch(x, ndim)
-    squares = (rows * rows).sum(-1)
-    inner = rows @ rows.transpose(-1, -2)
-    squared = (squares.unsqueeze(-1) + squares.unsqueeze(-2) - 2 * inner).clamp_min(0)
-    same = torch.eye(rows.shape[-2], dtype=torch.bool, device=x.device)
-    distance = torch.sqrt(squared).masked_fill(same, 0)
+    distance = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
     positive = (distance > 0).sum((-2, -1), keepdim=True)
     return distance / (distance.sum((-2, -1), keepdim=True) / positive)
 

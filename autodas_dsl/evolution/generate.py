@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autodas_dsl.evolution.plausible import nested, plausible, redundant
+from autodas_dsl.evolution.plausible import nested, plausible, redundant, risky
 from autodas_dsl.evolution.randomness import Stream
 from autodas_dsl.evolution.typed import Signature, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, Vocabulary
@@ -23,7 +23,11 @@ _GROUP_WEIGHTS = {
     "elementwise": 1.0, "arithmetic": 1.0, "normalise": 1.2, "transform": 1.0, "spectral": 1.0,
     "distance": 1.5, "norm": 1.5, "reduction": 1.0,
 }  # fmt: skip
-_OPERATOR_WEIGHTS = {"median": 0.3, "patterns": 0.3, "angles": 0.3}  # slow ones
+_OPERATOR_WEIGHTS = {
+    "median": 0.3, "patterns": 0.3, "angles": 0.3,  # slow
+    "sum": 2.0, "mean": 2.0,
+}  # fmt: skip
+_LAYER_LIST = 2.0
 _JOIN = 0.6
 _COMPARISONS = 0.4
 _PARTNER = 0.2
@@ -181,8 +185,19 @@ class Generator:
         vocabulary = self.vocabulary
         if vocabulary.terms == "both" and vocabulary.pairs:
             compare = stream.chance(_COMPARISONS)
-            return stream.pick(vocabulary.pairs) if compare else stream.pick(vocabulary.own)
-        return stream.pick(vocabulary.leaves)
+            return stream.pick(vocabulary.pairs) if compare else self._own(stream)
+        if vocabulary.terms == "interaction":
+            return stream.pick(vocabulary.pairs)
+        return self._own(stream)
+
+    def _own(self, stream: Stream) -> Expr:
+        """A statistic of the student; layer lists more often, for there is more to do with them."""
+        own = self.vocabulary.own
+        weights = [
+            _LAYER_LIST if isinstance(kind := self._kind(leaf), Kind) and kind.layers else 1.0
+            for leaf in own
+        ]
+        return stream.weighted(own, weights)
 
     def _walk(self, stream: Stream, value: Value, room: int) -> Value:
         """Random operators while there is room to end in a number."""
@@ -209,6 +224,7 @@ class Generator:
             if move.keeps == keep
             and after - near + 1 <= left
             and not nested(move.op.name, value.op)
+            and not risky(move.op.name, value.expr)
         ]
         return self._taken(stream, value, options)
 
@@ -311,6 +327,7 @@ class Generator:
             if now is not None
             and signature(move.result) == signature(now)
             and (move.op.name, move.attrs) != (call.op, call.attrs)
+            and not risky(move.op.name, call.args[0])
         ]
         taken = self._taken(stream, Value(call.args[0], kind), options)
         if taken is None or not isinstance(taken.expr, Call) or redundant(taken.expr):

@@ -6,6 +6,7 @@ operator table.
 
 from __future__ import annotations
 
+from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.tree import Call, Expr, Name, Number, children, walk
 
@@ -14,6 +15,11 @@ GROWING = frozenset({"exp"})
 SHRINKING = frozenset({"log", "abslog", "symlog"})
 _FAMILIES = (SQUASHING, GROWING, SHRINKING)
 _SIGN_ONLY = frozenset({"abs", "neg"})
+_HALF_LINE = frozenset({"sqrt", "log"})
+_PRESERVING = frozenset({
+    "add", "mul", "div", "maximum", "minimum", "sum", "mean", "max", "min", "median", "first",
+    "last", "total", "scale", "align", "batch", "channel", "multiscale", "local",
+})  # fmt: skip
 _SAME_ARGUMENTS = frozenset({"sub", "div", "maximum", "minimum", "add"})
 
 
@@ -43,6 +49,28 @@ def redundant(call: Call) -> bool:
         return not isinstance(inner[1], Number) or inner[1].value in (0.0, 1.0)
     unit = any(isinstance(arg, Number) and arg.value == 1.0 for arg in inner)
     return call.op == "mul" and unit
+
+
+def risky(op: str, argument: Expr) -> bool:
+    """Whether an operator would often leave its domain: `sqrt` or `log` of what may be negative."""
+    return op in _HALF_LINE and not nonnegative(argument)
+
+
+def nonnegative(expr: Expr) -> bool:
+    """Whether a tree is at least 0 whatever the network, as far as its root tells."""
+    if isinstance(expr, Number):
+        return True
+    if isinstance(expr, Name):
+        entry = INPUTS.get(expr.text)
+        return entry is not None and entry.group == "architecture" and not expr.prefix
+    if not isinstance(expr, Call):
+        return False
+    if expr.op == "pow":
+        exponent = expr.args[1]
+        return isinstance(exponent, Number) and exponent.value % 2 == 0
+    if expr.op in _PRESERVING:
+        return all(nonnegative(arg) for arg in expr.args)
+    return expr.op in OPERATORS and "nonnegative" in OPERATORS[expr.op].laws
 
 
 def constant(expr: Expr) -> bool:

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from autodas_dsl.evolution.screening import thinned
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.workers import Pool, Shard
@@ -23,6 +22,7 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.thinning import SCREEN, thinned
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.table import Table
@@ -33,6 +33,9 @@ RACED_FROM = 200
 """Selection architectures from which formulas are raced on a part of them first."""
 
 RACED_ON = 64
+
+MEMORY = 4 << 30
+_COPIES = 2  # the statistics, and the flat buffers that an engine makes of them
 
 
 def _silent(done: int, label: str) -> None:
@@ -84,6 +87,7 @@ def prepare(
     workers: int = 1,
     screening: bool = False,
     store: Store | None = None,
+    memory: int = MEMORY,
     progress: Progress = _silent,
 ) -> Prepared:
     """Make a table ready for a search.
@@ -104,10 +108,13 @@ def prepare(
     workers : int
         Processes that evaluate; with one, this process does. The scores do not depend on it.
     screening : bool
-        Look at formulas on thinned statistics first (see `screening.thinned`). Selections of
+        Look at formulas on thinned statistics first (see `scoring.thinning`). Selections of
         `RACED_FROM` architectures or more are raced on a part of them in any case.
     store : Store, optional
         Keeps the statistics for the next search.
+    memory : int
+        Bytes that statistics and the buffers made of them may take together; activations are
+        thinned until they fit.
 
     Raises
     ------
@@ -119,8 +126,9 @@ def prepare(
     used = [*parted.selection, *parted.report]
     architectures = [chosen.architectures[row] for row in used]
     stored = collect_table(
-        architectures, space, statistics, setting, seed=seed, store=store, progress=progress
-    )
+        architectures, space, statistics, setting, seed=seed, store=store,
+        memory=memory // _COPIES, progress=progress,
+    )  # fmt: skip
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
     parts = [_part(stored, half) for half in halves]
@@ -132,7 +140,10 @@ def prepare(
             half = [int(place) for place in splits.stratified(names, on, RACED_ON, seed)]
         halves.append(half)
         part = _part(stored, half)
-        parts.append(thinned(part) if screening else part)
+        if screening:
+            small = thinned(part.collected, SCREEN, part.sample)
+            part = replace(part, collected=tuple(small))
+        parts.append(part)
     resources = ExitStack()
     evaluators = _evaluators(parts, workers, resources)
     networks = [

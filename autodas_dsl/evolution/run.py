@@ -29,6 +29,7 @@ from autodas_dsl.evolution.typed import Allowed, never
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.extend import definitions
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load, proxied
 from autodas_dsl.language.spans import InputError
@@ -191,6 +192,7 @@ def described(config: Config, tasks: Sequence[Task], baselines: Sequence[str]) -
     return {
         "format": 1,
         "options": config.as_json(),
+        **({"extensions": dict(definitions())} if definitions() else {}),
         "baselines": list(baselines),
         "tables": [
             {

@@ -21,7 +21,7 @@ from autodas_dsl.evolution.folder import probe, text_of
 from autodas_dsl.evolution.identity import inlined
 from autodas_dsl.evolution.measure import first_reason
 from autodas_dsl.evolution.null import REPEATS, null_level
-from autodas_dsl.evolution.prepare import Prepared, prepare
+from autodas_dsl.evolution.prepare import MEMORY, Prepared, prepare
 from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
 from autodas_dsl.evolution.task import Task
@@ -76,6 +76,8 @@ class Options:
         Processes that evaluate formulas; the result does not depend on it.
     screening : bool
         Look at formulas on a sample of the statistics first.
+    memory : int
+        Bytes for statistics, see `prepare`.
     null_repeats : int
         Searches on shuffled accuracies that estimate the null level; 0: none.
     """
@@ -89,6 +91,7 @@ class Options:
     baselines: tuple[str, ...] = BASELINES
     workers: int = 1
     screening: bool = False
+    memory: int = MEMORY
     null_repeats: int = REPEATS
 
 
@@ -266,7 +269,7 @@ def _prepared(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
         target=options.target, split=options.split, seed=config.seed, workers=options.workers,
-        screening=options.screening, store=Store(), progress=collecting,
+        screening=options.screening, memory=options.memory, store=Store(), progress=collecting,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from autodas_dsl.evolution.generate import Generator, Value
 from autodas_dsl.evolution.identity import settled
 from autodas_dsl.evolution.pairs import is_leaf_pair
-from autodas_dsl.evolution.plausible import plausible
+from autodas_dsl.evolution.plausible import plausible, risky
 from autodas_dsl.evolution.randomness import Stream
 from autodas_dsl.evolution.typed import Path, at, positions, put, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, attributes
@@ -162,7 +162,9 @@ def insert(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     if stream.chance(0.4):
         joined = vary.generator.with_partner(stream, Value(node, kind))
         return None if joined is None else vary.settled(put(expr, path, joined.expr))
-    options = [move for move in vary.generator.moves(kind) if move.keeps]
+    options = [
+        move for move in vary.generator.moves(kind) if move.keeps and not risky(move.op.name, node)
+    ]
     if not options:
         return None
     return vary.settled(put(expr, path, stream.pick(options).to(node)))

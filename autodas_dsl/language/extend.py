@@ -8,17 +8,19 @@ No entry can take a name that is in use.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import entry_points
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodas_dsl.language.check import kind_of_expression
+from autodas_dsl.language.definitions import definition_faults
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.inputs import GROUPS as INPUT_GROUPS
@@ -28,6 +30,9 @@ from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import FormulaError, InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "Attribute", "Extension", "Input", "Kind", "kind", "load_extension", "load_installed", "loaded",
@@ -98,6 +103,32 @@ def loaded() -> tuple[str, ...]:
     return tuple(str(file) for file in _LOADED if file.is_absolute())
 
 
+def definitions() -> dict[str, str]:
+    """The hash of the file behind each entry that this package does not define itself."""
+    entries: list[Operator | Input] = [*OPERATORS.values(), *INPUTS.values()]
+    return {entry.name: entry.definition for entry in entries if entry.definition}
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """What installed packages offer; the metadata is read only where a package names the group,
+    because importing what reads it takes longer than most commands."""
+    if not any(group.encode() in text for text in _entry_point_files()):
+        return []
+    from importlib import metadata
+
+    return list(metadata.entry_points(group=group))
+
+
+def _entry_point_files() -> Iterator[bytes]:
+    for folder in filter(os.path.isdir, (entry or "." for entry in sys.path)):
+        with os.scandir(folder) as held:
+            names = [x.path for x in held if x.name.endswith((".dist-info", ".egg-info"))]
+        for name in names:
+            file = Path(name, "entry_points.txt")
+            if file.is_file():
+                yield file.read_bytes()
+
+
 def _run(file: Path) -> ModuleType:
     name = f"autodas_dsl_extension_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
@@ -123,11 +154,23 @@ def _register_module(module: ModuleType, source: str) -> Extension:
             "E222", f"{source} defines no operator and no statistic",
             "assign op(…) or Input(…) to names at its top level",
         )  # fmt: skip
-    return register(entries, source)
+    return register(entries, source, _hash(module))
 
 
-def register(entries: Iterable[Operator | Input], source: str) -> Extension:
+def _hash(module: ModuleType) -> str:
+    file = module.__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else module.__name__
+
+
+def register(entries: Iterable[Operator | Input], source: str, definition: str = "") -> Extension:
     """Add entries to the tables, all or none.
+
+    Parameters
+    ----------
+    source : str
+        Where they come from, for messages.
+    definition : str
+        A hash of it: scores and runs are stored under it.
 
     Raises
     ------
@@ -138,7 +181,7 @@ def register(entries: Iterable[Operator | Input], source: str) -> Extension:
     before = [dict(table) for table in _tables()]
     try:
         for entry in new:
-            _add(entry, source)
+            _add(replace(entry, definition=definition), source)
         for entry in new:
             if isinstance(entry, Operator):
                 _try_example(entry, source)
@@ -164,6 +207,8 @@ def _add(entry: Operator | Input, source: str) -> None:
         _free(name, source)
     if not entry.doc.strip():
         raise _wrong(entry, source, "it has no definition", "say in `doc` what it computes")
+    for fault in definition_faults(entry):
+        raise _wrong(entry, source, fault, "compare it with examples/my_operator.py")
     if isinstance(entry, Operator):
         _operator_fits(entry, source)
         OPERATORS[entry.name] = entry

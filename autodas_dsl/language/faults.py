@@ -81,7 +81,7 @@ def unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> Synta
 
 
 def _ends_early(text: str) -> SyntaxFault:
-    text = _without_comments(text)
+    text = without_comments(text)
     if not text.strip():
         return SyntaxFault("E108", "the expression is empty", Span(0, max(1, len(text))))
     opened = _unclosed(text)
@@ -142,7 +142,7 @@ def _comma_help(text: str, span: Span) -> str:
 
 def _open_brackets(text: str) -> list[int]:
     opened: list[int] = []
-    for position, char in enumerate(_without_comments(text)):
+    for position, char in enumerate(without_comments(text)):
         if char in _PARTNER:
             opened.append(position)
         elif char in _CLOSES and opened:
@@ -150,12 +150,12 @@ def _open_brackets(text: str) -> list[int]:
     return opened
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
     return re.sub(r"#[^\n]*", lambda found: " " * len(found.group()), text)
 
 
 def _unclosed(text: str) -> int | None:
-    text = _without_comments(text)
+    text = without_comments(text)
     opened = _open_brackets(text)
     if not opened and (text.count("|") % 2 or text.count("‖") % 2):
         return max(text.rfind("|"), text.rfind("‖"))

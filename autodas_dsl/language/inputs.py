@@ -65,7 +65,8 @@ class Input:
     `needs` says which pass collects it, for the reference page.
     `latex` is a template: ``{index}`` is where the subscript of the layer goes, ``{probe}`` the
     superscript of the probe, ``{parts}`` the number of parts; other braces are doubled.
-    `collect` is set for a user's own statistic only: a function of the model and the batch.
+    `collect` is set for a user's own statistic only: a function of the model and the batch;
+    `definition` likewise: a hash of the file that defines it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Input:
     parts: str = ""  # the name of the integer attribute, "split" or "n"
     every: bool = False
     collect: Callable[..., Any] | None = field(default=None, compare=False)
+    definition: str = ""
 
 
 GROUPS = ("weights", "activations", "teacher-student", "architecture")
@@ -191,6 +193,11 @@ def kind_of(statistic: Statistic) -> Kind:
     if statistic.parts:
         return Kind(kind.layers, (Axis("G", integer(statistic.parts)), *kind.axes))
     return kind
+
+
+def definition_of(statistic: Statistic) -> str:
+    """The statistic's text, and for a user's own which definition of it is meant."""
+    return f"{statistic}{INPUTS[statistic.base].definition}"
 
 
 def _marked(size: Size, mark: str) -> Size:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +19,12 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 from platformdirs import user_cache_path
 
 from autodas_dsl.language import tree
-from autodas_dsl.language.faults import SyntaxFault, unexpected_character, unexpected_token
+from autodas_dsl.language.faults import (
+    SyntaxFault,
+    unexpected_character,
+    unexpected_token,
+    without_comments,
+)
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.operators import ALIASES, Attrs, Value
 from autodas_dsl.language.spans import FormulaError, Source, Span
@@ -32,7 +38,8 @@ _NORMS = {"F": "norm_F", "1": "norm_1", "2": "norm_2", "inf": "norm_inf", "∞":
 _SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
 _BINARY_NAMES = {"max": "maximum", "min": "minimum"}
 _POWERS = {"pow2": 2.0, "pow4": 4.0}
-_NESTING = {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}
+_NESTING = {"(": 1, "[": 1, ")": -1, "]": -1}
+_TOKEN = re.compile(r"[\w.]+|[^\w\s]")
 _TOO_DEEP = f"the expression is nested deeper than {MAX_DEPTH}"
 _NAME_PARTS = "name inner parts with let; each term of a sum counts"
 
@@ -82,19 +89,15 @@ def parse_expression(text: str) -> tree.Expr:
 
 
 def _hold_to_limits(text: str) -> None:
-    """Count tokens and brackets before the parser sees the text."""
-    tokens = level = 0
-    try:
-        for token in _lark().lex(text):
-            tokens += 1
-            level += _NESTING.get(token.type, 0)
-            if tokens > MAX_TOKENS:
-                raise SyntaxFault("E102", f"the expression has more than {MAX_TOKENS} tokens",
-                                  _token_span(token))  # fmt: skip
-            if level > MAX_DEPTH:
-                raise SyntaxFault("E103", _TOO_DEEP, _token_span(token), _NAME_PARTS)
-    except UnexpectedCharacters as error:
-        raise unexpected_character(text, error.pos_in_stream or 0) from None
+    """Count words, signs and brackets before the parser sees the text."""
+    level = 0
+    for tokens, found in enumerate(_TOKEN.finditer(without_comments(text)), 1):
+        level += _NESTING.get(found.group(), 0)
+        if tokens > MAX_TOKENS:
+            raise SyntaxFault("E102", f"the expression has more than {MAX_TOKENS} tokens",
+                              Span(*found.span()))  # fmt: skip
+        if level > MAX_DEPTH:
+            raise SyntaxFault("E103", _TOO_DEEP, Span(*found.span()), _NAME_PARTS)
 
 
 @cache
@@ -166,10 +169,6 @@ def _operands(node: Any) -> list[Any]:
 
 def _span(node: Any) -> Span:
     return Span(node.meta.start_pos, node.meta.end_pos)
-
-
-def _token_span(token: Any) -> Span:
-    return Span(token.start_pos, token.end_pos)
 
 
 def _node(node: Any, built: dict[int, tree.Expr], text: str) -> tree.Expr:

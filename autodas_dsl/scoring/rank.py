@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -219,8 +219,8 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                run = Run(table, space, formulas, setting, teacher, batch, seed + repeat, book)
-                runs.append(run.scores(progress))
+                run = Run(space, formulas, setting, teacher, batch, seed + repeat, book)
+                runs.append(run.scores(table.architectures, progress))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise
@@ -249,13 +249,13 @@ def source_of(space: Space[Any], architecture: str, classes: int | None = None) 
 
 
 class Run:
-    """One seed: all architectures on one batch, with one teacher."""
+    """One seed: architectures on one batch, with one teacher."""
 
     def __init__(
-        self, table: Table, space: Space[Any], formulas: Sequence[Bound], setting: Setting,
+        self, space: Space[Any], formulas: Sequence[Bound], setting: Setting,
         teacher: Teacher | None, batch: Batch, seed: int, book: ScoreBook | None,
     ) -> None:  # fmt: skip
-        self.table, self.space, self.formulas, self.setting = table, space, formulas, setting
+        self.space, self.formulas, self.setting = space, formulas, setting
         self.batch, self.seed, self.book = batch, seed, book
         self.teacher: nn.Module | None = None
         if teacher is not None:
@@ -264,14 +264,15 @@ class Run:
         self._key = setting_key(batch, self.teacher, self._size, setting.dtype, seed)
         self._scorers: dict[tuple[int, ...], Scorer] = {}
 
-    def scores(self, progress: Progress) -> list[list[Score]]:
+    def scores(self, architectures: Iterable[str], progress: Progress) -> list[list[Score]]:
         found = []
-        for architecture in self.table.architectures:
-            found.append(self._of(architecture))
+        for architecture in architectures:
+            found.append(self.of(architecture))
             progress(1, architecture)
         return found
 
-    def _of(self, architecture: str) -> list[Score]:
+    def of(self, architecture: str) -> list[Score]:
+        """Scores of one architecture with all formulas, as far as possible from the book."""
         network_key = self._network_key(architecture)
         known = self.book.get(self._key, network_key) if self.book else {}
         todo = tuple(i for i, f in enumerate(self.formulas) if _formula_key(f) not in known)

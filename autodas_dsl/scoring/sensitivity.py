@@ -105,10 +105,9 @@ class _Variation:
             source = replace(teacher.source, make=_reseeded(teacher.source))
             teacher = replace(teacher, source=source)
         weights = self.seed + (1000 if changed == "initial weights" else 0)
-        run = Run(
-            self.table, self.space, self.formulas, self.setting, teacher, batch, weights, self.book
-        )
-        return np.array([[one.value for one in row] for row in run.scores(self.progress)])
+        run = Run(self.space, self.formulas, self.setting, teacher, batch, weights, self.book)
+        scores = run.scores(self.table.architectures, self.progress)
+        return np.array([[one.value for one in row] for row in scores])
 
 
 def _reseeded(source: ModelSource) -> Callable[[], nn.Module]:

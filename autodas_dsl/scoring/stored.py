@@ -14,11 +14,12 @@ import numpy.typing as npt
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
 from autodas_dsl.scoring.rank import Setting, source_of, table_batch
 from autodas_dsl.scoring.scorebook import setting_key
+from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, thinned, within
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import (
     Collected,
@@ -49,12 +50,15 @@ class Stored:
     fingerprint : str
         Of everything the values depend on.
     notes : tuple of str
+    sample : Sample
+        What the statistics were thinned to.
     """
 
     architectures: tuple[str, ...]
     collected: tuple[Collected, ...]
     fingerprint: str
     notes: tuple[str, ...]
+    sample: Sample = WHOLE
 
     def evaluator(
         self, rows: Sequence[int] | npt.NDArray[Any]
@@ -105,6 +109,7 @@ def collect_table(
     *,
     seed: int = 0,
     store: Store | None = None,
+    memory: int | None = None,
     progress: Progress = _silent,
 ) -> Stored:
     """Build and run every architecture once.
@@ -118,6 +123,8 @@ def collect_table(
     setting : Setting
     store : Store, optional
         Serves what was collected before, and keeps what was not.
+    memory : int, optional
+        Bytes that all statistics may take together; activations are thinned until they fit.
 
     Raises
     ------
@@ -138,7 +145,8 @@ def collect_table(
             network, batch, statistics, seed=seed, dtype=setting.dtype, size=size
         )
     own = [s for s in statistics if not belongs_to_teacher(s)]
-    found = []
+    found: list[Collected] = []
+    level = 0
     for architecture in architectures:
         source = source_of(space, architecture, setting.classes)
         student = source.build(seed).to(setting.device)
@@ -148,9 +156,15 @@ def collect_table(
         else:
             named = fingerprint(source.name, student, batch, own, seed=seed, dtype=setting.dtype)
             one = store.fetch(named, make)
-        found.append(one.merged(from_teacher) if from_teacher else one)
+        found += thinned([one.merged(from_teacher) if from_teacher else one], LADDER[level])
+        if memory is not None:
+            found, level = within(found, level, memory)
         progress(1, architecture)
     key = setting_key(batch, network, size, setting.dtype, seed)
-    facts = [space.name, key, *sorted(map(str, statistics)), *architectures]
+    defined = sorted(map(definition_of, statistics))
+    facts = [space.name, key, *defined, *architectures, str(LADDER[level])]
     digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
-    return Stored(tuple(architectures), tuple(found), digest, (f"data: {batch.source}",))
+    notes = [f"data: {batch.source}"]
+    if level:
+        notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
+    return Stored(tuple(architectures), tuple(found), digest, tuple(notes), LADDER[level])

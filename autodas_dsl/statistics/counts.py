@@ -68,19 +68,34 @@ def user_statistic(
         substituted(network, {**parameters, **buffers}),
         foreign(describe),
     ):
-        return _detached(function(network.module, own), statistic)
+        found = function(network.module, own)
+        return _fitting(found, statistic, network)
 
 
-def _detached(found: object, statistic: Statistic) -> Tensor | tuple[Tensor, ...]:
-    if isinstance(found, Tensor):
-        return found.detach()
-    if isinstance(found, (list, tuple)) and all(isinstance(t, Tensor) for t in found):
-        return tuple(t.detach() for t in found)
-    if isinstance(found, (int, float)):
-        return torch.tensor(float(found))
-    raise StatisticError(
-        "E454",
-        f"its function returns {type(found).__name__}",
-        "return a tensor, a number, or a list of tensors for a layer list",
-        str(statistic),
-    )
+def _fitting(found: object, statistic: Statistic, network: Network) -> Tensor | tuple[Tensor, ...]:
+    """What the function gave as values of the statistic's kind, in the precision of the passes."""
+    kind = INPUTS[statistic.base].kind
+
+    def wrong(what: str) -> StatisticError:
+        return StatisticError(
+            "E454", f"its function gives {what}", f"it should give {kind.describe()}",
+            str(statistic),
+        )  # fmt: skip
+
+    def tensor(value: object, dims: int) -> Tensor:
+        if not isinstance(value, (Tensor, int, float)):
+            raise wrong(type(value).__name__)
+        one = torch.as_tensor(value).detach().to(network.device, network.dtype)
+        if one.dim() != dims:
+            raise wrong(f"{one.dim()} axes instead of {dims}")
+        return one
+
+    if not kind.layers:
+        return tensor(found, len(kind.axes))
+    if isinstance(found, Tensor) and not kind.axes:
+        found = list(found)
+    if not isinstance(found, (list, tuple)) or len(found) != len(network.layers):
+        count = f"{len(found)} values" if isinstance(found, (list, tuple)) else "no list"
+        raise wrong(f"{count} for {len(network.layers)} layers")
+    each = tuple(tensor(value, len(kind.axes)) for value in found)
+    return each if kind.axes else torch.stack(each)

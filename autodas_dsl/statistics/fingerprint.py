@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.statistics.batches import Batch
 
 
@@ -48,7 +48,7 @@ def fingerprint(
         "weights": hash_tensors(network.state_dict(keep_vars=True)),
         "batch": hash_tensors({"x": batch.x, "y": batch.y}),
         "classes": batch.classes,
-        "statistics": sorted(map(str, wanted)),
+        "statistics": sorted(map(definition_of, wanted)),
         "seed": seed,
         "dtype": str(dtype or first.dtype),
         "features": sorted((features or {}).items()),

@@ -116,6 +116,9 @@ class Operator:
         A formula that uses it; derived from the signature when empty.
     function : callable or None
         What ``user.NAME`` in `torch` calls, for a user's own operator.
+    definition : str
+        A hash of the file of a user's own operator; empty for those of this package, which its
+        version defines.
     """
 
     name: str
@@ -135,6 +138,7 @@ class Operator:
     search: bool = True
     example: str = ""
     function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    definition: str = ""
 
     @property
     def arity(self) -> int:

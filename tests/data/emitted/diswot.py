@@ -12,7 +12,7 @@ def net_0_singly(grad_V_s, t2):
     t5 = kernels.bmm(grad_V_s, 2)
     t6 = kernels.l2norm(t5, -2)
     del t5
-    t7 = (t6 - t2)
+    t7 = t6 - t2
     del t6
     t8 = kernels.power(t7, 2)
     del t7
@@ -20,7 +20,7 @@ def net_0_singly(grad_V_s, t2):
     del t8
     n1 = torch.mean(t9, (-2, -1))
     del t9
-    return n1,
+    return (n1,)
 
 
 def net_0_4(F_s, t4):
@@ -29,10 +29,10 @@ def net_0_4(F_s, t4):
     del t10
     n2 = torch.mean((t11 - t4).square_(), (-2, -1))
     del t11
-    return n2,
+    return (n2,)
 
 
 def numbers_0(per_network, per_layer, n1, n2):
-    n3 = (-n1)
-    n4 = (n3 - n2)
-    return n4,
+    n3 = -n1
+    n4 = n3 - n2
+    return (n4,)

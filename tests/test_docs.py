@@ -1,0 +1,61 @@
+"""The pages of docs/ that are written from tables or from commands are up to date."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import REPOSITORY
+
+from autodas_dsl.cli.entry import cli
+from autodas_dsl.language.inputs import INPUTS
+from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.report import reference
+
+FIRST = REPOSITORY / "docs" / "first-proxy.md"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n", re.M | re.S)
+
+
+def test_language_page_is_what_the_tables_say() -> None:
+    page = (REPOSITORY / "docs" / "language.md").read_text(encoding="utf-8")
+    assert page == reference.reference(), f"run `{reference.COMMAND}`"
+
+
+def test_language_page_names_everything() -> None:
+    page = reference.reference()
+    assert [name for name in INPUTS if f"| `{name}` |" not in page] == []
+    missing = [o.name for o in OPERATORS.values() if f"#### `{reference.written(o)}`\n" not in page]
+    assert missing == []
+
+
+def test_language_page_is_printed_or_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference.main([])
+    assert capsys.readouterr().out == reference.reference()
+    reference.main([str(tmp_path / "page.md")])
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == reference.reference()
+
+
+def test_first_proxy_shows_what_the_commands_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind, body in BLOCK.findall(FIRST.read_text(encoding="utf-8")):
+        if kind == "proxy":
+            (tmp_path / "even.proxy").write_text(body, encoding="utf-8")
+        if kind == "console":
+            command, _, output = body.partition("\n")
+            words = shlex.split(command.removeprefix("$ autodas-dsl "))
+            found = CliRunner().invoke(cli, words)
+            assert found.output.strip() == output.strip(), command
+
+
+def test_first_proxy_names_commands_and_files_that_exist() -> None:
+    text = FIRST.read_text(encoding="utf-8")
+    for path in re.findall(r"examples/[\w.]+\.py", text):
+        assert (REPOSITORY / path).is_file()
+    assert len(list((REPOSITORY / "examples").glob("*.proxy"))) == 3
