@@ -17,6 +17,7 @@ COMMANDS = {
     "score": "score",
     "rank": "rank",
     "evolve": "evolve",
+    "search": "search",
     "distill": "distill",
     "table": "table",
     "show": "show",
