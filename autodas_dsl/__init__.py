@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
     from autodas_dsl.language.proxy import Proxy as Proxy
+    from autodas_dsl.students.find import find_student as find_student
     from autodas_dsl.training.distillation import distill as distill
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ _HOMES = {
     "Proxy": "autodas_dsl.language.proxy",
     "distill": "autodas_dsl.training.distillation",
     "evolve": "autodas_dsl.evolution.api",
+    "find_student": "autodas_dsl.students.find",
     "load": "autodas_dsl.language.library",
     "parse": "autodas_dsl.language.parse",
     "rank": "autodas_dsl.api",
@@ -33,7 +35,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Proxy", "__version__", "distill", "evolve", "load", "parse", "rank", "score", "show"
+    "Proxy", "__version__", "distill", "evolve", "find_student", "load", "parse", "rank", "score",
+    "show",
 ]  # fmt: skip
 
 

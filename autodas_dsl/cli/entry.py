@@ -18,6 +18,7 @@ COMMANDS = {
     "score": "score",
     "rank": "rank",
     "evolve": "evolve",
+    "search": "search",
     "distill": "distill",
     "table": "table",
     "show": "show",

@@ -22,6 +22,11 @@ from autodas_dsl.statistics.network import (
 
 
 def flops(network: Network, x: Tensor) -> Tensor:
+    """`multiply_adds` as a statistic."""
+    return torch.tensor(multiply_adds(network, x), device=network.device, dtype=network.dtype)
+
+
+def multiply_adds(network: Network, x: Tensor) -> float:
     """Multiply-adds of one sample: half of what torch's FlopCounterMode counts.
 
     Convolutions and matrix products count; elementwise operations, norms and pooling do not.
@@ -35,7 +40,7 @@ def flops(network: Network, x: Tensor) -> Tensor:
         FlopCounterMode(display=False) as counter,
     ):
         network.module(x[:1].clone())
-    return torch.tensor(counter.get_total_flops() / 2, device=network.device, dtype=network.dtype)
+    return float(counter.get_total_flops() / 2)
 
 
 def user_statistic(
