@@ -93,7 +93,7 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @options.seed()
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
               help="Processes that evaluate formulas.")  # fmt: skip
-@click.option("--run", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+@click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run of --run.")
 @options.output_format()
