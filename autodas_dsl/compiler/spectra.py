@@ -1,0 +1,74 @@
+"""The torch functions of spectral operators; all are pure and hold for any leading axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import EllipsisType
+
+import torch
+from torch import Tensor
+
+
+def over(ndim: int) -> tuple[EllipsisType | None, ...]:
+    """The index that appends `ndim` axes of size 1."""
+    return (Ellipsis,) + (None,) * ndim
+
+
+def _decomposed(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function` of matrices; NaN for those that are not finite, which LAPACK refuses."""
+    if bool(torch.isfinite(x.sum())):
+        return function(x)
+    good = torch.isfinite(x).flatten(-2).all(-1)
+    result = function(torch.where(good[..., None, None], x, torch.zeros_like(x)))
+    extra = result.dim() - good.dim()
+    return torch.where(good[over(extra)], result, torch.nan)
+
+
+def eigvals(x: Tensor) -> Tensor:
+    return _decomposed(x, torch.linalg.eigvalsh)
+
+
+def svdvals(x: Tensor) -> Tensor:
+    return _decomposed(x, _singular)
+
+
+def _singular(x: Tensor) -> Tensor:
+    """Singular values, descending. Those of float32 come from the Gram matrix in float64, which is
+    several times as fast and no less accurate: it errs by 1e-8 of the largest."""
+    if x.dtype == torch.float64:
+        return torch.linalg.svdvals(x)
+    wide = x if x.shape[-2] <= x.shape[-1] else x.transpose(-1, -2)
+    wide = wide.double()
+    values = torch.linalg.eigvalsh(wide @ wide.transpose(-1, -2))
+    return torch.sqrt(values.clamp_min(0)).flip(-1).to(x.dtype)
+
+
+def logdet(x: Tensor) -> Tensor:
+    return _decomposed(x, lambda m: torch.linalg.slogdet(m)[1])
+
+
+def nuclear(x: Tensor) -> Tensor:
+    return svdvals(x).sum(-1)
+
+
+def cond(x: Tensor) -> Tensor:
+    values = eigvals(x)
+    return values[..., -1] / values[..., 0]
+
+
+def rank(x: Tensor) -> Tensor:
+    """Singular values above eps * max(rows, columns) * the largest of them."""
+    values = svdvals(x)
+    above = values > torch.finfo(x.dtype).eps * max(x.shape[-2:]) * values[..., :1]
+    return torch.where(torch.isfinite(values).all(-1), above.sum(-1).to(x.dtype), torch.nan)
+
+
+def erank(x: Tensor) -> Tensor:
+    share = eigvals(x).clamp_min(0)
+    share = share / share.sum(-1, keepdim=True)
+    return torch.exp(-torch.xlogy(share, share).sum(-1))
+
+
+def prank(x: Tensor) -> Tensor:
+    trace = torch.diagonal(x, dim1=-2, dim2=-1).sum(-1)
+    return trace**2 / (x * x).sum((-2, -1))
