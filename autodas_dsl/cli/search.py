@@ -12,7 +12,8 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.students.find import Students
+    from autodas_dsl.report.terminal import Row
+    from autodas_dsl.students.find import Student, Students
 
 _EPILOG = """\b
 SPACE is the name of a space, or FILE.py with one of your own. The largest network under the limits
@@ -112,17 +113,25 @@ def command(
     for text in found.notes:
         note(text)
     _print(found, format)
-    note(f"next: autodas-dsl distill {space}:{found.best[0].architecture} --teacher MODEL --data …")
+    guide = teaching["teacher"] or "MODEL"
+    note(
+        f"next: autodas-dsl distill {space}:{found.best[0].architecture} --teacher {guide} --data …"
+    )
+
+
+def _row(one: Student) -> Row:
+    return {**asdict(one), "score": None if one.rank is None else one.score}
 
 
 def _print(found: Students, format: str) -> None:
     from autodas_dsl.report.terminal import Column, note, show, to_json
 
     if format == "json":
-        click.echo(to_json(asdict(found)), nl=False)
+        whole = {**asdict(found), "best": list(map(_row, found.best))}
+        click.echo(to_json({**whole, "largest": _row(found.largest)}), nl=False)
         return
-    rows = [{"role": "student", **asdict(one)} for one in found.best]
-    rows.append({"role": "largest", **asdict(found.largest)})
+    rows: list[Row] = [{"role": "student", **_row(one)} for one in found.best]
+    rows.append({"role": "largest", **_row(found.largest)})
     keys = ["role", *(key for key in _KEYS if format == "csv" or key != "reason")]
     how = "all under the limits" if found.exhaustive else "chosen by regularised evolution"
     title = f"{found.space}, {found.proxy}: {found.scored} networks scored, {how}"

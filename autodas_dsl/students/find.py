@@ -130,7 +130,7 @@ def find_student(
     max_params, max_flops : int, optional
         Limits; flops are multiply-adds of one sample.
     budget : int
-        Networks to score at most.
+        Networks to score at most; where the largest is not among them, it is one more.
     top : int
         Networks to return at most.
     seed : int
