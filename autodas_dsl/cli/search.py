@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 SPACE is the name of a space, or FILE.py with one of your own. The largest network under the limits
-stands below the students: what a formula finds has to beat it. Scores are stored: a second search
-is served from the store.
+stands below the students (in spaces too large to list, the largest that was found): what a formula
+finds has to beat it. Scores are stored: a second search is served from the store.
 
 \b
 Examples:

@@ -71,7 +71,7 @@ class Students:
         The best first.
     largest : Student
         What taking the network with most parameters under the limits gives: the baseline that any
-        formula has to beat.
+        formula has to beat. In a space too large to list, the largest that climbing finds.
     scored : int
         Networks scored, isomorphic ones once.
     invalid : dict of str to int
