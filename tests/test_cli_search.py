@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ def test_amounts_that_are_none(amount: str) -> None:
     result = run(*SMALL, "-p", "params", "--max-params", amount)
     assert result.exit_code == 2
     assert "is no positive count" in result.stderr
+
+
+def test_the_next_step_can_be_pasted_into_a_shell() -> None:
+    words = ("nasbench201", "-p", "params", "--budget", 1, "--batch-size", 2)
+    said = output(*words).stderr.splitlines()[-1]
+    _, _, _, student, option, _, *_ = shlex.split(said)
+    assert student.startswith("nasbench201:|")
+    assert option == "--teacher"
 
 
 def test_the_help_names_the_next_step() -> None:

@@ -115,9 +115,8 @@ def command(
         note(text)
     _print(found, format)
     guide = teaching["teacher"] or "MODEL"
-    note(
-        f"next: autodas-dsl distill {space}:{found.best[0].architecture} --teacher {guide} --data …"
-    )
+    student = shlex.quote(f"{space}:{found.best[0].architecture}")
+    note(f"next: autodas-dsl distill {student} --teacher {guide} --data …")
 
 
 def _row(one: Student) -> Row:
