@@ -319,7 +319,7 @@ def test_a_failed_write_leaves_the_old_file(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("autodas_dsl.tables.write.os.fsync", full)
+    monkeypatch.setattr("autodas_dsl.language.files.os.fsync", full)
     with pytest.raises(InputError, match=r"E517.*No space left"):
         write_atomic(path, "new")
     assert path.read_text() == "old"
