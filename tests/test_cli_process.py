@@ -54,6 +54,17 @@ def test_the_exit_status_reaches_the_shell(words: list[str], status: int) -> Non
     assert bool(done.stdout) == (status == 0)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_of_few_characters_prints_tables(encoding: str) -> None:
+    words = ["rank", "digits-resnet", "-p", "params", "--limit", "5"]
+    done = subprocess.run(
+        [*PROGRAM, *words], capture_output=True, check=False,
+        env=environment(LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING=encoding),
+    )  # fmt: skip
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr[-500:]
+    assert done.stdout.startswith(b"digits-resnet, kd, all")
+
+
 def test_a_reader_that_stops_early_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)

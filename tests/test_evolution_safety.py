@@ -362,3 +362,16 @@ def test_what_is_wrong_with_a_folder_is_said_before_anything_is_collected(tmp_pa
         with pytest.raises(InputError) as caught:
             probe(folder, resume)
         assert code(caught) == expected
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"inputs": ("F_t",)}, {"inputs": ("W",), "terms": "interaction"},
+              {"seeds": ("rho_cnn",)}],
+    ids=["E620", "E621", "E608"],
+)  # fmt: skip
+def test_a_search_that_cannot_begin_leaves_no_folder(
+    wrong: dict[str, object], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError):
+        evolve(replace(SHORT, **wrong), [fake_task()], folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -392,3 +392,34 @@ def test_the_null_level_is_kept_for_the_same_search_only(tmp_path: Path) -> None
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert null_level(SHORT, [fake_task()], never, repeats=1, cache=tmp_path / "file").taus
+
+
+# --- what is held out never chooses -------------------------------------------------------------
+
+
+def test_held_out_architectures_are_looked_at_once_when_the_search_is_over() -> None:
+    selection, report = Fake(), Fake(start=40)
+    asked: list[int] = []
+
+    def late(nodes: list[Node]) -> list[Outcome]:
+        asked.append(len(selection.seen))
+        return report(nodes)
+
+    task = Task("t", "kd", Networks(selection, accuracies()), Networks(late, accuracies(start=40)))
+    generations: list[int] = []
+    run = evolve(SHORT, [task], baselines=(), progress=lambda p: generations.append(len(asked)))
+    assert set(generations) == {0}
+    assert asked
+    assert run.champion.held_out
+
+
+def test_poisoned_held_out_accuracies_change_nothing_but_the_report() -> None:
+    clean, poisoned = (fake_task(), fake_task())
+    assert poisoned.report is not None
+    worse = replace(poisoned.report, accuracies=-poisoned.report.accuracies)
+    runs = [evolve(SHORT, [t]) for t in (clean, replace(poisoned, report=worse))]
+    assert written(runs[0]) == written(runs[1])
+    assert runs[0].best.score == runs[1].best.score
+    one, other = (run.champion.held_out[0].agreement.kendall for run in runs)
+    assert one is not None
+    assert other == pytest.approx(-one)

@@ -52,6 +52,12 @@ def test_a_formula_that_says_lower_is_turned_round() -> None:
     assert found["-params"].spearman == found["turned"].spearman == pytest.approx(-1.0)
 
 
+def test_architectures_without_an_accuracy_are_left_out_aloud() -> None:
+    found = rank(_table([0, 1, 2, 3, 4, 5, float("nan")]), SPACE, [], setting=SMALL)
+    assert {row.n for row in found.rows} == {6}
+    assert "1 of 7 architectures have no kd" in found.notes
+
+
 def _fields(proxy: object) -> dict[str, object]:
     return {name: getattr(proxy, name) for name in proxy.__dataclass_fields__}  # type: ignore[attr-defined]
 

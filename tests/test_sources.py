@@ -303,11 +303,26 @@ def test_weights_that_would_run_code_are_refused(
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.npz", "w.pt", "w.txt"])
-@pytest.mark.parametrize("content", [b"", b"nonsense that is no file of weights"])
+@pytest.mark.parametrize("content", [b"", b"nonsense that is no file of weights", b"sdf\n"])
 def test_damaged_weights(name: str, content: bytes, network: nn.Module, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="E407"):
         load_weights(network, tmp_path / name)
+
+
+def test_weights_that_are_no_numbers(network: nn.Module, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", **{"0.weight": np.array(["high"])})
+    with pytest.raises(InputError, match=r"E407.*cannot be read"):
+        load_weights(network, tmp_path / "w.npz")
+
+
+def test_refused_weights_warn_of_nothing(
+    network: nn.Module, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "w.pth").write_bytes(pickle.dumps(Payload(), protocol=4))
+    with pytest.raises(InputError, match="E407"):
+        load_weights(network, tmp_path / "w.pth")
+    assert not recwarn.list
 
 
 def test_weights_of_another_network(network: nn.Module, tmp_path: Path) -> None:

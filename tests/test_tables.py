@@ -224,6 +224,12 @@ def test_an_architecture_outside_its_space_is_shown_in_its_row() -> None:
     assert "1-0-1,2" in message
 
 
+def test_a_network_that_only_a_teacher_may_be_is_outside_its_space() -> None:
+    message = str(refused("depths,acc\n1-1-1,1\n1-9-1,2\n", "cifar-resnet"))
+    assert message.startswith("t.csv:3:1: error[E534]: 1-9-1 is outside its space")
+    assert "depth is 1, 3, 5, 7 in cifar-resnet, not 9" in message
+
+
 def test_a_misspelt_field_is_suggested() -> None:
     message = str(refused("base_dmi,mlp_ratio,depth,num_heads,acc\n16,6,2-8-4,2-4-4,1\n", "pit"))
     assert "needs the column base_dim" in message

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import sys
 from typing import Any
@@ -131,6 +133,15 @@ def cli() -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
 
 
+def _print_any_character() -> None:
+    """Make the streams take every character: UTF-8 where they know ASCII only, as click does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else None, errors="replace")
+
+
 def main() -> None:
     """The console script."""
+    _print_any_character()
     cli.main(prog_name="autodas-dsl")

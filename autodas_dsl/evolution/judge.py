@@ -52,16 +52,14 @@ class Judge:
     ----------
     tasks : sequence of Task
     config : Config
-    journal : Journal, optional
-        Facts found before, and the place for new ones.
+    memory : Memory, optional
+        Facts found before.
     """
 
-    def __init__(
-        self, tasks: Sequence[Task], config: Config, journal: Journal | Memory | None = None
-    ) -> None:
+    def __init__(self, tasks: Sequence[Task], config: Config, memory: Memory | None = None) -> None:
         self._tasks = tasks
         self._config = config
-        self._journal = journal if journal is not None else Memory()
+        self._journal: Journal | Memory = memory if memory is not None else Memory()
         self._known: dict[str, Individual] = {}
         self._keys: dict[Expr, tuple[Node, str]] = {}
         self._ranks: set[bytes] = set()
@@ -70,6 +68,10 @@ class Judge:
         self._objective = self._objective_on("selection")
         self._screen = self._objective_on("screen") if all(t.screen for t in tasks) else None
         self.from_journal = 0
+
+    def keep(self, journal: Journal) -> None:
+        """Take known facts from a journal from now on, and write new ones to it."""
+        self._journal = journal
 
     def _objective_on(self, half: str) -> Objective:
         config = self._config

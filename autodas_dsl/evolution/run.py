@@ -154,13 +154,12 @@ def evolve(
     if config.null:
         tasks = without_truth(tasks, config.seed)
     description = described(config, tasks, baselines)
+    search = Search(config, tasks, allowed)
     with ExitStack() as stack:
-        journal = None
         if folder is not None:
             stack.enter_context(opened(folder, description, resume))
-            journal = stack.enter_context(_journal(folder))
+            search.judge.keep(stack.enter_context(_journal(folder)))
         interrupt = stack.enter_context(listening())
-        search = Search(config, tasks, allowed, journal)
         stopped = search.go(interrupt, max_time, progress)
         run = replace(_reported(search, baselines, stopped), folder=folder)
         if folder is not None:
@@ -214,11 +213,11 @@ class Search:
 
     def __init__(
         self, config: Config, tasks: Sequence[Task], allowed: Allowed,
-        journal: Journal | Memory | None,
+        memory: Memory | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.tasks = tasks
-        self.judge = Judge(tasks, config, journal)
+        self.judge = Judge(tasks, config, memory)
         self.archive = HallOfFame()
         self.steps: list[Step] = []
         vocabulary = Vocabulary(
@@ -227,6 +226,7 @@ class Search:
         )  # fmt: skip
         self._varier = Varier(Generator(vocabulary, config.max_complexity))
         self._strategy = strategy(config)
+        self._seeds = [self._seed(spec) for spec in config.seeds]
         self._population: list[Individual] = []
 
     def go(
@@ -261,9 +261,8 @@ class Search:
         make = Maker(self._varier, self.judge, self.config, generation)
         if generation:
             return self._strategy.propose(self._population, make)
-        seeds = [self._seed(spec) for spec in self.config.seeds]
-        fresh = range(max(0, self.config.population - len(seeds)))
-        return seeds + [make.fresh(slot) for slot in fresh]
+        fresh = range(max(0, self.config.population - len(self._seeds)))
+        return self._seeds + [make.fresh(slot) for slot in fresh]
 
     def _seed(self, spec: str) -> Expr:
         found = self._varier.settled(inlined(load(spec)))

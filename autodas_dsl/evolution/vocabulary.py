@@ -57,7 +57,7 @@ class Vocabulary:
         if self.terms != "interaction" and not self.own:
             raise InputError(
                 "E620", "no statistic of the student is left to search over",
-                "give more --inputs, or search with --interaction-only",
+                "give more --inputs, or search with --terms interaction",
             )  # fmt: skip
         if self.terms == "interaction" and not self.pairs:
             raise InputError(

@@ -157,11 +157,14 @@ def rank(
     """
     formulas = with_baselines(proxies)
     chosen, accuracies = table.measured(target)
+    unknown = len(table) - len(chosen)
     rows = chosen_rows(chosen, space, limit, split, seed)
     chosen, accuracies = chosen.rows(rows), accuracies[rows]
     runs, notes = score_table(
         chosen, space, formulas, setting or Setting(), seeds, seed, book, progress
     )
+    if unknown:
+        notes = (*notes, f"{unknown} of {len(table)} architectures have no {table.target(target)}")
     return summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
 
 

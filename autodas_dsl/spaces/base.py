@@ -95,6 +95,13 @@ class Space(ABC, Generic[Arch]):
         """A text that two architectures share exactly when they are the same network."""
         return self.format(arch)
 
+    def outside(self, arch: Arch) -> str:
+        """Why an architecture that can be built is not one of the space; empty when it is.
+
+        A space may read and build networks larger than its own, as teachers.
+        """
+        return ""
+
     def from_fields(self, values: Mapping[str, str]) -> Arch:
         """The architecture described by one table row of `fields` columns.
 

@@ -121,6 +121,16 @@ class FieldSpace(Space[Arch]):
         """Why a combination of allowed values is not in the space; empty when it is."""
         return ""
 
+    def outside(self, arch: Arch) -> str:
+        for part in self.parts:
+            value = getattr(arch, part.name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            for position, number in enumerate(numbers):
+                if number not in part.at(position):
+                    words = ", ".join(f"{choice:g}" for choice in part.at(position))
+                    return f"{part.name} is {words} in {self.name}, not {number:g}"
+        return ""
+
     def sample(self, rng: np.random.Generator) -> Arch:
         while True:
             values: dict[str, Any] = {}

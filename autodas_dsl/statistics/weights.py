@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.errors import one_line
 
 _TORCH = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 
@@ -71,16 +69,22 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"{path.name} is no file of weights",
             "give .safetensors, .npz, or a torch file (.pt, .pth) of plain tensors",
         )
-    try:
+
+    def describe(error: BaseException) -> InputError:
+        return InputError("E407", f"{path.name} cannot be read: {one_line(error)}")
+
+    with foreign(describe):
         return reader(path)
-    except (SafetensorError, OSError, EOFError, ValueError, RuntimeError) as error:
-        raise InputError("E407", f"{path.name} cannot be read: {one_line(error)}") from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise InputError(
-            "E407",
-            f"{path.name} holds more than plain tensors, or is damaged; nothing in it was run",
-            "save a state dict: torch.save(model.state_dict(), FILE)",
-        ) from error
+
+
+def load_plain(path: Path, describe: Callable[[BaseException], InputError]) -> Any:
+    """What a torch file holds, when that is plain data; nothing in the file is ever run.
+
+    A damaged file makes torch raise nearly anything; `describe` turns it into a diagnostic.
+    """
+    with foreign(describe), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _npz(path: Path) -> dict[str, Tensor]:
@@ -89,10 +93,21 @@ def _npz(path: Path) -> dict[str, Tensor]:
 
 
 def _torch(path: Path) -> dict[str, Tensor]:
-    found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    def describe(error: BaseException) -> InputError:
+        return InputError(
+            "E407",
+            f"{path.name} holds more than plain tensors, or is damaged; nothing in it was run",
+            "save a state dict: torch.save(model.state_dict(), FILE)",
+        )
+
+    found = load_plain(path, describe)
     for key in ("state_dict", "model"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError("it holds no state dict")
+        raise InputError(
+            "E407",
+            f"{path.name} holds no state dict",
+            "save one: torch.save(model.state_dict(), FILE)",
+        )
     return {str(name): tensor for name, tensor in found.items()}

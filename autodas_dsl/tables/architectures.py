@@ -117,7 +117,10 @@ def _text(cells: dict[str, str], space: Space[Any] | None) -> str:
         values = list(cells.values())
         return values[0] if len(values) == 1 else ",".join(f"{k}={v}" for k, v in cells.items())
     arch = space.parse(cells[ARCH]) if ARCH in cells else space.from_fields(cells)
-    return space.format(arch)
+    text = space.format(arch)
+    if why := space.outside(arch):
+        raise InputError("E534", f"{text} is outside its space", why)
+    return text
 
 
 def _field_columns(header: Sequence[str], space: Space[Any]) -> dict[str, str]:

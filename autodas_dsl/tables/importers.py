@@ -9,15 +9,14 @@ before any of it runs.
 
 from __future__ import annotations
 
-import pickle
 import re
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from autodas_dsl.language.foreign import foreign
 from autodas_dsl.language.spans import InputError, Source
 from autodas_dsl.tables.read import read_table
 from autodas_dsl.tables.table import Floats, Table, assemble
@@ -25,21 +24,6 @@ from autodas_dsl.tables.write import table_text
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""
-
-_UNREADABLE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    struct.error,
-)
-"""What reading a damaged or foreign file raises, in torch and in nats_bench."""
 
 _NATS_COLUMNS = {
     "cifar10_valid": ("cifar10-valid", "valid-accuracy"),
@@ -80,14 +64,16 @@ def import_nats(path: Path, *, epochs: int = 200, progress: Progress | None = No
             "reading NATS-Bench files needs the package nats_bench",
             "install it: pip install nats_bench",
         ) from error
-    try:
-        api = nats_bench.create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
-    except _UNREADABLE as error:
-        raise InputError(
+
+    def describe(error: BaseException) -> InputError:
+        return InputError(
             "E521",
             f"nats_bench cannot read {path}: {error}",
             "give the folder NATS-tss-v1_0-3ffb9-simple or the .pickle.pbz2 file",
-        ) from error
+        )
+
+    with foreign(describe):
+        api = nats_bench.create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
     architectures = [str(api.arch(index)) for index in range(len(api))]
     columns = {name: np.full(len(architectures), np.nan) for name in _NATS_COLUMNS}
     for row in range(len(architectures)):
@@ -188,19 +174,18 @@ def import_autoprox(path: Path) -> Table:
 
 
 def _plain_records(path: Path) -> list[dict[str, Any]]:
-    import torch
+    from autodas_dsl.statistics.weights import load_plain  # loads torch
 
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError("E526", f"there is no file {path}", "give a .pth file") from error
-    except _UNREADABLE as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
+    def describe(error: BaseException) -> InputError:
+        return InputError(
             "E527",
-            f"{path} is refused: not a .pth of plain data ({reason[:120]})",
+            f"{path} is refused: it holds more than plain data, or is damaged",
             "only lists, dictionaries, texts, numbers and tensors are read; nothing was executed",
-        ) from error
+        )
+
+    if not path.is_file():
+        raise InputError("E526", f"there is no file {path}", "give a .pth file")
+    loaded = load_plain(path, describe)
     if not isinstance(loaded, list) or not loaded:
         raise _not_autoprox(path, "it holds no list")
     for number, row in enumerate(loaded):
