@@ -343,3 +343,9 @@ def test_rows_keep_everything_together() -> None:
     assert part.architectures == ("c", "a")
     np.testing.assert_array_equal(part.columns["kd"], [4, 2])
     np.testing.assert_array_equal(part.seeds["kd"], [[4, 4], [1, 3]])
+
+
+def test_every_fact_of_a_built_in_table_has_a_key_of_its_own() -> None:
+    provenance = load_table("digits-vit").provenance
+    assert provenance["noise ceiling kd within patch=2"].startswith("0.9")
+    assert provenance["spearman flops kd"] == "0.4019"

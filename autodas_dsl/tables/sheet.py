@@ -159,7 +159,7 @@ def _comments(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         text = line.lstrip("#").strip()
         key, colon, value = text.partition(": ")
-        if colon and re.fullmatch(r"[A-Za-z][\w -]*", key):
+        if colon and re.fullmatch(r"[A-Za-z][\w =-]*", key):
             found[key] = value.strip()
         elif text and found:
             last = next(reversed(found))
