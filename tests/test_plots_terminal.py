@@ -41,6 +41,11 @@ def test_table_aligns_numbers_and_keeps_brackets() -> None:
     assert not any(line.endswith(" ") for line in lines)
 
 
+def test_a_title_wider_than_the_table_stays_on_its_line() -> None:
+    title = "what a formula finds among all the networks of a space, in one line"
+    assert render(ROWS, COLUMNS, title=title).split("\n")[0] == title
+
+
 def test_csv_has_full_precision_and_reads_back() -> None:
     rows = list(csv.DictReader(io.StringIO(render(ROWS, COLUMNS, "csv", title="Results"))))
     assert rows[0] == {"proxy": "snip", "n": "64", "spearman": "0.97654321", "valid": "true"}

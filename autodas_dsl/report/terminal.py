@@ -87,8 +87,9 @@ def render(
         raise ValueError(f'"{format}" is none of {", ".join(FORMATS)}')
     console = Console(file=io.StringIO(), width=_WIDE, no_color=True, force_terminal=False)
     with console.capture() as captured:
-        console.print(rich_table(rows, columns, title=title))
-    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+        console.print(rich_table(rows, columns))
+    head = f"{title}\n" if title else ""
+    return head + "\n".join(line.rstrip() for line in captured.get().split("\n"))
 
 
 def show(
@@ -106,8 +107,10 @@ def show(
     stream = sys.stdout if out is None else out
     if format == "table" and stream.isatty():
         console = Console(file=stream)
-        for number, part in enumerate(fitted(rows, columns, console.width)):
-            console.print(rich_table(rows, part, title="" if number else title))
+        if title:
+            console.print(Text(title, style="italic"), soft_wrap=True)
+        for part in fitted(rows, columns, console.width):
+            console.print(rich_table(rows, part))
     else:
         stream.write(render(rows, columns, format, title=title))
 
@@ -135,9 +138,9 @@ def _width(rows: Sequence[Row], column: Column) -> int:
     return 2 + (widest if numeric else min(widest, _FOLDED))
 
 
-def rich_table(rows: Sequence[Row], columns: Sequence[Column], *, title: str = "") -> RichTable:
+def rich_table(rows: Sequence[Row], columns: Sequence[Column]) -> RichTable:
     """The rich table: numbers to the right, texts to the left, texts taken literally."""
-    table = RichTable(title=Text(title) if title else None, title_justify="left", box=None)
+    table = RichTable(box=None)
     for column in columns:
         numeric = any(_is_number(row.get(column.key)) for row in rows)
         table.add_column(
