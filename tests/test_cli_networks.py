@@ -500,6 +500,14 @@ def test_distill_refuses(tmp_path: Path) -> None:
     refused(run("distill", STUDENT, "--teacher", "nope:1", *QUICK), "E710")
 
 
+def test_distill_refuses_a_place_for_weights_before_it_trains(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "none" / "w.safetensors", tmp_path / "file" / "w.safetensors"):
+        result = run("distill", STUDENT, *TEACHER, *QUICK, "--out", place)
+        refused(result, "E517")
+        assert result.stdout == ""
+
+
 def test_the_defaults_of_distill_are_those_of_the_recipe() -> None:
     from dataclasses import asdict
 

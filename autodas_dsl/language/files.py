@@ -40,6 +40,21 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             temporary.unlink()
 
 
+def require_place(path: Path) -> None:
+    """Refuse a path that `write_atomic` could not write, before the work for it is done.
+
+    Raises
+    ------
+    InputError
+        E517 the folder does not exist or cannot be written.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=path.parent):
+            pass
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
 def _mode(path: Path) -> int:
     """The permissions of the file that is replaced, else those of a new one."""
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autodas_dsl.algebra.show import show
 from autodas_dsl.language.documents import Proxy
-from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.files import require_place, write_atomic
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import InputError
 
@@ -46,12 +46,13 @@ def draw(proxy: Proxy, path: Path, force: bool = False) -> None:
 
 
 def keep_existing(path: Path, force: bool) -> None:
-    """Refuse to replace a file without being told to.
+    """Refuse to replace a file without being told to, and a place that cannot be written.
 
     Raises
     ------
     InputError
-        E680.
+        E680, E517.
     """
     if path.exists() and not force:
         raise InputError("E680", f"{path} exists", "choose another file, or add --force")
+    require_place(path)
