@@ -348,6 +348,16 @@ def test_rank_splits_samples_and_draws(table: Path, tmp_path: Path) -> None:
     assert {"summary.svg", "summary.png"} < set(names)
 
 
+def test_a_place_for_plots_is_refused_before_anything_is_scored(
+    table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("rank", table, "-p", "params", "--plot", tmp_path / "file")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "error[E690]" in result.stderr
+
+
 def test_rank_sensitivity(table: Path) -> None:
     words = ("rank", table, "-p", "snip", "--data", "digits", "--batch-size", 4, "--limit", 6,
              "--sensitivity")  # fmt: skip
@@ -513,7 +523,7 @@ def test_table_info() -> None:
 
 def test_table_import(tmp_path: Path) -> None:
     lines = tmp_path / "kd.txt"
-    lines.write_text("".join(f"{a}1{b} {70 + a + b}.25\n" for a in (1, 2, 3) for b in (1, 2)))
+    lines.write_text("".join(f"{a}1{b} {70 + a + b}.25\n" for a in (1, 3, 5) for b in (1, 3)))
     out = tmp_path / "out.csv"
     done = run("table", "import", "diswot", "--kd", lines, "--out", out)
     assert done.exit_code == 0, done.stderr

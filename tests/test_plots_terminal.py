@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 
 import pytest
 
@@ -38,6 +39,11 @@ def test_table_aligns_numbers_and_keeps_brackets() -> None:
     assert lines[2].index("64") + 1 == lines[3].index("7")
     assert "hidden" not in "".join(lines)
     assert not any(line.endswith(" ") for line in lines)
+
+
+def test_a_title_wider_than_the_table_stays_on_its_line() -> None:
+    title = "what a formula finds among all the networks of a space, in one line"
+    assert render(ROWS, COLUMNS, title=title).split("\n")[0] == title
 
 
 def test_csv_has_full_precision_and_reads_back() -> None:
@@ -90,6 +96,22 @@ def test_colour_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     show(ROWS, COLUMNS, out=pipe)
     assert "\x1b[" in terminal.getvalue()
     assert "\x1b[" not in pipe.getvalue()
+
+
+def test_a_narrow_terminal_shows_every_name_and_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns = [Column("proxy"), *(Column(f"number_{i}", digits=3) for i in range(6))]
+    rows = [{"proxy": name, **{f"number_{i}": i + 0.125 for i in range(6)}}
+            for name in ("params", "rho_cnn_s0", "sum(sum(|W * grad W|)) + mean(|W|_F)")]  # fmt: skip
+    terminal = Terminal()
+    show(rows, columns, title="ranks", out=terminal)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    assert max(map(len, text.splitlines())) <= 40
+    for number in range(6):
+        assert text.count(f"{number}.125") == 3
+    assert text.count("rho_cnn_s0") == text.count("proxy") > 1
+    assert text.count("ranks") == 1
 
 
 def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

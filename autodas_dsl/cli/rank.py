@@ -44,9 +44,9 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
               help="Repeat with N initialisations and batches; correlations are means.")  # fmt: skip
 @click.option("--sensitivity", is_flag=True,
               help="Score again under another batch, noise images, labels, seed, teacher.")  # fmt: skip
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
+@click.option("--keep", type=click.Path(path_type=Path), metavar="RUN",
               help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
-@click.option("--plot", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+@click.option("--plot", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
 @options.output_format()
 @options.extensions()
@@ -89,6 +89,8 @@ def command(
 
     if keep is not None:
         require_run(keep)
+    if plot is not None:
+        plot.mkdir(parents=True, exist_ok=True)
     table, family = table_of(name, space)
     where: dict[str, Any] = {
         "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
@@ -177,7 +179,6 @@ def _columns(ranking: Ranking) -> list[Column]:
 def _draw(ranking: Ranking, target: str, split: str, folder: Path) -> None:
     from autodas_dsl.report.plots import Bar, save, scatter, summary
 
-    folder.mkdir(parents=True, exist_ok=True)
     for number, row in enumerate(ranking.rows, start=1):
         figure = scatter(
             ranking.scores[row.proxy], ranking.accuracies, proxy=row.proxy, target=target

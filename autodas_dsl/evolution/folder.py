@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -72,9 +71,13 @@ def probe(folder: Path, resume: bool) -> None:
         raise _taken(folder)
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
-        raise unwritable(folder, NotADirectoryError(errno.ENOTDIR, "Not a directory"))
+        raise _no_place(folder, f"{above} is not a folder")
     if not os.access(above, os.W_OK):
-        raise unwritable(folder, PermissionError(errno.EACCES, "Permission denied"))
+        raise _no_place(folder, f"no permission to write in {above}")
+
+
+def _no_place(folder: Path, why: str) -> InputError:
+    return InputError("E605", f"cannot write {folder}: {why}", "choose another folder with --run")
 
 
 def _nothing(folder: Path) -> InputError:

@@ -33,6 +33,9 @@ Item = TypeVar("Item")
 _WIDE = 10_000
 """Widest table in a pipe, where there is no terminal to fit."""
 
+_FOLDED = 24
+"""Texts wider than this are folded where a terminal is narrow; numbers never are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -84,8 +87,9 @@ def render(
         raise ValueError(f'"{format}" is none of {", ".join(FORMATS)}')
     console = Console(file=io.StringIO(), width=_WIDE, no_color=True, force_terminal=False)
     with console.capture() as captured:
-        console.print(rich_table(rows, columns, title=title))
-    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+        console.print(rich_table(rows, columns))
+    head = f"{title}\n" if title else ""
+    return head + "\n".join(line.rstrip() for line in captured.get().split("\n"))
 
 
 def show(
@@ -96,17 +100,47 @@ def show(
     title: str = "",
     out: TextIO | None = None,
 ) -> None:
-    """Print `render`'s text to stdout, or to `out`; coloured and fitted on a terminal."""
+    """Print `render`'s text to stdout, or to `out`; coloured and fitted on a terminal.
+
+    A table wider than the terminal is printed in parts, each with the first column.
+    """
     stream = sys.stdout if out is None else out
     if format == "table" and stream.isatty():
-        Console(file=stream).print(rich_table(rows, columns, title=title))
+        console = Console(file=stream)
+        if title:
+            console.print(Text(title, style="italic"), soft_wrap=True)
+        for part in fitted(rows, columns, console.width):
+            console.print(rich_table(rows, part))
     else:
         stream.write(render(rows, columns, format, title=title))
 
 
-def rich_table(rows: Sequence[Row], columns: Sequence[Column], *, title: str = "") -> RichTable:
+def fitted(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[list[Column]]:
+    """The columns in groups that are no wider than `width`; each begins with the first column."""
+    first, *others = columns
+    groups = [[first]]
+    start = used = _width(rows, first)
+    for column in others:
+        needed = _width(rows, column)
+        if used + needed > width and len(groups[-1]) > 1:
+            groups.append([first])
+            used = start
+        groups[-1].append(column)
+        used += needed
+    return groups
+
+
+def _width(rows: Sequence[Row], column: Column) -> int:
+    """Characters that a column needs, the spaces around it included."""
+    cells = [_shown(row.get(column.key), column) for row in rows]
+    widest = max(map(len, (column.heading, *cells)))
+    numeric = any(_is_number(row.get(column.key)) for row in rows)
+    return 2 + (widest if numeric else min(widest, _FOLDED))
+
+
+def rich_table(rows: Sequence[Row], columns: Sequence[Column]) -> RichTable:
     """The rich table: numbers to the right, texts to the left, texts taken literally."""
-    table = RichTable(title=Text(title) if title else None, title_justify="left", box=None)
+    table = RichTable(box=None)
     for column in columns:
         numeric = any(_is_number(row.get(column.key)) for row in rows)
         table.add_column(
