@@ -102,3 +102,14 @@ def test_run_folders_are_numbered(tmp_path: Path) -> None:
     assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-1"
     (tmp_path / "digits-resnet-1").mkdir()
     assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-2"
+
+
+def test_what_one_table_selects_on_no_other_reports_on() -> None:
+    whole = load_table("digits-resnet").rows(range(24))
+    fewer = replace(load_table("digits-resnet").rows(range(3, 24)), name="fewer")
+    session = search([whole, fewer], CONFIG, OPTIONS)
+    sides = [
+        {name: held for name, held in zip(one.architectures, one.held_out, strict=True)}
+        for one in session.scores
+    ]
+    assert all(sides[0][name] == held for name, held in sides[1].items() if name in sides[0])

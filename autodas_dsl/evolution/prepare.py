@@ -83,6 +83,7 @@ def prepare(
     *,
     target: str | None = None,
     split: str = "half",
+    beside: Sequence[str] = (),
     seed: int = 0,
     workers: int = 1,
     screening: bool = False,
@@ -103,6 +104,9 @@ def prepare(
         Batch, teacher, precision.
     split : str
         How selection and report are parted, see `splits.split`.
+    beside : sequence of str
+        Isomorphism classes of the other tables of the search that share the space: what one
+        table selects on, no other reports on.
     seed : int
         Of split, initial weights and batch.
     workers : int
@@ -122,7 +126,7 @@ def prepare(
     """
     chosen, accuracies = table.measured(target)
     classes = splits.isomorphism_classes(chosen, space)
-    parted = splits.split(classes, split, seed)
+    parted = _own(splits.split([*classes, *beside], split, seed), len(classes))
     used = [*parted.selection, *parted.report]
     architectures = [chosen.architectures[row] for row in used]
     stored = collect_table(
@@ -156,6 +160,14 @@ def prepare(
         split=f"{split}, seed {seed}", fingerprint=f"{stored.fingerprint}{' screened' if screening else ''}",
     )  # fmt: skip
     return Prepared(task, stored, resources)
+
+
+def _own(parted: splits.Split, rows: int) -> splits.Split:
+    """The part of a split that is about the first `rows` rows."""
+    return replace(
+        parted, selection=parted.selection[parted.selection < rows],
+        report=parted.report[parted.report < rows],
+    )  # fmt: skip
 
 
 def _evaluators(halves: Sequence[Stored], workers: int, resources: ExitStack) -> list[Evaluator]:

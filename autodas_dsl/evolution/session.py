@@ -29,11 +29,13 @@ from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import load
+from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.bootstrap import interval
 from autodas_dsl.scoring.correlations import STATISTICS, agreement
 from autodas_dsl.scoring.rank import require_space
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
@@ -220,8 +222,10 @@ def search(
     if folder is not None:
         probe(folder, resume)
     with ExitStack() as stack:
+        loaded = [_loaded(table, options) for table in tables]
         prepared = [
-            stack.enter_context(_prepared(table, config, options, collecting)) for table in tables
+            stack.enter_context(_prepared(place, loaded, config, options, collecting))
+            for place in range(len(loaded))
         ]
 
         def allowed(requirement: Requirement) -> bool:
@@ -256,20 +260,36 @@ def _null(
         return None
 
 
+def _loaded(given: str | Path | Table, options: Options) -> tuple[Table, Space[Any]]:
+    table = given if isinstance(given, Table) else load_table(given, options.space)
+    name = options.space or table.space
+    return table, require_space(table, spaces.get(name) if name else None)
+
+
+def _classes(table: Table, space: Space[Any], target: str | None) -> tuple[str, ...]:
+    return splits.isomorphism_classes(table.measured(target)[0], space)
+
+
 def _prepared(
-    given: str | Path | Table,
+    place: int,
+    loaded: Sequence[tuple[Table, Space[Any]]],
     config: Config,
     options: Options,
     collecting: Callable[[int, str], None],
 ) -> Prepared:
-    table = given if isinstance(given, Table) else load_table(given, options.space)
-    name = options.space or table.space
-    space = require_space(table, spaces.get(name) if name else None)
+    table, space = loaded[place]
+    beside = [
+        name
+        for number, (other, its_space) in enumerate(loaded)
+        if number != place and its_space.name == space.name
+        for name in _classes(other, its_space, options.target)
+    ]
     return prepare(
         table, space, statistics_needed(config, options.baselines),
         usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
-        target=options.target, split=options.split, seed=config.seed, workers=options.workers,
-        screening=options.screening, memory=options.memory, store=Store(), progress=collecting,
+        target=options.target, split=options.split, beside=beside, seed=config.seed,
+        workers=options.workers, screening=options.screening, memory=options.memory,
+        store=Store(), progress=collecting,
     )  # fmt: skip
 
 
