@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autodas_dsl.algebra.verdict import Verdict
-from autodas_dsl.language.check import kind_of_expression
+from autodas_dsl.language.check import check, kind_of_expression
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS, Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement, integer, symbol
@@ -17,7 +17,14 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.scoring.importance import signed_terms, term_importance
 from autodas_dsl.scoring.proof import Proof, both, judges, on_architectures, same_order
-from autodas_dsl.scoring.random_statistics import PROFILES, SHAPES, networks, random_network
+from autodas_dsl.scoring.random_statistics import (
+    PROFILES,
+    SHAPES,
+    SQUARE,
+    VARIED,
+    networks,
+    random_network,
+)
 
 PROOF = Proof()
 
@@ -244,3 +251,12 @@ def test_align_takes_only_what_its_kernel_takes() -> None:
     refused = kind_of_expression(parse("align(std[B]([E_s, E_t]))"))
     assert [found.code for found in refused.diagnostics] == ["E207"]
     assert kind_of_expression(parse("align([E_s, E_t])")).ok
+
+
+def test_sizes_of_first_last_and_joined_layers_are_known_to_the_proof() -> None:
+    for formula in ("cond(last(W))", "sum(sum(mean[B](concat(X)) + mean[B](concat(X))))"):
+        needed = [n.requirement for n in check(parse(formula)).requirements]
+        assert isinstance(SQUARE.fits(needed), bool)
+    square = [n.requirement for n in check(parse("cond(first(W))")).requirements]
+    assert SQUARE.fits(square)
+    assert not VARIED.fits(square)

@@ -13,6 +13,7 @@ Readers see ``H``, ``W`` and ``R`` together as ``HW``, "the rest".
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -81,7 +82,7 @@ class Size:
         names = [name for name in inner.symbols() if name in layered]
         count = len(layered[names[0]]) if names else 1
         each = [
-            inner.evaluate({**sizes, **{name: layered[name][i] for name in names}}, layered)
+            inner.evaluate(ChainMap({name: layered[name][i] for name in names}, sizes), layered)  # type: ignore[arg-type]
             for i in range(count)
         ]
         if self.op == "concat":

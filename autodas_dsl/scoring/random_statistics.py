@@ -66,11 +66,14 @@ class Sizes:
 
     def fits(self, requirements: Iterable[Requirement]) -> bool:
         """Whether every requirement holds, in every layer where it is about layers."""
+        names = {name for layer in self.layers for name in layer}
+        layered = {name: [_Default(layer)[name] for layer in self.layers] for name in names}
         for needed in requirements:
             places = [{**self.common, **layer} for layer in self.layers]
             for sizes in places if needed.layers else [dict(self.common)]:
                 found = _Default(sizes)
-                if needed.left.evaluate(found) != needed.right.evaluate(found):
+                left, right = (s.evaluate(found, layered) for s in (needed.left, needed.right))
+                if left != right:
                     return False
         return True
 
