@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autodas_dsl import spaces
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.prepare import prepare
 from autodas_dsl.evolution.session import Options, free_folder, search
+from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.language.documents import read_document
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.library import load
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.run_plots import draw
 from autodas_dsl.scoring import stored
 from autodas_dsl.scoring.score import Data
+from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.tables.read import load_table
 
 SMALL = load_table("digits-resnet").rows(range(20))
@@ -113,3 +119,18 @@ def test_what_one_table_selects_on_no_other_reports_on() -> None:
         for one in session.scores
     ]
     assert all(sides[0][name] == held for name, held in sides[1].items() if name in sides[0])
+
+
+def test_the_best_formula_is_simplified_where_that_is_proved() -> None:
+    space = spaces.get("digits-resnet")
+    wanted = load("l2_norm").check().statistics
+    task = prepare(SMALL, space, wanted, usual_setting(space, Data("digits", 4))).task
+    found = simplified(load("exp(log(sum(|W|_F))) + 0"), [task], seed=0)
+    assert format_expression(found.proxy.expression) == "sum(|W|_F)"
+    assert found.proxy.name == "simplified"
+
+
+def test_what_cannot_be_made_smaller_stays() -> None:
+    session = search([SMALL], CONFIG, OPTIONS)
+    simple = session.simpler
+    assert bool(simple.steps) or simple.proxy == session.run.best

@@ -12,6 +12,7 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, teacher_of
 
 if TYPE_CHECKING:
+    from autodas_dsl.algebra.simplify import Simplified
     from autodas_dsl.evolution.results import Null
     from autodas_dsl.evolution.session import Compared, Session
 
@@ -176,6 +177,7 @@ def _print(session: Session, folder: Path, format: str) -> None:
     if format == "table":
         if session.null is not None:
             click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
+        _print_simpler(session.simpler)
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
 
 
@@ -185,6 +187,16 @@ def _above_nothing(tau: float, null: Null) -> str:
         f"Kendall {tau:+.3f} where it was selected; the null level is {null.mean:+.3f}: the best "
         f"of the same search on shuffled accuracies ({tries}, highest {null.highest:+.3f})"
     )
+
+
+def _print_simpler(found: Simplified) -> None:
+    """The formula written more simply, or why it is not; nothing where it was simple already."""
+    from autodas_dsl.language.format import format_expression
+
+    if found.steps:
+        click.echo(f"simplified, with proof: {format_expression(found.proxy.expression)}")
+    elif found.reason:
+        click.echo(f"not simplified: {found.reason}")
 
 
 def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:

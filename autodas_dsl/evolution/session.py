@@ -15,6 +15,7 @@ import numpy.typing as npt
 from platformdirs import user_cache_path
 
 from autodas_dsl import spaces
+from autodas_dsl.algebra.simplify import Simplified
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.folder import probe, text_of
@@ -24,11 +25,12 @@ from autodas_dsl.evolution.null import REPEATS, null_level
 from autodas_dsl.evolution.prepare import MEMORY, Prepared, prepare
 from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
+from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import load
+from autodas_dsl.language.library import canonical, load
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.bootstrap import interval
 from autodas_dsl.scoring.correlations import STATISTICS, agreement
@@ -44,6 +46,7 @@ from autodas_dsl.tables.write import write_atomic
 BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
 BUILTIN = "digits-resnet"
 SCORES = "scores.csv"
+SIMPLIFIED = f"{NAME}.proxy"
 NULL = "null.json"
 CUT_SHORT = ("interrupt", "time")
 BEST = "best"
@@ -171,12 +174,14 @@ class Scores:
 class Session:
     """A finished search, the scores behind it, and what the same search finds in nothing.
 
-    `null` is None for a search that was cut short, or was one on shuffled accuracies itself.
+    `null` is None for a search that was cut short, or was one on shuffled accuracies itself;
+    `simpler` is the best formula written more simply, or as it was with the reason.
     """
 
     run: Run
     scores: tuple[Scores, ...]
     notes: tuple[str, ...]
+    simpler: Simplified
     null: Null | None = None
 
 
@@ -236,13 +241,16 @@ def search(
             baselines=options.baselines, max_time=max_time, progress=progress,
         )  # fmt: skip
         scores = tuple(_scores(one, run, options.baselines) for one in prepared)
+        simpler = simplified(run.best, [one.task for one in prepared], config.seed)
         if folder is not None:
             write_atomic(folder / SCORES, scores_text(scores))
+            if simpler.steps:
+                write_atomic(folder / SIMPLIFIED, canonical(simpler.proxy))
         null = _null(config, options, [one.task for one in prepared], allowed, run)
     if folder is not None and null is not None:
         write_atomic(folder / NULL, text_of({"taus": list(null.taus)}))
     notes = dict.fromkeys(note for one in prepared for note in one.stored.notes)
-    return Session(replace(run, null=null), scores, tuple(notes), null)
+    return Session(replace(run, null=null), scores, tuple(notes), simpler, null)
 
 
 def _null(
