@@ -250,6 +250,7 @@ def hamming(x: Array) -> Array:
 def corr(x: Array) -> Array:
     flat = rows(x)
     centred = flat - flat.mean(axis=1, keepdims=True)
+    centred[flat.max(axis=1) == flat.min(axis=1)] = 0
     lengths = np.sqrt(np.sum(centred**2, axis=1))
     return centred @ centred.T / np.outer(lengths, lengths)
 

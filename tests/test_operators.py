@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from reference import REFERENCE
 
 from autodas_dsl.algebra.latex import operator_latex
+from autodas_dsl.compiler import kernels
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import format_expression
@@ -282,3 +284,11 @@ def test_similarities() -> None:
     assert_allclose(call("CKA", a, [[5.0, 0.0], [0.0, 0.0]], names="BC"), 0, atol=1e-9)
     assert_allclose(call("MMD", a, b, names="BC"), (0.5**2 + 0) * 1 + 2**2, rtol=1e-12)
     assert_allclose(call("MMD", a, a, names="BC", degree=2), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0, 0.1])
+def test_corr_of_a_constant_row_is_not_finite_whatever_rounds(shift: float) -> None:
+    rows = torch.tensor([[0.1, 0.1, 0.1], [1.0, 2.0, 4.0]], dtype=torch.float64) + shift
+    found = kernels.corr(rows, 2)
+    assert found[0].isnan().all()
+    assert found[1, 1] == pytest.approx(1)

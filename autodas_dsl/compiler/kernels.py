@@ -225,8 +225,10 @@ def hamming(x: Tensor, ndim: int) -> Tensor:
 
 
 def corr(x: Tensor, ndim: int) -> Tensor:
+    """A constant row correlates with nothing: exactly 0 after centring, so NaN, whatever rounds."""
     rows = batch(x, ndim)
-    rows = rows - rows.mean(-1, keepdim=True)
+    constant = rows.amax(-1, keepdim=True) == rows.amin(-1, keepdim=True)
+    rows = (rows - rows.mean(-1, keepdim=True)).masked_fill(constant, 0)
     cov = rows @ rows.transpose(-1, -2)
     scale = torch.sqrt(torch.diagonal(cov, dim1=-2, dim2=-1))
     return cov / (scale.unsqueeze(-1) * scale.unsqueeze(-2))
