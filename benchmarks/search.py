@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,6 @@ import numpy as np
 import s0
 import torch
 import torch.nn.functional as F
-from autodas_dsl.evolution.screening import thinned
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
@@ -34,6 +34,7 @@ from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.evolution.workers import Pool, Shard
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.stored import Stored
+from autodas_dsl.scoring.thinning import SCREEN, thinned
 from autodas_dsl.statistics.collect import Collected
 
 TENTH = 0.1
@@ -99,7 +100,7 @@ def taus(outcomes: Sequence[Outcome]) -> np.ndarray:
 def stored(cache: Path, rows: range, thin: bool) -> Stored:
     whole = s0.collected(cache)
     part = Stored(tuple(s0.architectures()[i] for i in rows), tuple(whole[i] for i in rows), "", ())
-    return thinned(part) if thin else part
+    return replace(part, collected=tuple(thinned(part.collected, SCREEN))) if thin else part
 
 
 def evaluator(cache: Path, rows: range, thin: bool) -> Evaluator:

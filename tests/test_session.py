@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from autodas_dsl import spaces
 from autodas_dsl.evolution.config import Config
@@ -134,3 +135,17 @@ def test_what_cannot_be_made_smaller_stays() -> None:
     session = search([SMALL], CONFIG, OPTIONS)
     simple = session.simpler
     assert bool(simple.steps) or simple.proxy == session.run.best
+
+
+def test_the_number_of_threads_changes_nothing_and_is_given_back() -> None:
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(search([SMALL], CONFIG, OPTIONS))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0].run.best == found[1].run.best
+    assert np.array_equal(found[0].scores[0].scores["best"], found[1].scores[0].scores["best"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from platformdirs import user_cache_path
 
 from autodas_dsl import spaces
@@ -227,6 +228,7 @@ def search(
     if folder is not None:
         probe(folder, resume)
     with ExitStack() as stack:
+        stack.enter_context(_one_thread())
         loaded = [_loaded(table, options) for table in tables]
         prepared = [
             stack.enter_context(_prepared(place, loaded, config, options, collecting))
@@ -266,6 +268,17 @@ def _null(
         )  # fmt: skip
     except KeyboardInterrupt:
         return None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread, as in the workers: sums, and with them results, do not depend on cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _loaded(given: str | Path | Table, options: Options) -> tuple[Table, Space[Any]]:
