@@ -108,6 +108,17 @@ def test_noise() -> None:
         load_batch("noise", size=5)
 
 
+def test_images_are_resized_to_what_the_network_takes(store) -> None:
+    batch = load_batch(store(x=IMAGES, y=Y), input_shape=(3, 8, 8))
+    same = load_batch(store(x=IMAGES, y=Y), input_shape=(3, 4, 4))
+    assert batch.x.shape == (20, 3, 8, 8)
+    assert "resized to 8x8 (bilinear), scaled" in batch.source
+    assert "resized" not in same.source
+    torch.testing.assert_close(
+        torch.nn.functional.interpolate(same.x, size=(8, 8), mode="bilinear"), batch.x
+    )
+
+
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [

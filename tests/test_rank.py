@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def test_a_misfit_is_listed_with_its_requirement_and_not_ranked() -> None:
     found = rank(_table(), SPACE, [load("rho_cnn")], setting=setting)
     assert "requires C_s = C_t" in found.unranked["rho_cnn"]
     assert all(row.proxy != "rho_cnn" for row in found.rows)
+
+
+def test_a_formula_of_a_statistic_that_no_network_has_is_listed_with_it() -> None:
+    vit = spaces.get("digits-vit")
+    architectures = tuple(vit.format(arch) for arch in itertools.islice(vit.enumerate(), 6))
+    table = Table("vits", "digits-vit", architectures, {"kd": np.arange(6.0)})
+    found = rank(table, vit, [load("zen"), load("snip")], setting=SMALL)
+    assert "no BatchNorm layer" in found.unranked["zen"]
+    assert {row.proxy for row in found.rows} == {"snip", "params", "flops"}
 
 
 def test_a_formula_about_the_teacher_without_one_is_an_error() -> None:

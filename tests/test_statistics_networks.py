@@ -152,6 +152,16 @@ def test_networks_without_batchnorm(norm: Callable[[], nn.Module]) -> None:
         collect(network, BATCH, [S])
 
 
+def test_what_a_network_lacks_is_listed_and_the_rest_collected() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
+    lacking = [S, Statistic("S", probe="noise"), Statistic("X"), Statistic("X", every=True)]
+    absent: dict[Statistic, str] = {}
+    found = collect(network, BATCH, [P_S, *lacking], absent=absent)
+    assert set(absent) == set(lacking)
+    assert absent[lacking[1]] == "S[noise]: the network has no BatchNorm layer"
+    assert torch.equal(found[P_S], collect(network, BATCH, [P_S])[P_S])
+
+
 def test_noise_probe_sets_norms_to_one_and_zero() -> None:
     network = nn.Sequential(nn.Flatten(), nn.LayerNorm(192), nn.Linear(192, 5))
     nn.init.constant_(network[1].weight, 7.0)

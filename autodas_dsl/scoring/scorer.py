@@ -145,7 +145,11 @@ class Scorer:
 
     def explain(self, network: nn.Module) -> tuple[list[Score], Collected]:
         """The scores, and the statistics they were made from."""
-        collected, missing = self._collect(network)
+        missing: dict[Statistic, str] = {}
+        collected = collect(
+            network, self._batch, self._wanted, teacher=self._teacher,
+            seed=self._seed, dtype=self._dtype, absent=missing,
+        )  # fmt: skip
         sizes = sizes_of(collected)
         found: list[Score] = []
         ready: list[int] = []
@@ -160,25 +164,6 @@ class Scorer:
         for place, outcome in zip(ready, outcomes, strict=True):
             found[place] = Score(float(outcome.scores[0]), outcome.reasons[0])
         return found, collected
-
-    def _collect(self, network: nn.Module) -> tuple[Collected, dict[Statistic, str]]:
-        """All statistics that this network has; the others with the reason why it has none."""
-        wanted = set(self._wanted)
-        missing: dict[Statistic, str] = {}
-        while True:
-            try:
-                collected = collect(
-                    network, self._batch, wanted, teacher=self._teacher,
-                    seed=self._seed, dtype=self._dtype,
-                )  # fmt: skip
-            except StatisticError as error:
-                lost = {s for s in wanted if str(s) == error.statistic}
-                if not lost:
-                    raise
-                missing.update(dict.fromkeys(lost, error.diagnostics[0].message))
-                wanted -= lost
-            else:
-                return collected, missing
 
 
 def no_teacher(formulas: Sequence[Bound]) -> StatisticError:

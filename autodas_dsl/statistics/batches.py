@@ -97,8 +97,8 @@ def load_batch(
     size : int, optional
         Number of samples, chosen by `seed`; by default 64, or all when there are fewer.
     input_shape : sequence of int, optional
-        What the network takes, ``(3, 32, 32)``. Folders of images are resized to it, everything
-        else must have it.
+        What the network takes, ``(3, 32, 32)``. Images (folders, torchvision, uint8 arrays) are
+        resized to its height and width, everything else must have it.
     classes : int, optional
         Classes of the network; by default one more than the highest label.
     everything : bool
@@ -166,7 +166,8 @@ def _npz(path: Path, request: _Request) -> Batch:
     if x.dtype == np.uint8:
         pixels, layout = _channels_first(x, request.input_shape)
         taken, steps = _normalised(pixels, chosen)
-        return _checked(taken, y, chosen, request, path.name, f"{layout}, {steps}")
+        taken, size = _resized(taken, request.input_shape)
+        return _checked(taken, y, chosen, request, path.name, f"{layout}, {size}{steps}")
     if not np.issubdtype(x.dtype, np.floating):
         raise InputError(
             "E421", f"x in {path.name} is {x.dtype}", "store uint8 images or floating NCHW arrays"
@@ -221,6 +222,19 @@ def _normalised(pixels: NDArray[Any], chosen: NDArray[np.int64]) -> tuple[NDArra
     x = (pixels[chosen] / 255.0 - mean[column]) / std[column]
     numbers = ", ".join(f"{m:.4f}±{s:.4f}" for m, s in zip(mean, std, strict=True))
     return x, f"scaled to [0, 1], normalised per channel (mean±std {numbers})"
+
+
+def _resized(
+    x: NDArray[np.float64], shape: tuple[int, ...] | None
+) -> tuple[NDArray[np.float64], str]:
+    """Images at the height and width that the network takes, as folders of pictures are."""
+    channels, *size = x.shape[1:]
+    if shape is None or len(shape) != 3 or shape[0] != channels or list(shape[1:]) == size:
+        return x, ""
+    resized = torch.nn.functional.interpolate(
+        torch.from_numpy(x), size=shape[1:], mode="bilinear", antialias=True
+    )
+    return resized.numpy(), f"resized to {shape[1]}x{shape[2]} (bilinear), "
 
 
 def _pictures(pictures: images.Pictures, request: _Request) -> Batch:

@@ -66,6 +66,7 @@ def collect(
     seed: int = 0,
     dtype: torch.dtype | None = None,
     features: Mapping[str, str] | None = None,
+    absent: dict[Statistic, str] | None = None,
 ) -> Collected:
     """Collect statistics of a student, and join those of its teacher.
 
@@ -85,6 +86,9 @@ def collect(
     features : mapping, optional
         Modules of the student to take statistics at: ``"F"`` and ``"F[-2]"`` (their output),
         ``"E"`` (the classifier: its input).
+    absent : dict, optional
+        Filled with the statistics that this student does not have, and why; without it, the first
+        is an error.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def collect(
     """
     of_teacher = {s for s in wanted if belongs_to_teacher(s)}
     own = _Collector("s", Network.of(student, dtype), batch, seed, features or {})
-    collected = own.collect([s for s in wanted if s not in of_teacher])
+    collected = own.collect([s for s in wanted if s not in of_teacher], absent)
     if not of_teacher:
         return collected
     if teacher is None:
@@ -161,16 +165,11 @@ class _Collector:
         self.layers: dict[str, tuple[str, ...]] = {}
         self.taken: dict[str, str] = {}
 
-    def collect(self, wanted: Iterable[Statistic]) -> Collected:
+    def collect(
+        self, wanted: Iterable[Statistic], absent: dict[Statistic, str] | None = None
+    ) -> Collected:
         groups: defaultdict[str, list[Statistic]] = defaultdict(list)
         for statistic in sorted(set(wanted)):
-            if INPUTS[statistic.base].kind.layers == "lin" and not self.network.layers:
-                raise StatisticError(
-                    "E443",
-                    "the network has no Conv or Linear layer",
-                    "it is one value per such layer",
-                    str(statistic),
-                )
             groups[_pass_of(statistic)].append(statistic)
         if set(groups) - {"architecture", "labels"} or any(
             s.name == "W" for s in groups["architecture"]
@@ -178,10 +177,35 @@ class _Collector:
             self.network.check_finite()
         self.layers["lin"] = tuple(layer.name for layer in self.network.layers)
         for name, statistics in sorted(groups.items()):
-            self._run(name, statistics)
+            self._group(name, statistics, absent)
         return Collected(self.values, self.layers, self.taken)
 
+    def _group(
+        self, name: str, statistics: list[Statistic], absent: dict[Statistic, str] | None
+    ) -> None:
+        """Run a pass; where `absent` takes what is missing, run it again for the others."""
+        while statistics:
+            try:
+                self._run(name, statistics)
+            except StatisticError as error:
+                named = error.statistic.split(" and ")
+                lost = [s for s in statistics if str(s) in named or s.base in named]
+                if absent is None or not lost:
+                    raise
+                absent.update(dict.fromkeys(lost, error.diagnostics[0].message))
+                statistics = [s for s in statistics if s not in lost]
+            else:
+                return
+
     def _run(self, name: str, statistics: list[Statistic]) -> None:
+        for statistic in statistics:
+            if INPUTS[statistic.base].kind.layers == "lin" and not self.network.layers:
+                raise StatisticError(
+                    "E443",
+                    "the network has no Conv or Linear layer",
+                    "it is one value per such layer",
+                    str(statistic),
+                )
         if name == "architecture":
             for statistic in statistics:
                 self.values[statistic] = self._architecture(statistic)

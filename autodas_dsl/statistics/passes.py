@@ -135,7 +135,7 @@ class Pass:
         if base == "X":
             return self._functional(outcome) if statistic.every else self._inputs(outcome)
         if base == "S":
-            return self._variances(outcome)
+            return self._variances(statistic, outcome)
         if base == "J":
             return gradients["J"][0].detach().flatten(1)
         if base.startswith("P_"):
@@ -189,13 +189,16 @@ class Pass:
         samples = len(self.setup.x)
         return tuple(units(t.detach(), samples, t.dim() != 3 or self.channels_first) for t in found)
 
-    def _variances(self, outcome: Outcome) -> Tensor:
+    def _variances(self, statistic: Statistic, outcome: Outcome) -> Tensor:
         modules = batch_norms(self.network.module)
         calls = {name: outcome.variances.of(module) for name, module in modules.items()}
         found = [v for seen in calls.values() for v in seen]
         if not found:
             raise StatisticError(
-                "E443", "the network has no BatchNorm layer", "it exists for BatchNorm only", "S"
+                "E443",
+                "the network has no BatchNorm layer",
+                "it exists for BatchNorm only",
+                str(statistic),
             )
         self.layers["bn"] = entry_names(list(calls), [len(seen) for seen in calls.values()])
         return torch.stack(found)
