@@ -24,6 +24,7 @@ import s0
 import torch
 import torch.nn.functional as F
 
+from autodas_dsl.compiler.allocation import keep_freed_memory
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
@@ -104,8 +105,8 @@ def stored(cache: Path, rows: range, thin: bool) -> Stored:
 
 
 def evaluator(cache: Path, rows: range, thin: bool) -> Evaluator:
-    """Of one shard, with early rejection: what a search asks."""
-    return Engine(stored(cache, rows, thin).collected).evaluate_early
+    """Of one shard, as a search makes it."""
+    return stored(cache, rows, thin).evaluator(range(len(rows)))
 
 
 @contextmanager
@@ -137,6 +138,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     networks = s0.collected(options.cache)
     population = list(formulas.population(options.formulas, networks).values())
     clock, cpu = published(options.passes)

@@ -16,6 +16,7 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.places import Places
 from autodas_dsl.compiler.plan import Step, is_join
 from autodas_dsl.compiler.templates import (
+    OF_SINGULAR_VALUES,
     aligned_index,
     hides,
     source_kind,
@@ -51,6 +52,10 @@ class Names:
         return f"{letter}{self._counts[letter]}"
 
 
+def _singular(name: str) -> str:
+    return f"singular_{name}"
+
+
 def emit(step: Step, names: Names, values: Mapping[Node, float], places: Places) -> str:
     """The source of one step.
 
@@ -63,7 +68,8 @@ def emit(step: Step, names: Names, values: Mapping[Node, float], places: Places)
     """
     writer = _Writer(step, names, values, places)
     lines = _with_deletions(step, names, [writer.line(node) for node in step.nodes])
-    params = [names[n] for n in (*step.stats, *step.imports)]
+    params = [names[n] for n in step.stats] + [_singular(names[n]) for n in step.spectra]
+    params += [names[n] for n in step.imports]
     if step.form == "numbers":
         params = ["per_network", "per_layer", *params]
     exported = ", ".join(names[node] for node in step.exports)
@@ -97,12 +103,16 @@ class _Writer:
         self, step: Step, names: Names, constants: Mapping[Node, float], places: Places
     ) -> None:
         self.step, self.names, self.constants, self.places = step, names, constants, places
+        self.spectra = frozenset(step.spectra)
 
     def line(self, node: Node) -> str:
         if self.step.form == "gather":
             text = text_of(node, [self.names[node.args[0]]])
         elif is_join(node):
             text = self._join(node)
+        elif node.op in OF_SINGULAR_VALUES and node.args[0] in self.spectra:
+            own = self.names[node.args[0]]
+            text = OF_SINGULAR_VALUES[node.op].format(_singular(own), own)
         else:
             arguments = self._layered if self.step.form == "numbers" else self._spread
             text = self._guarded(node, text_of(node, arguments(node)))

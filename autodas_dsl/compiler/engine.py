@@ -20,7 +20,6 @@ from autodas_dsl.compiler.program import Program, build_program
 from autodas_dsl.language.inputs import Statistic
 
 MEMORY = 2 << 30
-_SCOUT_MEMORY = 64 << 20
 _TOGETHER = 64  # formulas in one program
 
 
@@ -69,28 +68,6 @@ class Engine:
             outcomes += self._evaluate(roots[start : start + _TOGETHER], every_reason)
         return outcomes
 
-    def evaluate_early(self, roots: Sequence[Node]) -> list[Outcome]:
-        """As `evaluate`, but a formula that is invalid on the smallest network, or far too much
-        work, is invalid on all.
-
-        For searches, which reject a formula that is invalid anywhere: it costs them next to
-        nothing then.
-        """
-        reasons = self._early_reasons(roots)
-        passed = [root for root, reason in zip(roots, reasons, strict=True) if not reason]
-        found = dict(zip(passed, self.evaluate(passed), strict=True))
-        return [
-            found[root] if root in found else _nowhere(reason, self.networks)
-            for root, reason in zip(roots, reasons, strict=True)
-        ]
-
-    def _early_reasons(self, roots: Sequence[Node]) -> list[str]:
-        """Why each formula is not worth evaluating; empty where it may be."""
-        found = [self.excess(root) for root in roots]
-        left = [root for root, reason in zip(roots, found, strict=True) if not reason]
-        tried = dict(zip(left, self._scout.evaluate(left), strict=True))
-        return [reason or tried[root].reasons[0] for root, reason in zip(roots, found, strict=True)]
-
     def excess(self, root: Node) -> str:
         """Why a formula is far too much work for a search; empty where it is not."""
         return self._costs.excess(root)
@@ -98,12 +75,6 @@ class Engine:
     @cached_property
     def _costs(self) -> Costs:
         return Costs(self._collected)
-
-    @cached_property
-    def _scout(self) -> Engine:
-        """An engine of the smallest network alone."""
-        smallest = self._collected[self._arrangement.smallest]
-        return Engine([smallest], memory=_SCOUT_MEMORY)
 
     def _evaluate(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
         while True:
@@ -173,11 +144,6 @@ class Engine:
 
     def is_finite(self, statistic: Statistic) -> bool:
         return self._layout.is_finite(statistic)
-
-
-def _nowhere(reason: str, networks: int) -> Outcome:
-    """Invalid on all networks, for one reason."""
-    return Outcome(np.full(networks, np.nan), (reason,) * networks)
 
 
 __all__ = ["MEMORY", "Engine", "Program", "build_program"]

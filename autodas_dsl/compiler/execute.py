@@ -132,6 +132,7 @@ class Execution:
         feeds = [self._feed(node, step) for node in step.imports]
         for block in self._layout.blocks(step.domain, step.tier):
             stats = [block.tensor(node.statistic) for node in step.stats]
+            stats += [block.singular_values(node.statistic) for node in step.spectra]
             results = function(*stats, *(feed(block) for feed in feeds))
             for node, result in zip(step.exports, results, strict=True):
                 if node.kind.axes:

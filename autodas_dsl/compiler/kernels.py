@@ -23,6 +23,7 @@ from autodas_dsl.compiler.spectra import (  # noqa: F401, named in operator temp
     over,
     prank,
     rank,
+    rank_from,
     svdvals,
 )
 
@@ -57,8 +58,19 @@ def spread(value: Tensor, like: Tensor, ndim: int) -> Tensor:
 
 
 def abslog(x: Tensor) -> Tensor:
-    """The logarithm of 0 would be slow as well as wrong."""
-    return torch.abs(x).masked_fill_(x == 0, 1).log_()
+    """0 for 0; looking whether there is one costs a tenth of masking."""
+    size = torch.abs(x)
+    if size.numel() and not bool(size.amin() > 0):
+        size.masked_fill_(x == 0, 1)
+    return size.log_()
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Through expm1, as accurate as torch's and faster in float32."""
+    if x.dtype != torch.float32:
+        return torch.tanh(x)
+    shrunk = torch.abs(x).mul_(-2).expm1_()
+    return torch.div(shrunk, shrunk + 2, out=shrunk).copysign_(x)
 
 
 def power(x: Any, exponent: Any) -> Tensor:
@@ -235,24 +247,43 @@ def corr(x: Tensor, ndim: int) -> Tensor:
 
 
 def reldist(x: Tensor, ndim: int) -> Tensor:
-    """Differences are taken before they are squared: embeddings lie close together, far from 0."""
-    rows = batch(x, ndim)
-    distance = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = _distances(batch(x, ndim))
     positive = (distance > 0).sum((-2, -1), keepdim=True)
     return distance / (distance.sum((-2, -1), keepdim=True) / positive)
 
 
-def angles(x: Tensor, ndim: int) -> Tensor:
-    """From the Gram matrix, in float64: the edges themselves would be B times as large as `x`."""
-    rows = batch(x, ndim).double()
+def _distances(rows: Tensor) -> Tensor:
+    """Euclidean distances of rows. Those of float32 come from the centred Gram matrix in float64,
+    which is several times as fast and no less accurate, also where rows lie close together."""
+    if rows.dtype == torch.float64:
+        return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    gram = _centred_gram(rows)
+    squares = torch.diagonal(gram, dim1=-2, dim2=-1)
+    both = squares.unsqueeze(-1) + squares.unsqueeze(-2)
+    squared = both - 2 * gram
+    squared.masked_fill_(squared <= _NOISE * both, 0)  # equal rows: exactly 0
+    return squared.sqrt_().to(rows.dtype)
+
+
+_NOISE = 1e-14  # of a float64 Gram matrix, relative to the squares in it
+
+
+def _centred_gram(rows: Tensor) -> Tensor:
+    """In float64, and symmetric to the last bit."""
+    rows = rows.double()
     rows = rows - rows.mean(-2, keepdim=True)
     gram = rows @ rows.transpose(-1, -2)
-    gram = (gram + gram.transpose(-1, -2)) / 2  # so that an edge of no length is exactly 0
+    return (gram + gram.transpose(-1, -2)) / 2
+
+
+def angles(x: Tensor, ndim: int) -> Tensor:
+    """From the Gram matrix, in float64: the edges themselves would be B times as large as `x`."""
+    gram = _centred_gram(batch(x, ndim))
     squares = torch.diagonal(gram, dim1=-2, dim2=-1)
     edges = gram.unsqueeze(-3) - gram.unsqueeze(-1)  # [i j k] = jk - ij
     edges -= (gram - squares.unsqueeze(-1)).unsqueeze(-2)  # ik - ii
     squared = torch.diagonal(edges, dim1=-2, dim2=-1)
-    noise = 1e-14 * (squares.unsqueeze(-1) + squares.unsqueeze(-2))
+    noise = _NOISE * (squares.unsqueeze(-1) + squares.unsqueeze(-2))
     lengths = torch.sqrt(squared.clamp_min(0)).clamp_min(EPS)
     lengths = lengths.masked_fill(squared <= noise, torch.inf)  # equal rows: cosine 0
     return (edges / (lengths.unsqueeze(-1) * lengths.unsqueeze(-2))).to(x.dtype)
@@ -318,11 +349,18 @@ def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims
 
 
 def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
-    label = b.argmax(axis, keepdim=True)
+    label = _argmax(b, axis)
     shape = torch.broadcast_shapes(label.shape, a.narrow(axis, 0, 1).shape)
     picked = a.expand(*shape[: a.dim() + axis], a.shape[axis], *shape[a.dim() + axis + 1 :])
     picked = picked.gather(axis, label.expand(shape))
     return (torch.logsumexp(a, axis, keepdim=True) - picked).mean((axis, *others))
+
+
+def _argmax(x: Tensor, axis: int) -> Tensor:
+    """The first of the largest, the axis kept; NumPy finds it six times as fast as torch."""
+    last = x.movedim(axis, -1).contiguous()
+    found = torch.as_tensor(np.argmax(last.numpy(), -1))
+    return found.unsqueeze(-1).movedim(-1, axis)
 
 
 def _cosines(a: Tensor, b: Tensor, axis: int) -> Tensor:
@@ -357,9 +395,11 @@ def cka(a: Tensor, b: Tensor, ndim: int, other_ndim: int) -> Tensor:
 
 def mmd(a: Tensor, b: Tensor, degree: float, ndim: int) -> Tensor:
     x, y = (t.flatten(2 - ndim) if ndim > 2 else t.unsqueeze(-3) for t in (a, b))
+    if degree == 1:  # the distance of the means
+        return (x.mean(-2) - y.mean(-2)).square_().sum(-1).mean(-1)
 
     def kernel(p: Tensor, q: Tensor) -> Tensor:
-        return ((p @ q.transpose(-1, -2)) ** int(degree)).mean((-2, -1))
+        return power(p @ q.transpose(-1, -2), int(degree)).mean((-2, -1))
 
     return (kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)).mean(-1)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from autodas_dsl.compiler.interpret import Values
 from autodas_dsl.compiler.places import NET, TEACHER, UNIT, tier_of, usual_domain
+from autodas_dsl.compiler.spectra import svdvals
 from autodas_dsl.language.inputs import Statistic, kind_of
 
 BLOCK = 1 << 16  # values of the largest statistic in a block
@@ -38,16 +39,25 @@ class Block:
     sources: Mapping[Statistic, Units]
     room: Room
     _kept: dict[Statistic, Tensor] = field(default_factory=dict)
+    _spectra: dict[Statistic, Tensor] = field(default_factory=dict)
 
     def tensor(self, statistic: Statistic) -> Tensor:
         """The units' values, stacked along a new first axis; kept while there is room."""
-        if statistic in self._kept:
-            return self._kept[statistic]
-        stacked = _stack(self.sources[statistic])
-        if stacked.nbytes <= self.room.left:
-            self.room.left -= stacked.nbytes
-            self._kept[statistic] = stacked
-        return stacked
+        if statistic not in self._kept:
+            return self._keep(self._kept, statistic, _stack(self.sources[statistic]))
+        return self._kept[statistic]
+
+    def singular_values(self, statistic: Statistic) -> Tensor:
+        """Of matrices, ``[units R]``; many formulas share this costly step."""
+        if statistic not in self._spectra:
+            return self._keep(self._spectra, statistic, svdvals(self.tensor(statistic)))
+        return self._spectra[statistic]
+
+    def _keep(self, kept: dict[Statistic, Tensor], statistic: Statistic, made: Tensor) -> Tensor:
+        if made.nbytes <= self.room.left:
+            self.room.left -= made.nbytes
+            kept[statistic] = made
+        return made
 
 
 def _stack(units: Units) -> Tensor:
@@ -67,13 +77,10 @@ class Arrangement:
         The domain of each statistic.
     lists : frozenset of str
         Domains that are layer lists.
-    smallest : int
-        The network with the fewest values.
     """
 
     domains: Mapping[Statistic, str]
     lists: frozenset[str]
-    smallest: int
 
 
 def arrange(collected: Sequence[Values]) -> Arrangement:
@@ -88,8 +95,7 @@ def arrange(collected: Sequence[Values]) -> Arrangement:
         if kind_of(statistic).layers:
             domain = _list_domain(statistic, tuple(len(v) for v in values), lists)
         domains[statistic] = domain
-    sizes = [_size(own) for own in collected]
-    return Arrangement(domains, frozenset(lists.values()), sizes.index(min(sizes)))
+    return Arrangement(domains, frozenset(lists.values()))
 
 
 def _registration(statistic: Statistic) -> tuple[bool, str]:
@@ -106,11 +112,6 @@ def _list_domain(
         taken = any(other == layers for other, _ in known)
         known[layers, counts] = re.sub(r"\W+", "_", f"{layers}_{statistic}") if taken else layers
     return known[layers, counts]
-
-
-def _size(collected: Values) -> int:
-    values = (v if isinstance(v, tuple) else (v,) for v in collected.values.values())
-    return sum(tensor.numel() for tensors in values for tensor in tensors)
 
 
 class Layout:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.places import NET, TEACHER, UNIT, Anywhere, Places, tier_of
-from autodas_dsl.compiler.templates import LIST_OPERATORS
+from autodas_dsl.compiler.templates import LIST_OPERATORS, reads_singular_values
 from autodas_dsl.language.inputs import Statistic
 
 Key = tuple[int, int, str, int]
@@ -55,6 +55,14 @@ class Step:
     imports: tuple[Node, ...]
     exports: tuple[Node, ...]
     domains: Mapping[Node, str]
+
+    @property
+    def spectra(self) -> tuple[Node, ...]:
+        """Statistics of which it reads the singular values."""
+        if self.form != "pass" or self.domain == TEACHER:
+            return ()
+        read = {node.args[0] for node in self.nodes if reads_singular_values(node)}
+        return tuple(node for node in self.stats if node in read)
 
 
 class MixedLists(Exception):

@@ -58,7 +58,11 @@ def cond(x: Tensor) -> Tensor:
 
 def rank(x: Tensor) -> Tensor:
     """Singular values above eps * max(rows, columns) * the largest of them."""
-    values = svdvals(x)
+    return rank_from(svdvals(x), x)
+
+
+def rank_from(values: Tensor, x: Tensor) -> Tensor:
+    """The rank of matrices with these singular values."""
     above = values > torch.finfo(x.dtype).eps * max(x.shape[-2:]) * values[..., :1]
     return torch.where(torch.isfinite(values).all(-1), above.sum(-1).to(x.dtype), torch.nan)
 

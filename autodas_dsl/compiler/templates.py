@@ -11,6 +11,9 @@ from autodas_dsl.language.kinds import REST, Kind
 from autodas_dsl.language.operators import OPERATORS, Operator, axis_dims, reduced_axes
 
 INTERNAL = {"flat": "{0}.flatten(-2)", "unflat": "{0}.view_as({1})"}
+OF_SINGULAR_VALUES = {
+    "svdvals": "{0}", "norm_nuc": "torch.sum({0}, -1)", "rank": "kernels.rank_from({0}, {1})",
+}  # fmt: skip
 LIST_OPERATORS = frozenset({"concat", "first", "last", "total"})
 
 
@@ -23,6 +26,11 @@ def text_of(node: Node, args: list[str]) -> str:
         return INTERNAL[node.op].format(*args)
     entry = OPERATORS[node.op]
     return entry.torch.format(*args, **_fields(entry, node))
+
+
+def reads_singular_values(node: Node) -> bool:
+    """Whether a node is made of the singular values of a statistic, which are worth keeping."""
+    return node.op in OF_SINGULAR_VALUES and node.args[0].op == "stat"
 
 
 def removes_level(node: Node) -> bool:

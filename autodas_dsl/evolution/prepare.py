@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
@@ -22,12 +21,14 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
-from autodas_dsl.scoring.thinning import SCREEN, thinned
+from autodas_dsl.scoring.thinning import SCREEN, size_of, thinned
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.errors import one_line
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.table import Table
 
 Progress = Callable[[int, str], None]
+Portion = tuple[Stored, Sequence[int]]
 
 RACED_FROM = 200
 """Selection architectures from which formulas are raced on a part of them first."""
@@ -65,14 +66,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Load:
-    """Makes the evaluator over the statistics in a file of this process's own temporary folder."""
+    """Makes the evaluator of a shard from statistics in a temporary file of the parent process."""
 
     path: Path
+    rows: Sequence[int]
+    memory: int
 
     def __call__(self) -> Evaluator:
         torch.set_num_threads(1)
-        stored: Stored = pickle.loads(self.path.read_bytes())
-        return stored.evaluator(range(len(stored.architectures)))
+        part = _part(_read(self.path), self.rows)
+        return part.evaluator(range(len(self.rows)), self.memory)
 
 
 def prepare(
@@ -133,9 +136,12 @@ def prepare(
         architectures, space, statistics, setting, seed=seed, store=store,
         memory=memory // _COPIES, progress=progress,
     )  # fmt: skip
+    resources = ExitStack()
+    shared = _Shared(resources) if workers > 1 else None
+    stored = shared.mapped(stored) if shared else stored
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
-    parts = [_part(stored, half) for half in halves]
+    portions: list[Portion] = [(stored, half) for half in halves]
     if screening or border >= RACED_FROM:
         half = halves[0]
         if border >= RACED_FROM:
@@ -143,13 +149,11 @@ def prepare(
             on = accuracies[parted.selection]
             half = [int(place) for place in splits.stratified(names, on, RACED_ON, seed)]
         halves.append(half)
-        part = _part(stored, half)
-        if screening:
-            small = thinned(part.collected, SCREEN, part.sample)
-            part = replace(part, collected=tuple(small))
-        parts.append(part)
-    resources = ExitStack()
-    evaluators = _evaluators(parts, workers, resources)
+        portions.append(_screen(stored, half, shared) if screening else (stored, half))
+    kept = memory - size_of(stored.collected)
+    evaluators = (
+        _pooled(portions, kept, workers, shared, resources) if shared else _alone(portions, kept)
+    )
     networks = [
         Networks(evaluate, accuracies[[used[place] for place in half]])
         for evaluate, half in zip(evaluators, halves, strict=True)
@@ -170,16 +174,11 @@ def _own(parted: splits.Split, rows: int) -> splits.Split:
     )  # fmt: skip
 
 
-def _evaluators(halves: Sequence[Stored], workers: int, resources: ExitStack) -> list[Evaluator]:
-    """One evaluator per half; the shards of a half are the same for any number of workers."""
-    parts = [[_part(half, rows) for rows in shards(len(half.architectures))] for half in halves]
-    if workers < 2:
-        return [Sharded([p.evaluator(range(len(p.architectures))) for p in half]) for half in parts]
-    folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="autodas-dsl-")))
-    files = [[_saved(part, folder / f"{i}-{j}") for j, part in enumerate(half)]
-             for i, half in enumerate(parts)]  # fmt: skip
-    pool = resources.enter_context(Pool(files, workers))
-    return [pool.evaluator(number) for number in range(len(halves))]
+def _screen(stored: Stored, rows: Sequence[int], shared: _Shared | None) -> Portion:
+    """Some networks on a sample of their statistics."""
+    part = _part(stored, rows)
+    small = replace(part, collected=tuple(thinned(part.collected, SCREEN, part.sample)))
+    return shared.mapped(small) if shared else small, range(len(rows))
 
 
 def _part(stored: Stored, rows: Sequence[int]) -> Stored:
@@ -190,12 +189,73 @@ def _part(stored: Stored, rows: Sequence[int]) -> Stored:
     )
 
 
-def _saved(part: Stored, path: Path) -> Shard:
-    try:
-        path.write_bytes(pickle.dumps(part))
-    except OSError as error:
-        raise InputError(
-            "E610", f"cannot hand statistics to the workers: {error.strerror or error}",
-            "free the temporary folder, set TMPDIR, or use --workers 1",
-        ) from error  # fmt: skip
-    return Shard(Load(path), len(part.architectures))
+def _share(portions: Sequence[Portion], memory: int) -> int:
+    """Bytes that an engine may keep for each of its networks."""
+    return memory // sum(len(rows) for _, rows in portions)
+
+
+def _sharded(rows: Sequence[int]) -> list[list[int]]:
+    """The rows of each shard, the same for any number of workers."""
+    return [[rows[i] for i in part] for part in shards(len(rows))]
+
+
+def _alone(portions: Sequence[Portion], memory: int) -> list[Evaluator]:
+    """Evaluators in this process."""
+    share = _share(portions, memory)
+    return [
+        Sharded(
+            [
+                _part(stored, own).evaluator(range(len(own)), share * len(own))
+                for own in _sharded(rows)
+            ]
+        )
+        for stored, rows in portions
+    ]
+
+
+def _pooled(
+    portions: Sequence[Portion], memory: int, workers: int, shared: _Shared, resources: ExitStack
+) -> list[Evaluator]:
+    """Evaluators in worker processes."""
+    share = _share(portions, memory)
+    parts = [
+        [
+            Shard(Load(shared.path(stored), own, share * len(own)), len(own))
+            for own in _sharded(rows)
+        ]
+        for stored, rows in portions
+    ]
+    pool = resources.enter_context(Pool(parts, workers))
+    return [pool.evaluator(number) for number in range(len(portions))]
+
+
+class _Shared:
+    """Statistics in mapped files: in memory once, however many processes read them."""
+
+    def __init__(self, resources: ExitStack) -> None:
+        self._folder = Path(
+            resources.enter_context(tempfile.TemporaryDirectory(prefix="autodas-dsl-"))
+        )
+        self._paths: dict[int, Path] = {}
+
+    def mapped(self, stored: Stored) -> Stored:
+        """The same statistics, read from a file."""
+        path = self._folder / str(len(self._paths))
+        try:
+            torch.save(stored, path)
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                "E610", f"cannot hand statistics to the workers: {one_line(error)}",
+                "free the temporary folder, set TMPDIR, or use --workers 1",
+            ) from error  # fmt: skip
+        mapped = _read(path)
+        self._paths[id(mapped)] = path
+        return mapped
+
+    def path(self, mapped: Stored) -> Path:
+        return self._paths[id(mapped)]
+
+
+def _read(path: Path) -> Stored:
+    stored: Stored = torch.load(path, weights_only=False, mmap=True)
+    return stored

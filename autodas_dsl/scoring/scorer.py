@@ -149,7 +149,7 @@ class Scorer:
         collected = collect(
             network, self._batch, self._wanted, teacher=self._teacher,
             seed=self._seed, dtype=self._dtype, absent=missing,
-        )  # fmt: skip
+        ).on_cpu()  # fmt: skip
         sizes = sizes_of(collected)
         found: list[Score] = []
         ready: list[int] = []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.language.inputs import Statistic, definition_of
@@ -61,14 +61,20 @@ class Stored:
     sample: Sample = WHOLE
 
     def evaluator(
-        self, rows: Sequence[int] | npt.NDArray[Any]
+        self, rows: Sequence[int] | npt.NDArray[Any], memory: int = MEMORY
     ) -> Callable[[Sequence[Node]], list[Outcome]]:
         """Scores of formulas on some of the architectures.
 
         A formula whose requirements do not hold for all architectures is invalid on each of them,
         with the requirement as the reason; so is one that is far too much work for a search.
+
+        Parameters
+        ----------
+        rows : sequence of int
+        memory : int
+            Bytes for an `Engine` to keep beside the statistics.
         """
-        engine = Engine([self.collected[row] for row in rows])
+        engine = Engine([self.collected[row] for row in rows], memory=memory)
         misfits: dict[Node, str] = {}
 
         def evaluate(roots: Sequence[Node]) -> list[Outcome]:

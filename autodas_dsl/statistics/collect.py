@@ -48,6 +48,14 @@ class Collected:
     def __getitem__(self, statistic: Statistic) -> Value:
         return self.values[statistic]
 
+    def on_cpu(self) -> Collected:
+        """In the memory of the processor, where formulas are evaluated."""
+        moved = {
+            s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
+            for s, v in self.values.items()
+        }
+        return replace(self, values=moved)
+
     def merged(self, other: Collected) -> Collected:
         """Both; the layers are those of this one."""
         return Collected(

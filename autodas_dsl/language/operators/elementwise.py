@@ -64,7 +64,7 @@ ELEMENTWISE: list[Operator] = [
     _elementwise("sigmoid", "x -> x", "torch.sigmoid({0})", "1 / (1 + exp(-x)).",
         latex=r"\sigma\!\left({0}\right)", laws="increasing nonnegative",
         aliases=("σ",), sympy="1 / (1 + exp(-{0}))"),
-    _elementwise("tanh", "x -> x", "torch.tanh({0})", "Hyperbolic tangent.",
+    _elementwise("tanh", "x -> x", "kernels.tanh({0})", "Hyperbolic tangent.",
         latex=r"\tanh\!\left({0}\right)", laws="odd increasing", sympy="tanh({0})"),
     _elementwise("mish", "x -> x", "kernels.mish({0})", "x tanh(ln(1 + exp(x))).",
         latex=r"\operatorname{{mish}}\!\left({0}\right)"),

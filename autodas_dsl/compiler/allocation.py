@@ -1,0 +1,25 @@
+"""How the C library gives memory back, for processes that evaluate many formulas."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+_LARGEST_TEMPORARY = 32 << 20  # as much as glibc takes
+_KEPT = 256 << 20
+
+
+def keep_freed_memory() -> None:
+    """Use the memory of a freed temporary for the next one instead of returning it to the system.
+
+    For the whole process, so it is for command lines and workers to ask, not for a library. By
+    default glibc gives large blocks back at once, and every operation on tensors faults its pages
+    in again: a tenth of the time of a search. Other C libraries stay as they are.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "gnu_get_libc_version"):
+        library.mallopt(_MMAP_THRESHOLD, _LARGEST_TEMPORARY)
+        library.mallopt(_TRIM_THRESHOLD, _KEPT)

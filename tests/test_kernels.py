@@ -1,0 +1,107 @@
+"""Faster ways to compute what torch computes: as accurate, and the same in the corners."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from fake_networks import networks, node
+
+from autodas_dsl.compiler import kernels, layout
+from autodas_dsl.compiler.engine import Engine
+
+DRAWN = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 40)))
+
+
+def test_tanh_is_as_accurate_as_torch() -> None:
+    x = torch.cat([torch.logspace(-35, 3, 5000), -torch.logspace(-35, 3, 5000), torch.zeros(2)])
+    exact = torch.tanh(x.double())
+    error = (kernels.tanh(x).double() - exact).abs() / exact.abs().clamp_min(1e-300)
+    assert float(error.max()) < 4e-7
+    ends = torch.tensor([torch.inf, -torch.inf, torch.nan, -0.0])
+    assert kernels.tanh(ends)[:2].tolist() == [1, -1]
+    assert kernels.tanh(ends)[2:].isnan().tolist() == [True, False]
+
+
+def test_abslog_of_zero_is_zero_beside_anything() -> None:
+    x = torch.tensor([0.0, -0.0, 1.0, -2.0, torch.nan])
+    assert kernels.abslog(x)[:3].tolist() == [0, 0, 0]
+    assert kernels.abslog(x)[4].isnan()
+    assert kernels.abslog(x[2:4]).tolist() == torch.log(torch.tensor([1.0, 2.0])).tolist()
+    assert kernels.abslog(x[:0]).shape == (0,)
+
+
+def test_distances_of_rows_close_together_and_far_from_zero() -> None:
+    rows = (1000 + DRAWN * 1e-2).float()
+    rows[3] = rows[1]
+    exact = kernels.reldist(rows.double(), 2)
+    found = kernels.reldist(rows, 2)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-6, atol=0)
+    assert found[1, 3] == found[3, 1] == 0
+
+
+def test_the_first_of_equal_largest_is_the_label() -> None:
+    a = DRAWN[:3, :4].float()
+    b = torch.tensor([[0.0, 2, 2, 1], [1, 1, 1, 1], [0, 1, 2, torch.nan]])
+    for axis, ours, theirs in [(-1, a, b), (-2, a.T, b.T)]:
+        wanted = torch.nn.functional.cross_entropy(a, torch.tensor([1, 0, 3]))
+        torch.testing.assert_close(kernels.hard(ours, theirs, axis, (-3 - axis,)), wanted)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_mmd_is_what_it_says(degree: int) -> None:
+    x, y = DRAWN[:, :20].reshape(2, 3, 20), DRAWN[:, 20:].reshape(2, 3, 20)
+
+    def kernel(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+        return ((p @ q.transpose(1, 2)) ** degree).mean((1, 2))
+
+    wanted = (kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)).mean()
+    torch.testing.assert_close(kernels.mmd(x, y, degree, 3), wanted)
+
+
+def test_singular_values_of_a_statistic_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def counted(x: torch.Tensor) -> torch.Tensor:
+        made.append(x.shape)
+        return kernels.svdvals(x)
+
+    monkeypatch.setattr(layout, "svdvals", counted)
+    engine = Engine(networks())
+    texts = ["sum(|W|_*)", "sum(rank(W))", "sum(mean(svdvals(W)))", "sum(std(svdvals(W)))"]
+    first = engine.evaluate([node(text) for text in texts[:2]])
+    blocks = len(made)
+    assert blocks > 0
+    later = engine.evaluate([node(text) for text in texts[2:]])
+    assert len(made) == blocks
+    monkeypatch.undo()
+    for text, outcome in zip(texts, [*first, *later], strict=True):
+        alone = Engine(networks(), memory=0).evaluate([node(text)])[0]
+        assert alone.scores.tobytes() == outcome.scores.tobytes()
+
+
+FAULTS = """
+import resource, sys, torch
+from autodas_dsl.compiler.allocation import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+x = torch.ones(1 << 21)
+for _ in range(5):
+    x.exp().sqrt()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    x.exp().sqrt()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_freed_memory_is_used_again() -> None:
+    def faults(how: str) -> int:
+        command = [sys.executable, "-c", FAULTS, how]
+        return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+    assert faults("kept") * 10 < faults("as it is")
