@@ -123,14 +123,11 @@ class Execution:
     # --- passes -------------------------------------------------------------------------------
 
     def _pass(self, step: Step, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        total = len(self._layout.owner[step.domain])
-        for node in step.exports:
-            if node.kind.axes:
-                self._listed[node] = {}
-            else:
-                self.numbers[node] = torch.full((total,), torch.nan, dtype=torch.float64)
+        pieces: dict[Node, list[Tensor]] = {n: [] for n in step.exports if not n.kind.axes}
+        self._listed.update({n: {} for n in step.exports if n.kind.axes})
         feeds = [self._feed(node, step) for node in step.imports]
-        for block in self._layout.blocks(step.domain, step.tier):
+        blocks = self._layout.blocks(step.domain, step.tier)
+        for block in blocks:
             stats = [block.tensor(node.statistic) for node in step.stats]
             stats += [block.singular_values(node.statistic) for node in step.spectra]
             results = function(*stats, *(feed(block) for feed in feeds))
@@ -138,11 +135,12 @@ class Execution:
                 if node.kind.axes:
                     self._list(node, block, result)
                 else:
-                    self.numbers[node][block.units] = result.double()
-        for node in step.exports:
-            if not node.kind.axes:
-                values = self.numbers[node]
-                values.masked_fill_(~torch.isfinite(values), torch.nan)
+                    pieces[node].append(result.expand(len(block.units)))
+        units = torch.cat([block.units for block in blocks])
+        for node, found in pieces.items():
+            values = torch.cat(found).double()
+            values = torch.where(torch.isfinite(values), values, torch.nan)
+            self.numbers[node] = torch.empty_like(values).index_copy_(0, units, values)
 
     def _list(self, node: Node, block: Block, result: Tensor) -> None:
         entries = result.expand(len(block.units), *result.shape[1:]).unbind(0)

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, reduce
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from autodas_dsl.compiler.pointwise import (  # noqa: F401, named in operator templates
+    abslog,
+    abssqrt,
+    exp,
+    log,
+    mish,
+    power,
+    softplus,
+    sqrt,
+    symlog,
+    tanh,
+)
 from autodas_dsl.compiler.spectra import (  # noqa: F401, named in operator templates
     cond,
     eigvals,
@@ -55,53 +66,6 @@ def or_nan(result: Tensor, source: Tensor, ndim: int, source_ndim: int) -> Tenso
 def spread(value: Tensor, like: Tensor, ndim: int) -> Tensor:
     """A number per unit, ready to combine with a tensor per unit."""
     return value.to(like.dtype)[over(ndim)]
-
-
-def abslog(x: Tensor) -> Tensor:
-    """0 for 0; looking whether there is one costs a tenth of masking."""
-    size = torch.abs(x)
-    if size.numel() and not bool(size.amin() > 0):
-        size.masked_fill_(x == 0, 1)
-    return size.log_()
-
-
-def tanh(x: Tensor) -> Tensor:
-    """Through expm1, as accurate as torch's and faster in float32."""
-    if x.dtype != torch.float32:
-        return torch.tanh(x)
-    shrunk = torch.abs(x).mul_(-2).expm1_()
-    return torch.div(shrunk, shrunk + 2, out=shrunk).copysign_(x)
-
-
-def power(x: Any, exponent: Any) -> Tensor:
-    """IEEE power of tensors or numbers; whole exponents by repeated squaring, which is twenty
-    times as fast."""
-    if isinstance(x, Tensor) and isinstance(exponent, int) and 4 <= exponent <= 16:
-        return _whole_power(x, exponent)
-    result: Tensor = torch.pow(x, exponent)
-    return result
-
-
-def _whole_power(x: Tensor, exponent: int) -> Tensor:
-    if exponent == 1:
-        return x
-    half = _whole_power(x * x, exponent // 2)
-    return half * x if exponent % 2 else half
-
-
-def mish(x: Tensor) -> Tensor:
-    """x tanh(ln(1 + e^x)) as x n / (n + 2) with n = e^x (e^x + 2); beyond 20 it is x."""
-    grown = x.clamp_max(20).exp_()
-    n = (grown + 2).mul_(grown)
-    return torch.div(n, torch.add(n, 2, out=grown), out=grown).mul_(x)
-
-
-def symlog(x: Tensor) -> Tensor:
-    return torch.abs(x).log1p_().copysign_(x)
-
-
-def abssqrt(x: Tensor) -> Tensor:
-    return torch.abs(x).sqrt_()
 
 
 # --- normalising --------------------------------------------------------------------------------
@@ -181,11 +145,10 @@ def multiscale(x: Tensor, r: float) -> Tensor:
 
 
 def local(x: Tensor, s: float) -> Tensor:
+    """Every s-th value of rows and columns at a time: copies of long runs, not of s values each."""
     side = int(s)
-    height, width = x.shape[-2:]
-    patches = x.unflatten(-2, (height // side, side)).unflatten(-1, (width // side, side))
-    # [... c h p w p] -> [... (c h w) p p]
-    return patches.transpose(-3, -2).reshape(*x.shape[:-3], -1, side, side)
+    corners = [x[..., i::side, j::side] for i in range(side) for j in range(side)]
+    return torch.stack(corners, -1).flatten(-4, -2).unflatten(-1, (side, side))
 
 
 def batch(x: Tensor, ndim: int) -> Tensor:

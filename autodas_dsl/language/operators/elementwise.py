@@ -35,16 +35,16 @@ ARITHMETIC: list[Operator] = [
 ]  # fmt: skip
 
 ELEMENTWISE: list[Operator] = [
-    _elementwise("exp", "x -> x", "torch.exp({0})", "e to the power x.",
+    _elementwise("exp", "x -> x", "kernels.exp({0})", "e to the power x.",
         latex=r"\exp\!\left({0}\right)", laws="increasing nonnegative", sympy="exp({0})"),
-    _elementwise("log", "x -> x", "torch.log({0})", "Natural logarithm, IEEE: -inf at 0, NaN below.",
+    _elementwise("log", "x -> x", "kernels.log({0})", "Natural logarithm, IEEE: -inf at 0, NaN below.",
         latex=r"\ln\!\left({0}\right)", aliases=("ln",), laws="increasing",
         sympy="log({0})", example="log(|W|)"),
     _elementwise("abslog", "x -> x", "kernels.abslog({0})", "ln|x|, and 0 where x is 0.",
         latex=r"\ln\!\left|{0}\right|", laws="even"),
     _elementwise("symlog", "x -> x", "kernels.symlog({0})", "sign(x) ln(1 + |x|).",
         latex=r"\operatorname{{symlog}}\!\left({0}\right)", laws="odd increasing"),
-    _elementwise("sqrt", "x -> x", "torch.sqrt({0})", "Square root, IEEE: NaN below 0.",
+    _elementwise("sqrt", "x -> x", "kernels.sqrt({0})", "Square root, IEEE: NaN below 0.",
         latex=r"\sqrt{{{0}}}", laws="increasing nonnegative", sympy="sqrt({0})",
         example="sqrt(|W|)"),
     _elementwise("abssqrt", "x -> x", "kernels.abssqrt({0})", "Square root of |x|.",
@@ -70,7 +70,7 @@ ELEMENTWISE: list[Operator] = [
         latex=r"\operatorname{{mish}}\!\left({0}\right)"),
     _elementwise("swish", "x -> x", "torch.nn.functional.silu({0})", "x sigmoid(x).",
         latex=r"\operatorname{{swish}}\!\left({0}\right)", aliases=("silu",)),
-    _elementwise("softplus", "x -> x", "torch.logaddexp({0}, torch.zeros_like({0}))", "ln(1 + exp(x)).",
+    _elementwise("softplus", "x -> x", "kernels.softplus({0})", "ln(1 + exp(x)).",
         latex=r"\operatorname{{softplus}}\!\left({0}\right)",
         laws="increasing nonnegative"),
     _elementwise("invert", "x -> x", "(1 / ({0} + 1e-09))", "1 / (x + 1e-9).",
