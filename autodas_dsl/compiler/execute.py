@@ -126,7 +126,7 @@ class Execution:
         pieces: dict[Node, list[Tensor]] = {n: [] for n in step.exports if not n.kind.axes}
         self._listed.update({n: {} for n in step.exports if n.kind.axes})
         feeds = [self._feed(node, step) for node in step.imports]
-        blocks = self._layout.blocks(step.domain, step.tier)
+        blocks = self._layout.blocks(step.domain, step.tier, step.weights)
         for block in blocks:
             stats = [block.tensor(node.statistic) for node in step.stats]
             stats += [block.singular_values(node.statistic) for node in step.spectra]
@@ -136,11 +136,18 @@ class Execution:
                     self._list(node, block, result)
                 else:
                     pieces[node].append(result.expand(len(block.units)))
-        units = torch.cat([block.units for block in blocks])
+        if pieces:
+            self._scatter(step, torch.cat([block.units for block in blocks]), pieces)
+
+    def _scatter(self, step: Step, units: Tensor, pieces: Mapping[Node, list[Tensor]]) -> None:
+        """Numbers of the blocks, one for each unit of the domain."""
+        total = len(self._layout.owner[step.domain])
         for node, found in pieces.items():
             values = torch.cat(found).double()
             values = torch.where(torch.isfinite(values), values, torch.nan)
-            self.numbers[node] = torch.empty_like(values).index_copy_(0, units, values)
+            values = values.new_empty(total).index_copy_(0, units, values)
+            own = values[self._layout.firsts(step.domain)] if step.weights else values
+            self.numbers[node] = own
 
     def _list(self, node: Node, block: Block, result: Tensor) -> None:
         entries = result.expand(len(block.units), *result.shape[1:]).unbind(0)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from autodas_dsl.compiler.interpret import Values
-from autodas_dsl.compiler.places import NET, TEACHER, UNIT, tier_of, usual_domain
+from autodas_dsl.compiler.places import NET, TEACHER, UNIT, WEIGHTS, tier_of, usual_domain
 from autodas_dsl.compiler.spectra import svdvals
 from autodas_dsl.language.inputs import Statistic, kind_of
 
@@ -143,7 +143,8 @@ class Layout:
         self.numbers: dict[Statistic, Tensor] = {}
         self._arrangement = arrangement
         self._units: dict[Statistic, Units] = {}
-        self._blocks: dict[tuple[str, int], list[Block]] = {}
+        self._blocks: dict[tuple[str, int, bool], list[Block]] = {}
+        self._firsts: dict[str, Tensor] = {}
         self._finite: dict[Statistic, bool] = {}
         self._room = room
         self._add_domain(NET, (1,) * len(collected))
@@ -179,21 +180,39 @@ class Layout:
 
     # --- blocks -------------------------------------------------------------------------------
 
-    def blocks(self, domain: str, tier: int) -> list[Block]:
-        """The blocks that values of a tier are computed in."""
-        if (domain, tier) not in self._blocks:
-            self._blocks[domain, tier] = self._cut(domain, tier)
-        return self._blocks[domain, tier]
+    def blocks(self, domain: str, tier: int, weights: bool = False) -> list[Block]:
+        """The blocks that values of a tier are computed in.
 
-    def _cut(self, domain: str, tier: int) -> list[Block]:
+        Parameters
+        ----------
+        weights : bool
+            Only weights are read, so that of equal ones the first will do; see `firsts`.
+        """
+        key = (domain, tier, weights)
+        if key not in self._blocks:
+            self._blocks[key] = self._cut(*key)
+        return self._blocks[key]
+
+    def firsts(self, domain: str) -> Tensor:
+        """For each unit the first with equal weights.
+
+        Networks of one seed draw alike until they differ: half of their weights are repetitions.
+        """
+        if domain not in self._firsts:
+            self._firsts[domain] = torch.tensor(_first_equal(self._units[WEIGHTS]))
+        return self._firsts[domain]
+
+    def _cut(self, domain: str, tier: int, weights: bool) -> list[Block]:
         """Group units by the shapes of all statistics that may meet here, then cut."""
         single = tier == UNIT or domain == TEACHER
         columns = {
             s: units for s, units in self._units.items()
             if self._arrangement.domains[s] == domain and (single or tier_of([s]) <= tier)
+            and (s == WEIGHTS or not weights)
         }  # fmt: skip
+        looked_at = range(len(self.owner[domain]))
         groups: dict[tuple[torch.Size, ...], list[int]] = {}
-        for unit in range(len(self.owner[domain])):
+        for unit in self.firsts(domain).unique().tolist() if weights else looked_at:
             groups.setdefault(tuple(c[unit].shape for c in columns.values()), []).append(unit)
         blocks = []
         for shapes, members in groups.items():
@@ -210,6 +229,19 @@ class Layout:
         counts = self.counts[self._arrangement.domains[statistic]]
         first = sum(counts[:network])
         return self._units[statistic][first : first + counts[network]]
+
+
+def _first_equal(units: Units) -> list[int]:
+    """For each tensor the place of the first that equals it, value by value."""
+    alike: dict[tuple[torch.Size, float], list[int]] = {}
+    firsts = []
+    for place, unit in enumerate(units):
+        before = alike.setdefault((unit.shape, float(unit.sum())), [])
+        first = next((other for other in before if torch.equal(units[other], unit)), place)
+        if first == place:
+            before.append(place)
+        firsts.append(first)
+    return firsts
 
 
 def _vector(value: Tensor | tuple[Tensor, ...]) -> Tensor:

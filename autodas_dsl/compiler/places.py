@@ -13,6 +13,7 @@ from autodas_dsl.language.inputs import Statistic, kind_of
 
 NET = "net"
 TEACHER = "teacher"
+WEIGHTS = Statistic("W")
 UNIT = 0  # the tier whose blocks hold one unit each
 
 

@@ -12,12 +12,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.places import NET, TEACHER, UNIT, Anywhere, Places, tier_of
+from autodas_dsl.compiler.places import (
+    NET,
+    TEACHER,
+    UNIT,
+    WEIGHTS,
+    Anywhere,
+    Places,
+    tier_of,
+)
 from autodas_dsl.compiler.templates import LIST_OPERATORS, reads_singular_values
 from autodas_dsl.language.inputs import Statistic
 
-Key = tuple[int, int, str, int]
-"""Where a step comes in the order: level, rank, domain, tier."""
+Key = tuple[int, int, str, int, bool]
+"""Where a step comes in the order: level, rank, domain, tier, whether it reads weights alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +52,8 @@ class Step:
     exports : tuple of Node
     domains : dict of Node to str
         Of every node of the plan.
+    weights : bool
+        Whether a pass makes numbers of weights alone, the same for units of equal weights.
     """
 
     name: str
@@ -55,6 +65,7 @@ class Step:
     imports: tuple[Node, ...]
     exports: tuple[Node, ...]
     domains: Mapping[Node, str]
+    weights: bool = False
 
     @property
     def spectra(self) -> tuple[Node, ...]:
@@ -180,7 +191,7 @@ class _Planner:
             made.append((key, self._pass(key, targets)))
         gathers = [node for node in computed if is_gather(node)]
         for node in gathers:
-            made.append(((self.levels[node], 2, "", self.place[node]), self._gather(node)))
+            made.append(((self.levels[node], 2, "", self.place[node], False), self._gather(node)))
         made += self._number_steps(computed, {a for _, s in made for a in s.imports})
         made.sort(key=lambda pair: pair[0])
         return [step for _, step in made]
@@ -223,20 +234,24 @@ class _Planner:
         grows = any(len(node.kind.axes) > widest for node in cone.nodes)
         singly = grows or domain == TEACHER or any(is_gather(node) for node in cone.imports)
         tier = UNIT if singly else tier_of(statistics)
-        return self.levels[target], int(domain != TEACHER), domain, tier
+        weights = (
+            tier != UNIT and not target.kind.axes and not cone.imports
+            and all(statistic == WEIGHTS for statistic in statistics)
+        )  # fmt: skip
+        return self.levels[target], int(domain != TEACHER), domain, tier, weights
 
     def _pass(self, key: Key, targets: list[tuple[Node, _Cone]]) -> Step:
-        level, _, domain, tier = key
+        level, _, domain, tier, weights = key
         cones = [cone for _, cone in targets]
         name = f"{domain}_{level}" + ("_singly" if tier == UNIT and domain != TEACHER else "")
         if tier != UNIT:
-            name += f"_{tier}"
+            name += f"_{tier}" + ("_weights" if weights else "")
         return Step(
             name, "pass", domain, tier,
             self._sorted(*(cone.nodes for cone in cones)),
             self._sorted(*(cone.stats for cone in cones)),
             self._sorted(*(cone.imports for cone in cones)),
-            tuple(node for node, _ in targets), self.domains,
+            tuple(node for node, _ in targets), self.domains, weights,
         )  # fmt: skip
 
     def _gather(self, node: Node) -> Step:
@@ -268,7 +283,7 @@ class _Planner:
                 f"numbers_{level}".replace("-", "_"), "numbers", NET, UNIT,
                 tuple(nodes), (), self._sorted(imports), tuple(exports), self.domains,
             )  # fmt: skip
-            made.append(((level, 3, "", 0), step))
+            made.append(((level, 3, "", 0, False), step))
         return made
 
     def _sorted(self, *sets: Iterable[Node]) -> tuple[Node, ...]:
