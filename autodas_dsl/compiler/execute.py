@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import count, pairwise
 from traceback import extract_tb
@@ -135,15 +135,22 @@ class Execution:
                 if node.kind.axes:
                     self._list(node, block, result)
                 else:
-                    pieces[node].append(result.expand(len(block.units)))
+                    pieces[node].append(result)
         if pieces:
-            self._scatter(step, torch.cat([block.units for block in blocks]), pieces)
+            self._scatter(step, blocks, pieces)
 
-    def _scatter(self, step: Step, units: Tensor, pieces: Mapping[Node, list[Tensor]]) -> None:
+    def _scatter(
+        self, step: Step, blocks: Sequence[Block], pieces: Mapping[Node, list[Tensor]]
+    ) -> None:
         """Numbers of the blocks, one for each unit of the domain."""
         total = len(self._layout.owner[step.domain])
+        units = torch.cat([block.units for block in blocks])
         for node, found in pieces.items():
-            values = torch.cat(found).double()
+            values = torch.cat(found)
+            if len(values) < len(units):  # made of what all units of a block share
+                spread = [v.expand(len(b.units)) for b, v in zip(blocks, found, strict=True)]
+                values = torch.cat(spread)
+            values = values.double()
             values = torch.where(torch.isfinite(values), values, torch.nan)
             values = values.new_empty(total).index_copy_(0, units, values)
             own = values[self._layout.firsts(step.domain)] if step.weights else values

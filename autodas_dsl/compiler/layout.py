@@ -18,7 +18,7 @@ from autodas_dsl.compiler.places import NET, TEACHER, UNIT, WEIGHTS, tier_of, us
 from autodas_dsl.compiler.spectra import svdvals
 from autodas_dsl.language.inputs import Statistic, kind_of
 
-BLOCK = 1 << 16  # values of the largest statistic in a block
+BLOCK = 1 << 17  # values of the largest statistic in a block
 _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
 
 Units = list[Tensor]

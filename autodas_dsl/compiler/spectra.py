@@ -69,14 +69,18 @@ def rank(x: Tensor) -> Tensor:
 
 
 def _is_full(x: Tensor) -> bool:
-    """Whether all matrices certainly have full rank, at a fraction of a decomposition's cost: their
-    smallest singular value is at least twice the bound, as a Cholesky factor proves."""
-    if not bool(torch.isfinite(x.sum())):
+    """Whether all matrices certainly have full rank, at a fraction of a decomposition's cost.
+
+    A Cholesky factor shows that the squares of their singular values are above a share of the
+    largest that covers both the bound of `rank` and what rounds in float32.
+    """
+    wide = x if x.shape[-2] <= x.shape[-1] else x.transpose(-1, -2)
+    gram = wide @ wide.transpose(-1, -2)
+    if not bool(torch.isfinite(gram.sum())):
         return False
-    gram = _smaller_gram(x)
-    bound = 2 * torch.finfo(x.dtype).eps * max(x.shape[-2:])
+    share = 2 * torch.finfo(x.dtype).eps * max(x.shape[-2:])
     largest = torch.linalg.matrix_norm(gram)
-    torch.diagonal(gram, dim1=-2, dim2=-1).sub_(bound**2 * largest.unsqueeze(-1))
+    torch.diagonal(gram, dim1=-2, dim2=-1).sub_(share * largest.unsqueeze(-1))
     _, failed = torch.linalg.cholesky_ex(gram)
     return not bool(failed.any())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from autodas_dsl.language.foreign import foreign, one_line
@@ -35,7 +35,7 @@ class UserFunctions:
 
 
 def _same_shape(name: str, args: tuple[Tensor, ...], found: Tensor) -> None:
-    wanted = torch.broadcast_shapes(*(arg.shape for arg in args))
+    wanted = np.broadcast_shapes(*(arg.shape for arg in args))
     if found.shape != wanted:
         raise _fails(name, f"it makes {list(found.shape)} of {list(wanted)}")
 
