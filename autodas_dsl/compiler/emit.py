@@ -16,7 +16,7 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.places import Places
 from autodas_dsl.compiler.plan import Step, is_join
 from autodas_dsl.compiler.templates import (
-    OF_SINGULAR_VALUES,
+    SPECTRAL,
     aligned_index,
     hides,
     source_kind,
@@ -52,8 +52,8 @@ class Names:
         return f"{letter}{self._counts[letter]}"
 
 
-def _singular(name: str) -> str:
-    return f"singular_{name}"
+def _spectrum(which: str, name: str) -> str:
+    return f"{which}_{name}"
 
 
 def emit(step: Step, names: Names, values: Mapping[Node, float], places: Places) -> str:
@@ -68,7 +68,8 @@ def emit(step: Step, names: Names, values: Mapping[Node, float], places: Places)
     """
     writer = _Writer(step, names, values, places)
     lines = _with_deletions(step, names, [writer.line(node) for node in step.nodes])
-    params = [names[n] for n in step.stats] + [_singular(names[n]) for n in step.spectra]
+    params = [names[n] for n in step.stats]
+    params += [_spectrum(which, names[n]) for which, n in step.spectra]
     params += [names[n] for n in step.imports]
     if step.form == "numbers":
         params = ["per_network", "per_layer", *params]
@@ -110,9 +111,10 @@ class _Writer:
             text = text_of(node, [self.names[node.args[0]]])
         elif is_join(node):
             text = self._join(node)
-        elif node.op in OF_SINGULAR_VALUES and node.args[0] in self.spectra:
+        elif node.op in SPECTRAL and (SPECTRAL[node.op][0], node.args[0]) in self.spectra:
+            which, template = SPECTRAL[node.op]
             own = self.names[node.args[0]]
-            text = OF_SINGULAR_VALUES[node.op].format(_singular(own), own)
+            text = template.format(_spectrum(which, own), own)
         else:
             arguments = self._layered if self.step.form == "numbers" else self._spread
             text = self._guarded(node, text_of(node, arguments(node)))

@@ -129,7 +129,7 @@ class Execution:
         blocks = self._layout.blocks(step.domain, step.tier, step.weights)
         for block in blocks:
             stats = [block.tensor(node.statistic) for node in step.stats]
-            stats += [block.singular_values(node.statistic) for node in step.spectra]
+            stats += [block.spectrum(which, node.statistic) for which, node in step.spectra]
             results = function(*stats, *(feed(block) for feed in feeds))
             for node, result in zip(step.exports, results, strict=True):
                 if node.kind.axes:

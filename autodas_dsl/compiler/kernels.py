@@ -27,8 +27,10 @@ from autodas_dsl.compiler.pointwise import (  # noqa: F401, named in operator te
 )
 from autodas_dsl.compiler.spectra import (  # noqa: F401, named in operator templates
     cond,
+    cond_from,
     eigvals,
     erank,
+    erank_from,
     logdet,
     nuclear,
     over,

@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler.interpret import Values
 from autodas_dsl.compiler.places import NET, TEACHER, UNIT, WEIGHTS, tier_of, usual_domain
-from autodas_dsl.compiler.spectra import svdvals
+from autodas_dsl.compiler.spectra import SPECTRA
 from autodas_dsl.language.inputs import Statistic, kind_of
 
 BLOCK = 1 << 17  # values of the largest statistic in a block
 _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
 
 Units = list[Tensor]
+Key = TypeVar("Key")
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Block:
     sources: Mapping[Statistic, Units]
     room: Room
     _kept: dict[Statistic, Tensor] = field(default_factory=dict)
-    _spectra: dict[Statistic, Tensor] = field(default_factory=dict)
+    _spectra: dict[tuple[str, Statistic], Tensor] = field(default_factory=dict)
 
     def tensor(self, statistic: Statistic) -> Tensor:
         """The units' values, stacked along a new first axis; kept while there is room."""
@@ -47,16 +49,17 @@ class Block:
             return self._keep(self._kept, statistic, _stack(self.sources[statistic]))
         return self._kept[statistic]
 
-    def singular_values(self, statistic: Statistic) -> Tensor:
-        """Of matrices, ``[units R]``; many formulas share this costly step."""
-        if statistic not in self._spectra:
-            return self._keep(self._spectra, statistic, svdvals(self.tensor(statistic)))
-        return self._spectra[statistic]
+    def spectrum(self, which: str, statistic: Statistic) -> Tensor:
+        """A key of `SPECTRA`, of matrices: ``[units R]``. Many formulas share this costly step."""
+        key = (which, statistic)
+        if key not in self._spectra:
+            return self._keep(self._spectra, key, SPECTRA[which](self.tensor(statistic)))
+        return self._spectra[key]
 
-    def _keep(self, kept: dict[Statistic, Tensor], statistic: Statistic, made: Tensor) -> Tensor:
+    def _keep(self, kept: dict[Key, Tensor], key: Key, made: Tensor) -> Tensor:
         if made.nbytes <= self.room.left:
             self.room.left -= made.nbytes
-            kept[statistic] = made
+            kept[key] = made
         return made
 
 

@@ -21,7 +21,8 @@ from autodas_dsl.compiler.places import (
     Places,
     tier_of,
 )
-from autodas_dsl.compiler.templates import LIST_OPERATORS, reads_singular_values
+from autodas_dsl.compiler.spectra import SPECTRA
+from autodas_dsl.compiler.templates import LIST_OPERATORS, spectrum_read
 from autodas_dsl.language.inputs import Statistic
 
 Key = tuple[int, int, str, int, bool]
@@ -68,12 +69,14 @@ class Step:
     weights: bool = False
 
     @property
-    def spectra(self) -> tuple[Node, ...]:
-        """Statistics of which it reads the singular values."""
+    def spectra(self) -> tuple[tuple[str, Node], ...]:
+        """Which spectra it reads, of which statistics."""
         if self.form != "pass" or self.domain == TEACHER:
             return ()
-        read = {node.args[0] for node in self.nodes if reads_singular_values(node)}
-        return tuple(node for node in self.stats if node in read)
+        found = {(spectrum_read(node), node.args[0]) for node in self.nodes if spectrum_read(node)}
+        return tuple(
+            (which, node) for node in self.stats for which in SPECTRA if (which, node) in found
+        )
 
 
 class MixedLists(Exception):

@@ -56,8 +56,16 @@ def nuclear(x: Tensor) -> Tensor:
     return svdvals(x).sum(-1)
 
 
+SPECTRA: dict[str, Callable[[Tensor], Tensor]] = {"singular": svdvals, "eigen": eigvals}
+"""What is worth keeping of a statistic, since several operators are made of it."""
+
+
 def cond(x: Tensor) -> Tensor:
-    values = eigvals(x)
+    return cond_from(eigvals(x))
+
+
+def cond_from(values: Tensor) -> Tensor:
+    """The condition number of matrices with these eigenvalues, in ascending order."""
     return values[..., -1] / values[..., 0]
 
 
@@ -92,7 +100,12 @@ def rank_from(values: Tensor, x: Tensor) -> Tensor:
 
 
 def erank(x: Tensor) -> Tensor:
-    share = eigvals(x).clamp_min(0)
+    return erank_from(eigvals(x))
+
+
+def erank_from(values: Tensor) -> Tensor:
+    """The effective rank of matrices with these eigenvalues."""
+    share = values.clamp_min(0)
     share = share / share.sum(-1, keepdim=True)
     return torch.exp(-torch.xlogy(share, share).sum(-1))
 

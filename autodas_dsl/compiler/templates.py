@@ -11,9 +11,16 @@ from autodas_dsl.language.kinds import REST, Kind
 from autodas_dsl.language.operators import OPERATORS, Operator, axis_dims, reduced_axes
 
 INTERNAL = {"flat": "{0}.flatten(-2)", "unflat": "{0}.view_as({1})"}
-OF_SINGULAR_VALUES = {
-    "svdvals": "{0}", "norm_nuc": "torch.sum({0}, -1)", "rank": "kernels.rank_from({0}, {1})",
-}  # fmt: skip
+SPECTRAL = {
+    "svdvals": ("singular", "{0}"),
+    "norm_nuc": ("singular", "torch.sum({0}, -1)"),
+    "rank": ("singular", "kernels.rank_from({0}, {1})"),
+    "eigvals": ("eigen", "{0}"),
+    "erank": ("eigen", "kernels.erank_from({0})"),
+    "cond": ("eigen", "kernels.cond_from({0})"),
+}
+"""Operators made of singular values or eigenvalues: which, and the text over them ({1}: the matrix)."""
+
 LIST_OPERATORS = frozenset({"concat", "first", "last", "total"})
 
 
@@ -28,9 +35,9 @@ def text_of(node: Node, args: list[str]) -> str:
     return entry.torch.format(*args, **_fields(entry, node))
 
 
-def reads_singular_values(node: Node) -> bool:
-    """Whether a node is made of the singular values of a statistic, which are worth keeping."""
-    return node.op in OF_SINGULAR_VALUES and node.args[0].op == "stat"
+def spectrum_read(node: Node) -> str:
+    """Which spectrum of a statistic a node is made of; those are worth keeping."""
+    return SPECTRAL[node.op][0] if node.op in SPECTRAL and node.args[0].op == "stat" else ""
 
 
 def removes_level(node: Node) -> bool:
