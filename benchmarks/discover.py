@@ -1,0 +1,225 @@
+"""Search on one part of a table, report on another: over random splits, seeds and targets.
+
+Every formula that any of the searches draws is evaluated once, on all architectures; each search
+sees the scores on its own selection alone. Prints, for each target, the mean and standard
+deviation over splits (and seeds of the search) of Kendall and Spearman on architectures that were
+not selected on, for the search, params, flops, other formulas and the library on the same
+architectures. The formula to keep is the one with the best selection fitness, never looked up on a
+report half. Its line is printed last.
+
+    python benchmarks/discover.py TABLE [--target A,B] [--split half] [--inputs W,"grad W"] ...
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from autodas_dsl import spaces
+from autodas_dsl.cli.networks import teacher_of
+from autodas_dsl.compiler.allocation import keep_freed_memory
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.run import Run, evolve, statistics_needed
+from autodas_dsl.evolution.task import Evaluator, Networks, Task
+from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
+from autodas_dsl.language.extend import load_extension
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.library import library_names, load
+from autodas_dsl.scoring import splits
+from autodas_dsl.scoring.correlations import agreement
+from autodas_dsl.scoring.rank import Setting, score_table
+from autodas_dsl.scoring.score import Data
+from autodas_dsl.scoring.scorebook import ScoreBook
+from autodas_dsl.scoring.scorer import bind
+from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.thinning import SCREEN, Sample, thinned
+from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.store import Store
+from autodas_dsl.tables.read import load_table
+from autodas_dsl.tables.table import Table
+
+BESIDE = ("params", "flops")
+SLOW = ("grasp", "te_nas")
+Floats = npt.NDArray[np.float64]
+Pair = tuple[float, float]
+
+
+class Remembered:
+    """Scores of formulas on all architectures, each formula evaluated once."""
+
+    def __init__(self, evaluate: Evaluator) -> None:
+        self._evaluate = evaluate
+        self._known: dict[Node, Outcome] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def on(self, rows: Sequence[int]) -> Evaluator:
+        """The evaluator over some of the architectures."""
+
+        def evaluate(nodes: Sequence[Node]) -> list[Outcome]:
+            new = [node for node in nodes if node not in self._known]
+            self._known.update(zip(new, self._evaluate(new), strict=True))
+            return [_part(self._known[node], rows) for node in nodes]
+
+        return evaluate
+
+
+def _part(outcome: Outcome, rows: Sequence[int]) -> Outcome:
+    return Outcome(outcome.scores[list(rows)], tuple(outcome.reasons[row] for row in rows))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search found."""
+
+    formula: str
+    fitness: float
+    selection: float
+    report: Pair
+
+
+def correlations(scores: Floats, accuracies: Floats) -> Pair:
+    found = agreement(scores, accuracies)
+    return found.kendall or 0.0, found.spearman or 0.0
+
+
+def searched(run: Run) -> Found:
+    best = run.champion
+    report = best.held_out[0].agreement
+    return Found(
+        format_expression(run.best.expression), best.individual.value,
+        best.selection[0].agreement.spearman or 0.0,
+        (report.kendall or 0.0, report.spearman or 0.0),
+    )  # fmt: skip
+
+
+def library_scores(
+    table: Table, space: Space, setting: Setting, extra: Sequence[str]
+) -> dict[str, Floats]:
+    """Oriented scores of the library (and of other formulas) on all architectures."""
+    names = [*BESIDE, *(n for n in library_names() if n not in (*BESIDE, *SLOW))]
+    formulas = [bind(load(name)) for name in (*extra, *names)]
+    with ScoreBook() as book:
+        runs, _ = score_table(table, space, formulas, setting, 1, 0, book)
+    found = {}
+    for place, formula in enumerate(formulas):
+        column = [scores[place] for scores in runs[0]]
+        if not any(score.unmet for score in column):
+            found[formula.name] = formula.sign * np.array([score.value for score in column])
+    return found
+
+
+def line(name: str, pairs: Sequence[Pair]) -> str:
+    kendall, spearman = np.array(pairs).T
+    return (
+        f"{name:<40} {kendall.mean():+.3f} ± {kendall.std():.3f}   "
+        f"{spearman.mean():+.3f} ± {spearman.std():.3f}   {spearman.min():+.3f} {spearman.max():+.3f}"
+    )
+
+
+def discover(
+    target: str, table: Table, classes: Sequence[str], stored: Stored, scores: Remembered,
+    beside: dict[str, Floats], config: Config, options: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Search on every split with every seed, and print the outcome."""
+    accuracies = table.columns[target]
+    reports: dict[str, list[Pair]] = {name: [] for name in beside}
+    found: list[Found] = []
+    for number in range(options.splits):
+        parted = splits.split(classes, options.split, number)
+        halves = [
+            Networks(scores.on(rows.tolist()), accuracies[rows])
+            for rows in (parted.selection, parted.report)
+        ]
+        task = Task(table.name, target, *halves)
+        for name, values in beside.items():
+            reports[name].append(correlations(values[parted.report], accuracies[parted.report]))
+        for seed in range(options.seeds):
+            run = evolve(replace(config, seed=seed), [task], stored.allowed, baselines=())
+            found.append(searched(run))
+            print(f"# {target} split {number} seed {seed}: selection {found[-1].selection:+.3f} "
+                  f"report {found[-1].report[1]:+.3f} {found[-1].formula}", flush=True)  # fmt: skip
+    sizes = f"{len(parted.selection)} to select, {len(parted.report)} to report"
+    print(f"\n{table.name}, {target}: {sizes}, {options.splits} splits, {options.seeds} seeds\n"
+          f"{'':<40} {'Kendall':<15}   {'Spearman':<15}   lowest highest")  # fmt: skip
+    print(line("search", [one.report for one in found]))
+    for name in sorted(reports, key=lambda n: -np.mean([pair[1] for pair in reports[n]])):
+        print(line(name, reports[name]))
+    best = max(found, key=lambda one: one.fitness)
+    print(f"best on its selection ({best.selection:+.3f} there, {best.report[1]:+.3f} reported): "
+          f"{best.formula}\n", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("table")
+    parser.add_argument("--target", default="", help="columns, separated by commas")
+    parser.add_argument("--split", default="half")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="architectures of the table to use")
+    parser.add_argument("--data", help="FILE.npz; by default what the space is usually scored on")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--teacher", help="by default the usual one of the space")
+    parser.add_argument("--inputs", default=",".join(DEFAULT_INPUTS))
+    parser.add_argument("--operators", default="")
+    parser.add_argument("--seed-with", default="")
+    parser.add_argument("--with", dest="extension")
+    parser.add_argument("--beside", action="append", default=[], help="another formula to report")
+    parser.add_argument("--population", type=int, default=20)
+    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--memory", type=float, default=6, help="GiB of statistics")
+    parser.add_argument("--sample", action="store_true", help="statistics thinned as a screen's")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    if options.extension:
+        load_extension(options.extension)
+    given = Path(options.table) if options.table.endswith(".csv") else options.table
+    table = load_table(given)
+    space = spaces.get(table.space or "")
+    targets = options.target.split(",") if options.target else [table.target(None)]
+    for target in targets:
+        table, _ = table.measured(target)
+    if options.limit:
+        table = table.rows(splits.sample(table.architectures, options.limit, 0))
+    data = Data(options.data or space.data, options.batch_size)
+    setting = usual_setting(space, data, teacher_of(options.teacher, None, None))
+    config = Config(
+        population=options.population, iterations=options.iterations, folds=options.folds,
+        inputs=tuple(options.inputs.split(",")),
+        operators=tuple(filter(None, options.operators.split(","))),
+        seeds=tuple(filter(None, options.seed_with.split(","))),
+    )  # fmt: skip
+    stored = collect_table(
+        table.architectures, space, statistics_needed(config, ()), setting, store=Store(),
+        memory=int(options.memory * 2**30),
+    )  # fmt: skip
+    if options.sample:
+        small = thinned(stored.collected, SCREEN if stored.sample == Sample() else stored.sample)
+        stored = replace(stored, collected=tuple(small))
+    scores = Remembered(stored.evaluator(range(len(table))))
+    beside = library_scores(table, space, setting, options.beside)
+    classes = splits.isomorphism_classes(table, space)
+    for target in targets:
+        discover(target, table, classes, stored, scores, beside, config, options)
+    print(
+        f"{len(scores)} formulas evaluated on {len(table)} architectures; {', '.join(stored.notes)}"
+    )
+
+
+if __name__ == "__main__":
+    main()
