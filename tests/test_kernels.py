@@ -83,6 +83,13 @@ def test_singular_values_of_a_statistic_are_computed_once(monkeypatch: pytest.Mo
         assert alone.scores.tobytes() == outcome.scores.tobytes()
 
 
+def test_eigenvalues_of_what_is_not_square_are_the_operators_failure() -> None:
+    outcome = Engine(networks()).evaluate([node("sum(eigvals(E_s))"), node("params")])
+    assert not outcome[0].valid.any()
+    assert "eigvals" in outcome[0].reasons[0]
+    assert outcome[1].valid.all()
+
+
 FREED = """
 import sys, torch
 from pathlib import Path

@@ -36,8 +36,16 @@ def text_of(node: Node, args: list[str]) -> str:
 
 
 def spectrum_read(node: Node) -> str:
-    """Which spectrum of a statistic a node is made of; those are worth keeping."""
-    return SPECTRAL[node.op][0] if node.op in SPECTRAL and node.args[0].op == "stat" else ""
+    """Which spectrum of a statistic a node is made of; those are worth keeping.
+
+    Of eigenvalues only where the statistic is square by its kind: others may fail, and the failure
+    belongs to the operator.
+    """
+    if node.op not in SPECTRAL or node.args[0].op != "stat":
+        return ""
+    which, _ = SPECTRAL[node.op]
+    rows, columns = node.args[0].kind.axes
+    return "" if which == "eigen" and rows.size != columns.size else which
 
 
 def removes_level(node: Node) -> bool:
