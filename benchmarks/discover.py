@@ -40,7 +40,7 @@ from autodas_dsl.scoring.score import Data
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import bind
 from autodas_dsl.scoring.stored import Stored, collect_table
-from autodas_dsl.scoring.thinning import SCREEN, Sample, thinned
+from autodas_dsl.scoring.thinning import SCREEN, thinned
 from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
@@ -209,7 +209,7 @@ def main() -> None:
         memory=int(options.memory * 2**30),
     )  # fmt: skip
     if options.sample:
-        small = thinned(stored.collected, SCREEN if stored.sample == Sample() else stored.sample)
+        small = thinned(stored.collected, SCREEN, stored.sample)
         stored = replace(stored, collected=tuple(small))
     scores = Remembered(stored.evaluator(range(len(table))))
     beside = library_scores(table, space, setting, options.beside)

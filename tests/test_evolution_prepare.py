@@ -114,12 +114,13 @@ def test_large_selections_are_raced_on_a_part(
 def test_thinned_statistics_of_the_same_networks(table: Table) -> None:
     with prepared(table) as found:
         whole = found.stored.collected
-    thin = thinned(whole, Sample(4, 3, weights=True))
+    thin = thinned(whole, Sample(4, share=3))
     before, after = whole[0].values, thin[0].values
     by_name = {str(statistic): statistic for statistic in before}
     weights, slopes, maps, logits = (by_name[n] for n in ("W", "grad W", "F_s", "P_t"))
     for one, other, slope in zip(before[weights], after[weights], after[slopes], strict=True):
-        assert other.shape == slope.shape == (len(one), min(3, one.shape[1]))
+        kept = max(min(4, one.shape[1]), one.shape[1] // 3)
+        assert other.shape == slope.shape == (len(one), kept)
     assert after[maps].shape == (4, *before[maps].shape[1:])
     assert after[logits].shape == (4, 10)
     assert thin[1].values[logits] is after[logits], "the teacher is thinned once"
