@@ -48,7 +48,7 @@ def gram(of):
 def gram_of_gradients(model, batch):
     logits, layers, tensors = outputs(model, batch)
     loss = nn.functional.cross_entropy(logits, batch.y)
-    gradients = torch.autograd.grad(loss, tensors)
+    gradients = torch.autograd.grad(loss, tensors, materialize_grads=True)  # 0 for dead edges
     return [chancov(rows(*pair), 3) for pair in zip(layers, gradients, strict=True)]
 
 
