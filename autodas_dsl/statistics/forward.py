@@ -28,6 +28,7 @@ from autodas_dsl.statistics.functional import watch_every_activation
 from autodas_dsl.statistics.layers import Layer
 from autodas_dsl.statistics.network import Network, substituted, undisturbed
 from autodas_dsl.statistics.probes import Setup
+from autodas_dsl.statistics.twice import QuickTwice
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def _attempt(
             finder=FeatureFinder(network, samples, needs.named, needs.stages, needs.classes),
         )
         _attach(network, needs, outcome, stack)
+        if needs.second_order:
+            stack.enter_context(QuickTwice())
         buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}
         x = outcome.x.view_as(outcome.x) if not needs.input_gradient else outcome.x.clone()
         stack.enter_context(substituted(network, {**outcome.parameters, **buffers}))
