@@ -20,7 +20,7 @@ from autodas_dsl.compiler.program import Program, build_program
 from autodas_dsl.language.inputs import Statistic
 
 MEMORY = 2 << 30
-_TOGETHER = 64  # formulas in one program
+_TOGETHER = 128  # formulas in one program
 
 
 class Engine:

@@ -218,18 +218,29 @@ def reldist(x: Tensor, ndim: int) -> Tensor:
 
 
 def _distances(rows: Tensor) -> Tensor:
-    """Euclidean distances of rows. Those of float32 come from the centred Gram matrix in float64,
-    which is several times as fast and no less accurate, also where rows lie close together."""
+    """Euclidean distances of rows. Those of float32 come from the centred Gram matrix: in float32
+    where no two rows lie close together, in float64 where they do."""
     if rows.dtype == torch.float64:
         return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-    gram = _centred_gram(rows)
-    squares = torch.diagonal(gram, dim1=-2, dim2=-1)
-    both = squares.unsqueeze(-1) + squares.unsqueeze(-2)
-    squared = both - 2 * gram
+    rows = rows - rows.mean(-2, keepdim=True)
+    both, squared = _squared_distances(rows @ rows.transpose(-1, -2))
+    torch.diagonal(squared, dim1=-2, dim2=-1).zero_()
+    close = (squared < _CLOSE * both).sum()
+    if int(close) == squared.shape[:-1].numel():  # the diagonal alone
+        return squared.sqrt_()
+    both, squared = _squared_distances(_centred_gram(rows))
     squared.masked_fill_(squared <= _NOISE * both, 0)  # equal rows: exactly 0
     return squared.sqrt_().to(rows.dtype)
 
 
+def _squared_distances(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the squares of each two rows, and their squared distance."""
+    squares = torch.diagonal(gram, dim1=-2, dim2=-1)
+    both = squares.unsqueeze(-1) + squares.unsqueeze(-2)
+    return both, both - 2 * gram
+
+
+_CLOSE = 0.1  # of the squares: float32 then errs by a few 1e-7
 _NOISE = 1e-14  # of a float64 Gram matrix, relative to the squares in it
 
 
@@ -307,7 +318,7 @@ def smooth_l1(a: Tensor, b: Tensor, dims: Dims) -> Tensor:
 def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims) -> Tensor:
     own = torch.log_softmax(a if T == 1 else a / T, axis)
     target = torch.log_softmax(b if T == 1 else b / T, axis)
-    pointwise = (target - own).mul_(torch.exp(target))
+    pointwise = (target - own).mul_(exp(target))
     summed = pointwise.sum((axis, *positions), keepdim=True).mean(samples, keepdim=True) if samples \
         else pointwise.sum((axis, *positions), keepdim=True)  # fmt: skip
     return T * T * summed.flatten(-(len(positions) + len(samples) + 1)).squeeze(-1)

@@ -41,10 +41,13 @@ def _singular(x: Tensor) -> Tensor:
     return torch.sqrt(values.clamp_min(0)).flip(-1).to(x.dtype)
 
 
+def _wide(x: Tensor) -> Tensor:
+    return x if x.shape[-2] <= x.shape[-1] else x.transpose(-1, -2)
+
+
 def _smaller_gram(x: Tensor) -> Tensor:
     """Of rows or of columns, whichever are fewer, in float64."""
-    wide = x if x.shape[-2] <= x.shape[-1] else x.transpose(-1, -2)
-    wide = wide.double()
+    wide = _wide(x).double()
     return wide @ wide.transpose(-1, -2)
 
 
@@ -70,26 +73,28 @@ def cond_from(values: Tensor) -> Tensor:
 
 
 def rank(x: Tensor) -> Tensor:
-    """Singular values above eps * max(rows, columns) * the largest of them."""
-    if x.dtype == torch.float32 and _is_full(x):
-        return x.new_full(x.shape[:-2], min(x.shape[-2:]))
-    return rank_from(svdvals(x), x)
+    """Singular values above eps * max(rows, columns) * the largest of them.
 
-
-def _is_full(x: Tensor) -> bool:
-    """Whether all matrices certainly have full rank, at a fraction of a decomposition's cost.
-
-    A Cholesky factor shows that the squares of their singular values are above a share of the
-    largest that covers both the bound of `rank` and what rounds in float32.
+    In float32 most matrices have full rank, which a Cholesky factor shows at a fraction of a
+    decomposition's cost: of a float32 Gram matrix first, of a float64 one where that rounds too
+    much.
     """
-    wide = x if x.shape[-2] <= x.shape[-1] else x.transpose(-1, -2)
-    gram = wide @ wide.transpose(-1, -2)
+    if x.dtype != torch.float32:
+        return rank_from(svdvals(x), x)
+    full = x.new_full(x.shape[:-2], min(x.shape[-2:]))
+    share = 2 * torch.finfo(x.dtype).eps * max(x.shape[-2:])  # twice the bound: what rounds is less
+    if _above(_wide(x) @ _wide(x).transpose(-1, -2), share):
+        return full
+    return full if _above(_smaller_gram(x), share**2) else rank_from(svdvals(x), x)
+
+
+def _above(gram: Tensor, share: float) -> bool:
+    """Whether the eigenvalues of all matrices are certainly above a share of their norms."""
     if not bool(torch.isfinite(gram.sum())):
         return False
-    share = 2 * torch.finfo(x.dtype).eps * max(x.shape[-2:])
-    largest = torch.linalg.matrix_norm(gram)
-    torch.diagonal(gram, dim1=-2, dim2=-1).sub_(share * largest.unsqueeze(-1))
-    _, failed = torch.linalg.cholesky_ex(gram)
+    least = share * torch.linalg.matrix_norm(gram)
+    shifted = gram - torch.diag_embed(least.unsqueeze(-1).expand(gram.shape[:-1]))
+    _, failed = torch.linalg.cholesky_ex(shifted)
     return not bool(failed.any())
 
 
