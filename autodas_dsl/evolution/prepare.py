@@ -126,6 +126,7 @@ def prepare(
     Raises
     ------
     InputError
+        E612 when the statistics do not fit into `memory`.
     """
     chosen, accuracies = table.measured(target)
     classes = splits.isomorphism_classes(chosen, space)
@@ -150,7 +151,7 @@ def prepare(
             half = [int(place) for place in splits.stratified(names, on, RACED_ON, seed)]
         halves.append(half)
         portions.append(_screen(stored, half, shared) if screening else (stored, half))
-    kept = memory - size_of(stored.collected)
+    kept = _left(stored, memory)
     evaluators = (
         _pooled(portions, kept, workers, shared, resources) if shared else _alone(portions, kept)
     )
@@ -164,6 +165,19 @@ def prepare(
         split=f"{split}, seed {seed}", fingerprint=f"{stored.fingerprint}{' screened' if screening else ''}",
     )  # fmt: skip
     return Prepared(task, stored, resources)
+
+
+def _left(stored: Stored, memory: int) -> int:
+    """Bytes that engines may take beside the statistics."""
+    taken = size_of(stored.collected)
+    if taken > memory // _COPIES:
+        raise InputError(
+            "E612",
+            f"the statistics take {taken / 2**20:.0f} MiB however far activations are thinned, "
+            f"and as much again to be evaluated; the limit is {memory / 2**20:.0f} MiB",
+            "raise --memory, or search with fewer --inputs",
+        )
+    return memory - taken
 
 
 def _own(parted: splits.Split, rows: int) -> splits.Split:

@@ -1,0 +1,96 @@
+"""Peak memory: of a ranking as tables grow, and of a search as `--memory` does.
+
+Each line is a process of its own. A search of logits alone shows what a search takes besides its
+statistics; `--memory` bounds what comes on top.
+
+    python benchmarks/memory.py [--table TABLE] [--sizes 6,24,96] [--budgets 0.1,0.25,1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+
+def nothing() -> None:
+    import autodas_dsl.evolution.session
+    import autodas_dsl.scoring.rank  # noqa: F401
+
+
+def ranking(table: str, data: str | None, size: int) -> None:
+    """All first-order proxies of the library that these networks allow, nothing stored."""
+    from autodas_dsl import spaces
+    from autodas_dsl.language.library import library_names, load
+    from autodas_dsl.scoring.rank import rank
+    from autodas_dsl.scoring.score import Data
+    from autodas_dsl.scoring.usual import usual_setting
+
+    found = _loaded(table)
+    space = spaces.get(found.space or "")
+    setting = usual_setting(space, Data(data or space.data, 64))
+    proxies = [load(name) for name in library_names() if name not in ("grasp", "te_nas")]
+    rank(found, space, proxies, setting=setting, limit=size)
+
+
+def searching(table: str, data: str | None, budget: float, inputs: tuple[str, ...] = ()) -> None:
+    """A short search, with all default statistics or with some."""
+    from autodas_dsl.evolution.config import Config
+    from autodas_dsl.evolution.session import Options, search
+    from autodas_dsl.scoring.score import Data
+
+    options = Options(
+        data=Data(data, 64) if data else None, memory=int(budget * 2**30), null_repeats=0
+    )
+    config = Config(iterations=30, inputs=inputs) if inputs else Config(iterations=30)
+    search([_loaded(table)], config, options)
+
+
+def _loaded(table: str):  # type: ignore[no-untyped-def]
+    from autodas_dsl.tables.read import load_table
+
+    return load_table(Path(table) if table.endswith(".csv") else table)
+
+
+def peak(run: Callable[..., None], *given: object) -> float:
+    """MiB of a new process that runs this."""
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe()
+    process = context.Process(target=_measured, args=(ours, run, given))
+    process.start()
+    ours.close()
+    found: float = theirs.recv()
+    process.join()
+    return found
+
+
+def _measured(pipe, run, given) -> None:  # type: ignore[no-untyped-def]
+    import torch
+
+    torch.set_num_threads(1)
+    run(*given)
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", default="digits-resnet")
+    parser.add_argument("--data")
+    parser.add_argument("--sizes", default="6,24,96")
+    parser.add_argument("--budgets", default="0.1,0.25,1")
+    options = parser.parse_args()
+    print(f"{'imports':<32} {peak(nothing):7.0f} MiB", flush=True)
+    for size in options.sizes.split(","):
+        found = peak(ranking, options.table, options.data, int(size))
+        print(f"{'rank ' + size + ' architectures':<32} {found:7.0f} MiB", flush=True)
+    found = peak(searching, options.table, options.data, 1.0, ("P_s", "P_t"))
+    print(f"{'evolve, logits alone':<32} {found:7.0f} MiB", flush=True)
+    for budget in options.budgets.split(","):
+        found = peak(searching, options.table, options.data, float(budget))
+        print(f"{'evolve --memory ' + budget + ' GiB':<32} {found:7.0f} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
