@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from autodas_dsl.scoring.correlations import agreement, beyond_size, kendall_against, placed
+from autodas_dsl.scoring.correlations import agreement, beyond_size, placed
 from autodas_dsl.scoring.regret import top_k_regret
 from autodas_dsl.tables import load_table
 
@@ -85,19 +85,6 @@ def test_invalid_scores_rank_below_all_and_are_counted(values: Floats, lost: lis
     assert found.invalid == len(lost)
     assert found.kendall == pytest.approx(low.kendall)
     assert found.spearman == pytest.approx(low.spearman)
-
-
-@given(pairs, st.lists(numbers, max_size=3))
-def test_kendall_against_is_kendall(values: Floats, lost: list[float]) -> None:
-    x, y = np.append(values[:, 0], np.full(len(lost), np.nan)), np.append(values[:, 1], lost)
-    assert kendall_against(y)(x) == pytest.approx(agreement(x, y).kendall)
-
-
-def test_kendall_against_many_accuracies() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 300))
-    assert kendall_against(y)(x) == agreement(x, y).kendall
-    assert kendall_against(y)(np.ones(300)) is None
 
 
 def test_invalid_scores_lower_a_perfect_correlation() -> None:

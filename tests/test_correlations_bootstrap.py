@@ -11,12 +11,10 @@ from scipy import stats
 
 from autodas_dsl.scoring import bootstrap
 from autodas_dsl.scoring.bootstrap import (
-    beyond_size_interval,
     interval,
-    paired_difference,
     resampled,
 )
-from autodas_dsl.scoring.correlations import STATISTICS, beyond_size
+from autodas_dsl.scoring.correlations import STATISTICS
 
 Floats = npt.NDArray[np.float64]
 
@@ -126,45 +124,3 @@ def test_huge_scores() -> None:
     found = interval(y * 9e306, y, "pearson")
     assert found is not None
     assert found.low == pytest.approx(1)
-
-
-def test_difference_is_paired() -> None:
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=100)
-    good = y + 0.5 * rng.normal(size=100)
-    bad = good + 0.6 * rng.normal(size=100)
-    found = paired_difference(good, bad, y)
-    assert found is not None
-    assert found.interval is not None
-    expected = BY_SCIPY["spearman"](good, y) - BY_SCIPY["spearman"](bad, y)
-    assert found.value == pytest.approx(expected)
-    assert found.interval.low < found.value < found.interval.high
-    assert found.first_better > 0.9
-    swapped = paired_difference(bad, good, y)
-    assert swapped is not None
-    assert swapped.value == pytest.approx(-found.value)
-
-
-def test_a_proxy_does_not_differ_from_itself() -> None:
-    x, y = example(50)
-    for statistic in STATISTICS:
-        found = paired_difference(x, x, y, statistic)
-        assert found is not None
-        assert found.interval is not None
-        assert (found.value, found.interval.low, found.interval.high) == (0, 0, 0)
-        assert found.first_better == 0
-    assert paired_difference(np.ones(50), x, y) is None
-    assert paired_difference(x, np.ones(50), y) is None
-
-
-def test_beyond_size_resamples_equal_the_plain_formula() -> None:
-    rng = np.random.default_rng(1)
-    size = np.exp(rng.normal(size=30))
-    x, y = np.log(size) + rng.normal(size=30), np.log(size) + rng.normal(size=30)
-    values = [beyond_size(x[rows], y[rows], size[rows]).value for rows in draws(30, 200)]
-    low, high = np.quantile([v for v in values if v is not None], [0.025, 0.975])
-    found = beyond_size_interval(x, y, size, resamples=200)
-    assert found is not None
-    assert (found.low, found.high) == pytest.approx((low, high))
-    assert beyond_size_interval(x, y, np.ones(30)) is None
-    assert beyond_size_interval(size, y, size) is None

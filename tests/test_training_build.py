@@ -20,7 +20,7 @@ from autodas_dsl.training.digits import digits
 from autodas_dsl.training.recipe import Recipe
 from autodas_dsl.training.rows import Row
 from autodas_dsl.training.sheet import begun, table_of
-from autodas_dsl.training.teacher import TEACHER_FILE, builtin_teacher, consult
+from autodas_dsl.training.teacher import TEACHER_FILE, consult, teacher_network
 
 BUILTIN = Path(autodas_dsl.__path__[0]) / "tables" / "builtin"
 TEACHER = BUILTIN / TEACHER_FILE
@@ -146,5 +146,5 @@ def test_the_shipped_teacher_is_the_one_in_the_provenance() -> None:
         assert f"test {taught.test:.4f}" in said
     assert taught.logits.shape == (9, 300, 10)
     with torch.no_grad():
-        logits = builtin_teacher()(digits().shifted[4])
+        logits = teacher_network(weights)(digits().shifted[4])
     np.testing.assert_array_equal(logits.numpy(), taught.logits[4])

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO, TypeVar
@@ -210,14 +210,6 @@ def tally(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]
             advance(done, status)
 
         yield add
-
-
-def tracked(items: Sequence[Item], label: str, *, out: TextIO | None = None) -> Iterable[Item]:
-    """The items one by one, with a progress bar for them."""
-    with progress_bar(label, len(items), out=out) as advance:
-        for done, item in enumerate(items):
-            yield item
-            advance(done + 1, "")
 
 
 def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:

@@ -88,61 +88,6 @@ def interval(
     return _percentiles(resampled(x, y, statistic, seed=seed, resamples=resamples), level)
 
 
-def beyond_size_interval(
-    scores: npt.ArrayLike,
-    accuracies: npt.ArrayLike,
-    params: npt.ArrayLike,
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-) -> Interval | None:
-    """The percentile interval of `correlations.beyond_size`."""
-    x, y = checked(scores, accuracies)
-    size = np.asarray(params, dtype=np.float64)
-    if undefined(x, y) or np.ptp(size) == 0:
-        return None
-    found = []
-    ranked = placed(x)
-    for counts in _draws(len(x), resamples, seed):
-        ranks = [_weighted_ranks(values, counts) for values in (ranked, y, size)]
-        xy = _weighted_pearson(ranks[0], ranks[1], counts)
-        xz = _weighted_pearson(ranks[0], ranks[2], counts)
-        yz = _weighted_pearson(ranks[1], ranks[2], counts)
-        rest = (1 - xz**2) * (1 - yz**2)
-        defined = rest > 1e-12
-        found.append(np.where(defined, xy - xz * yz, np.nan) / np.sqrt(np.where(defined, rest, 1)))
-    return _percentiles(np.concatenate(found), level)
-
-
-def paired_difference(
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    accuracies: npt.ArrayLike,
-    statistic: str = "spearman",
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-) -> Difference | None:
-    """How much better the first scores rank than the second, with an interval.
-
-    None when one of the two correlations is undefined.
-    """
-    x, y = checked(first, accuracies)
-    z, _ = checked(second, accuracies)
-    if undefined(x, y) or undefined(z, y):
-        return None
-    once = np.ones((1, len(y)))
-    value = _METHODS[statistic](x, y)(once) - _METHODS[statistic](z, y)(once)
-    gaps = resampled(x, y, statistic, seed=seed, resamples=resamples) - resampled(
-        z, y, statistic, seed=seed, resamples=resamples
-    )
-    defined = gaps[~np.isnan(gaps)]
-    better = float(np.mean(defined > 0)) if len(defined) else 0.0
-    return Difference(float(value[0]), _percentiles(gaps, level), better)
-
-
 def resampled(
     scores: Floats, accuracies: Floats, statistic: str, *, seed: int, resamples: int
 ) -> Floats:

@@ -15,8 +15,6 @@ accuracies equal, or fewer than five valid scores.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,36 +89,6 @@ def agreement(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> Agreement:
         spearman=float(stats.spearmanr(ranked, y).statistic),
         pearson=pearson(filled(x), y),
     )
-
-
-def kendall_against(accuracies: npt.ArrayLike) -> Callable[[npt.ArrayLike], float | None]:
-    """Kendall tau-b with these accuracies, for many vectors of scores.
-
-    The number that `agreement` gives, None where it is undefined. On small tables the accuracies
-    are compared once and pairs are counted, several times faster than sorting.
-
-    Parameters
-    ----------
-    accuracies : array_like, shape [n]
-        All finite.
-    """
-    y = np.asarray(accuracies, dtype=np.float64)
-    if len(y) > _PAIRS_UP_TO:
-        return lambda scores: agreement(scores, y).kendall
-    pairs = np.triu_indices(len(y), 1)
-    y_signs = np.sign(y[pairs[0]] - y[pairs[1]])
-    y_untied = float(np.count_nonzero(y_signs))
-
-    def kendall(scores: npt.ArrayLike) -> float | None:
-        x, _ = checked(scores, y)
-        if undefined(x, y):
-            return None
-        places = placed(x)
-        x_signs = np.sign(places[pairs[0]] - places[pairs[1]])
-        agreed = float(np.dot(x_signs, y_signs))
-        return agreed / math.sqrt(np.count_nonzero(x_signs) * y_untied)
-
-    return kendall
 
 
 def checked(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load
 from torch import nn
 
 from autodas_dsl import spaces
@@ -40,12 +38,6 @@ class Taught:
     logits: NDArray[np.float32]
     select: float
     test: float
-
-
-def builtin_teacher() -> nn.Module:
-    """The teacher that the shipped tables were distilled from, trained, in eval mode."""
-    file = files("autodas_dsl.tables") / "builtin" / TEACHER_FILE
-    return teacher_network(load(file.read_bytes()))
 
 
 def train_teacher() -> dict[str, NDArray[np.float32]]:
