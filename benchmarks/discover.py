@@ -30,8 +30,9 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
-from autodas_dsl.language.extend import load_extension
+from autodas_dsl.language.extend import Input, kind, load_extension, register
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_names, load
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.correlations import agreement
@@ -119,6 +120,29 @@ def library_scores(
     return found
 
 
+def with_scores(stored: Stored, scores: dict[str, Floats]) -> tuple[Stored, tuple[str, ...]]:
+    """Scores of library formulas as statistics, one number a network; those that are invalid
+    somewhere are left out. In a formula `meco_` stands for the library's `meco`."""
+    whole = {name: values for name, values in scores.items() if np.isfinite(values).all()}
+    entries = [
+        Input(f"{name}_", kind(), f"Score of {name}.", name, "architecture", collect=_not_collected)
+        for name in whole
+    ]
+    register(entries, "the library")
+    collected = []
+    for place, one in enumerate(stored.collected):
+        own = {
+            Statistic(f"{name}_"): torch.tensor(values[place], dtype=torch.float64)
+            for name, values in whole.items()
+        }
+        collected.append(replace(one, values={**one.values, **own}))
+    return replace(stored, collected=tuple(collected)), tuple(f"{name}_" for name in whole)
+
+
+def _not_collected(model: object, batch: object) -> float:
+    raise NotImplementedError("the scores of the library are known")
+
+
 def line(name: str, pairs: Sequence[Pair]) -> str:
     kendall, spearman = np.array(pairs).T
     return (
@@ -177,10 +201,15 @@ def main() -> None:
     parser.add_argument("--operators", default="")
     parser.add_argument("--seed-with", default="")
     parser.add_argument("--with", dest="extension")
+    parser.add_argument(
+        "--library", action="store_true", help="search over scores of the library instead"
+    )
     parser.add_argument("--beside", action="append", default=[], help="another formula to report")
     parser.add_argument("--population", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--parsimony", type=float, default=0.001)
+    parser.add_argument("--max-complexity", type=int, default=20)
     parser.add_argument("--memory", type=float, default=6, help="GiB of statistics")
     parser.add_argument("--sample", action="store_true", help="statistics thinned as a screen's")
     options = parser.parse_args()
@@ -200,19 +229,24 @@ def main() -> None:
     setting = usual_setting(space, data, teacher_of(options.teacher, None, None))
     config = Config(
         population=options.population, iterations=options.iterations, folds=options.folds,
+        parsimony=options.parsimony, max_complexity=options.max_complexity,
         inputs=tuple(options.inputs.split(",")),
         operators=tuple(filter(None, options.operators.split(","))),
         seeds=tuple(filter(None, options.seed_with.split(","))),
     )  # fmt: skip
+    needed = (Statistic("params"),) if options.library else statistics_needed(config, ())
     stored = collect_table(
-        table.architectures, space, statistics_needed(config, ()), setting, store=Store(),
+        table.architectures, space, needed, setting, store=Store(),
         memory=int(options.memory * 2**30),
     )  # fmt: skip
+    beside = library_scores(table, space, setting, options.beside)
+    if options.library:
+        stored, names = with_scores(stored, beside)
+        config = replace(config, inputs=names, terms="instinct")
     if options.sample:
         small = thinned(stored.collected, SCREEN, stored.sample)
         stored = replace(stored, collected=tuple(small))
     scores = Remembered(stored.evaluator(range(len(table))))
-    beside = library_scores(table, space, setting, options.beside)
     classes = splits.isomorphism_classes(table, space)
     for target in targets:
         discover(target, table, classes, stored, scores, beside, config, options)
