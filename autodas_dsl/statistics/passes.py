@@ -23,6 +23,7 @@ from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import Layer, activations, batch_norms, is_activation
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.probes import Setup, one_hot
+from autodas_dsl.statistics.twice import inputs_only
 
 Value = Tensor | tuple[Tensor, ...]
 
@@ -118,7 +119,8 @@ class Pass:
             again = "J" in self.bases
             found["hess W"] = gradient("hess W", product, targets["grad W"], retain=again)
         if "J" in self.bases:
-            found["J"] = gradient("J", outcome.logits.sum(), [outcome.x])
+            with inputs_only():
+                found["J"] = gradient("J", outcome.logits.sum(), [outcome.x])
         return found
 
     # -- values ------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ normalisation is some thirty passes over the map in torch; in closed form it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+_INPUTS_ONLY: ContextVar[bool] = ContextVar("inputs_only", default=False)
 _NOT_TRANSPOSED: tuple[bool, list[int]] = (False, [0, 0])
 
 
@@ -26,6 +29,17 @@ class _Geometry(NamedTuple):
     padding: list[int]
     dilation: list[int]
     groups: int
+
+
+@contextmanager
+def inputs_only() -> Iterator[None]:
+    """Within it, backward passes are about inputs: they skip the gradients of convolutions' weights,
+    which a `Function` cannot see to be unwanted."""
+    token = _INPUTS_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _INPUTS_ONLY.reset(token)
 
 
 class QuickTwice(TorchFunctionMode):
@@ -70,9 +84,11 @@ class _Output(Function):
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+        of_weight = of_weight and not _INPUTS_ONLY.get()
         bias = gy.sum((0, 2, 3)) if of_bias else None
         if not torch.is_grad_enabled():  # differentiated for the last time
-            return *_backward(gy, x, weight, ctx.geometry, of_x, of_weight), bias, None
+            of_both = _backward(gy, x, weight, ctx.geometry, of_x, of_weight)
+            return *of_both, bias, None
         return (
             _InputGradient.apply(gy, weight, x.detach(), ctx.geometry) if of_x else None,
             _WeightGradient.apply(x, gy, weight.detach(), ctx.geometry) if of_weight else None,
