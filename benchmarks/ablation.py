@@ -4,7 +4,7 @@ One line per variant: Kendall and Spearman of the best formula on the selection 
 architectures, mean and standard deviation over the seeds (each with its own split).
 
     python benchmarks/ablation.py [TABLE] [--space NAME] [--target COLUMN] [--data FILE.npz]
-        [--seeds 3] [--iterations 100]
+        [--seeds 3] [--iterations 100] [--memory 1]
 """
 
 from __future__ import annotations
@@ -50,10 +50,17 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--memory", type=float, default=1, help="GiB, see evolve --memory")
     options = parser.parse_args()
     table = Path(options.table) if options.table.endswith(".csv") else options.table
     data = Data(options.data) if options.data else None
-    settings = Options(target=options.target, space=options.space, data=data, null_repeats=0)
+    settings = Options(
+        target=options.target,
+        space=options.space,
+        data=data,
+        null_repeats=0,
+        memory=int(options.memory * 2**30),
+    )
     print(
         "| variant | selection tau | held-out tau | held-out Spearman |\n| --- | --- | --- | --- |"
     )
