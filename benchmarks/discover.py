@@ -140,7 +140,7 @@ def with_scores(stored: Stored, scores: dict[str, Floats]) -> tuple[Stored, tupl
 
 
 def _not_collected(model: object, batch: object) -> float:
-    raise NotImplementedError("the scores of the library are known")
+    raise LookupError("the scores of the library are known")
 
 
 def line(name: str, pairs: Sequence[Pair]) -> str:

@@ -52,6 +52,13 @@ def test_what_it_does_not_cover_is_torchs() -> None:
     learned, plain = nn.BatchNorm2d(3).double(), nn.BatchNorm2d(3, affine=False).double()
     same = nn.Conv2d(3, 3, 3, padding="same").double()
     x = drawn(2, 3, 4, 4)
+    with QuickTwice():
+        assert torch.conv2d(x, same.weight).shape == (2, 3, 2, 2)
+        assert torch.conv2d(x, same.weight, padding=1).shape == x.shape
+        assert torch.equal(
+            nn.functional.batch_norm(x, None, None, training=True),
+            nn.functional.batch_norm(x, None, None, None, None, True),
+        )
     for module in (learned, learned.eval(), plain, same):
         expected = torch.autograd.grad(module(x).sum(), [x, *module.parameters()])
         with QuickTwice():

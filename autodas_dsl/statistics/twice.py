@@ -49,16 +49,17 @@ class QuickTwice(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func is torch.conv2d and not kwargs and args[0].dim() == 4:
+        if func is torch.conv2d and len(args) == 7 and args[0].dim() == 4:
             x, weight, bias, stride, padding, dilation, groups = args
             if not isinstance(padding, str):
                 geometry = _Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
                 out: Tensor = _Output.apply(x, weight, bias, geometry)
                 return out
-        if func is functional.batch_norm and kwargs and kwargs["training"]:
-            weight, bias = kwargs["weight"], kwargs["bias"]
-            if weight is not None and not weight.requires_grad:
-                normed: Tensor = _Normed.apply(args[0], weight, bias, kwargs["eps"])
+        given = kwargs or {}
+        if func is functional.batch_norm and given.keys() >= {"weight", "training", "eps"}:
+            weight = given["weight"]
+            if given["training"] and weight is not None and not weight.requires_grad:
+                normed: Tensor = _Normed.apply(args[0], weight, given.get("bias"), given["eps"])
                 return normed
         return func(*args, **(kwargs or {}))
 
