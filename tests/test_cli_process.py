@@ -96,6 +96,8 @@ def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*PROGRAM, "score", str(model), "-p", "params"], env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # whoever started the tests in the background may have had it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not started.exists() and time.monotonic() < deadline:
