@@ -116,3 +116,27 @@ def test_freed_memory_is_kept() -> None:
 
     assert left("kept") > 20 * 2**23 * 0.9
     assert left("as it is") < 2**26
+
+
+def test_what_is_made_of_a_shared_tensor_is_made_once() -> None:
+    made = []
+
+    def make() -> torch.Tensor:
+        made.append(1)
+        return torch.ones(1)
+
+    own, shared = torch.zeros(1), kernels.share(torch.zeros(1))
+    for x in (own, own, shared, shared):
+        kernels.once(x, ("ones",), make)
+    assert len(made) == 3
+    a, b = DRAWN[:3].float(), DRAWN[3:].float()
+    for distance in (kernels.kl(a, b, 2, -1, (), (-2,)), kernels.pearson(a, b, -1, (-2,))):
+        assert distance.dim() == 0
+    kept = kernels.share(b.clone())
+    for _ in range(2):
+        assert torch.equal(
+            kernels.kl(a, kept, 2, -1, (), (-2,)), kernels.kl(a, b, 2, -1, (), (-2,))
+        )
+        assert torch.equal(kernels.cka(a, kept, 2, 2), kernels.cka(a, b, 2, 2))
+        assert torch.equal(kernels.pearson(a, kept, -1, (-2,)), kernels.pearson(a, b, -1, (-2,)))
+        assert torch.equal(kernels.hard(a, kept, -1, (-2,)), kernels.hard(a, b, -1, (-2,)))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from autodas_dsl.compiler.emit import load
 from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.kernels import share
 from autodas_dsl.compiler.layout import Block, Layout
 from autodas_dsl.compiler.places import NET, TEACHER
 from autodas_dsl.compiler.plan import Step
@@ -165,13 +166,13 @@ class Execution:
     def _feed(self, node: Node, step: Step) -> Callable[[Block], Tensor]:
         """What a pass reads of an imported value for each block."""
         if node in self._teacher:
-            taught = self._teacher[node]
+            taught = share(self._teacher[node])
             return lambda block: taught
         if node in self._gathered:
             gathered = self._gathered[node]
             return lambda block: gathered[int(block.units[0])].unsqueeze(0)
         if node.op == "stat" and node.kind.axes:  # the teacher's
-            stored = self._layout.blocks(TEACHER, 0)[0].tensor(node.statistic)
+            stored = share(self._layout.blocks(TEACHER, 0)[0].tensor(node.statistic))
             return lambda block: stored
         values = self.number(node)
         if not node.kind.layers and step.domain != NET:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
+from typing import Any
 
 import numpy as np
 import torch
@@ -309,6 +310,24 @@ def total(entries: Sequence[Tensor]) -> Tensor:
 # --- distances ----------------------------------------------------------------------------------
 
 
+def share(x: Tensor) -> Tensor:
+    """Mark a tensor that meets every network, the teacher's: what `once` makes of it is kept as long
+    as it lives."""
+    if not hasattr(x, "made"):
+        x.made = {}  # type: ignore[attr-defined]
+    return x
+
+
+def once(x: Tensor, key: tuple[Any, ...], make: Callable[[], Tensor]) -> Tensor:
+    """What is made of a tensor, once where it is shared."""
+    made: dict[tuple[Any, ...], Tensor] | None = getattr(x, "made", None)
+    if made is None:
+        return make()
+    if key not in made:
+        made[key] = make()
+    return made[key]
+
+
 def smooth_l1(a: Tensor, b: Tensor, dims: Dims) -> Tensor:
     gap = (a - b).abs_()
     near = gap.clamp_max(1)  # near * (gap - near / 2) is gap^2 / 2 up to 1, gap - 1/2 from there
@@ -317,15 +336,15 @@ def smooth_l1(a: Tensor, b: Tensor, dims: Dims) -> Tensor:
 
 def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims) -> Tensor:
     own = torch.log_softmax(a if T == 1 else a / T, axis)
-    target = torch.log_softmax(b if T == 1 else b / T, axis)
-    pointwise = (target - own).mul_(exp(target))
+    target = once(b, ("log", T, axis), lambda: torch.log_softmax(b if T == 1 else b / T, axis))
+    pointwise = (target - own).mul_(once(b, ("exp", T, axis), lambda: exp(target)))
     summed = pointwise.sum((axis, *positions), keepdim=True).mean(samples, keepdim=True) if samples \
         else pointwise.sum((axis, *positions), keepdim=True)  # fmt: skip
     return T * T * summed.flatten(-(len(positions) + len(samples) + 1)).squeeze(-1)
 
 
 def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
-    label = _argmax(b, axis)
+    label = once(b, ("argmax", axis), lambda: _argmax(b, axis))
     shape = np.broadcast_shapes(label.shape, a.narrow(axis, 0, 1).shape)
     picked = a.expand(*shape[: a.dim() + axis], a.shape[axis], *shape[a.dim() + axis + 1 :])
     picked = picked.gather(axis, label.expand(shape))
@@ -340,7 +359,7 @@ def _argmax(x: Tensor, axis: int) -> Tensor:
 
 
 def _cosines(a: Tensor, b: Tensor, axis: int) -> Tensor:
-    lengths = _length(a, axis) * _length(b, axis)
+    lengths = _length(a, axis) * once(b, ("length", axis), lambda: _length(b, axis))
     return (a * b).sum(axis, keepdim=True) / lengths.clamp_min(EPS)
 
 
@@ -349,8 +368,8 @@ def cosine(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
 
 
 def pearson(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
-    a, b = a - a.mean(axis, keepdim=True), b - b.mean(axis, keepdim=True)
-    return cosine(a, b, axis, others)
+    other = once(b, ("centred", axis), lambda: share(b - b.mean(axis, keepdim=True)))
+    return cosine(a - a.mean(axis, keepdim=True), other, axis, others)
 
 
 def pairwise(a: Tensor, b: Tensor, ndim: int) -> Tensor:
@@ -358,12 +377,13 @@ def pairwise(a: Tensor, b: Tensor, ndim: int) -> Tensor:
 
 
 def cka(a: Tensor, b: Tensor, ndim: int, other_ndim: int) -> Tensor:
-    grams = []
-    for x, own in ((a, ndim), (b, other_ndim)):
+    def gram(x: Tensor, own: int) -> Tensor:
         rows = batch(x, own)
         rows = rows - rows.mean(-2, keepdim=True)
-        grams.append(rows @ rows.transpose(-1, -2))
-    first_gram, second_gram = grams
+        return rows @ rows.transpose(-1, -2)
+
+    first_gram = gram(a, ndim)
+    second_gram = once(b, ("gram",), lambda: gram(b, other_ndim))
     inner = (first_gram * second_gram).sum((-2, -1))
     lengths = torch.linalg.matrix_norm(first_gram) * torch.linalg.matrix_norm(second_gram)
     return 1 - inner / lengths.clamp_min(EPS)
