@@ -3,7 +3,7 @@
 torch takes the second derivative of a convolution through convolutions with kernels as large as
 the map. Its three bilinear maps (output, gradient of the input, gradient of the weight) are each
 other's derivatives, so the second derivative needs no other kernels than the first. That of batch
-normalisation is some thirty passes over the map in torch; in closed form it is a third of them.
+normalisation is taken in closed form, in fewer passes over the map.
 """
 
 from __future__ import annotations
