@@ -41,7 +41,7 @@ from autodas_dsl.scoring.score import Data
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import bind
 from autodas_dsl.scoring.stored import Stored, collect_table
-from autodas_dsl.scoring.thinning import SCREEN, thinned
+from autodas_dsl.scoring.thinning import Sample, thinned
 from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
@@ -50,6 +50,7 @@ from autodas_dsl.tables.table import Table
 
 BESIDE = ("params", "flops")
 SLOW = ("grasp", "te_nas")
+SIXTEENTH = Sample(share=16)
 Floats = npt.NDArray[np.float64]
 Pair = tuple[float, float]
 
@@ -211,7 +212,7 @@ def main() -> None:
     parser.add_argument("--parsimony", type=float, default=0.001)
     parser.add_argument("--max-complexity", type=int, default=20)
     parser.add_argument("--memory", type=float, default=6, help="GiB of statistics")
-    parser.add_argument("--sample", action="store_true", help="statistics thinned as a screen's")
+    parser.add_argument("--sample", action="store_true", help="one position in 16 of layer tensors")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -244,7 +245,7 @@ def main() -> None:
         stored, names = with_scores(stored, beside)
         config = replace(config, inputs=names, terms="instinct")
     if options.sample:
-        small = thinned(stored.collected, SCREEN, stored.sample)
+        small = thinned(stored.collected, SIXTEENTH, stored.sample)
         stored = replace(stored, collected=tuple(small))
     scores = Remembered(stored.evaluator(range(len(table))))
     classes = splits.isomorphism_classes(table, space)

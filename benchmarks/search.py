@@ -30,15 +30,18 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.fitness import Fitness, Objective
+from autodas_dsl.evolution.prepare import SCREENED_ON
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.evolution.workers import Pool, Shard
 from autodas_dsl.language.library import load
+from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.scoring.thinning import SCREEN, thinned
 from autodas_dsl.statistics.collect import Collected
 
 TENTH = 0.1
+ENOUGH = 0.95
 
 
 def clocks() -> tuple[float, float]:
@@ -88,31 +91,45 @@ def in_generations(
     return found
 
 
-def taus(outcomes: Sequence[Outcome]) -> np.ndarray:
-    """Absolute Kendall tau against the published accuracies; NaN for rejected formulas."""
+def accuracies() -> np.ndarray:
+    """Published accuracies after distillation."""
     table = np.genfromtxt(s0.SHARED / "ground_truth" / "cifar_resnet_s0.csv", delimiter=",",
                           names=True, dtype=None, encoding="utf-8")  # fmt: skip
     accuracy = {f"cifar-resnet:{row['depths']}": row["cifar100_kd"] for row in table}
-    objective = Objective([np.array([accuracy[name] for name in s0.architectures()])])
+    return np.array([accuracy[name] for name in s0.architectures()])
+
+
+def taus(outcomes: Sequence[Outcome], measured: np.ndarray) -> np.ndarray:
+    """Absolute Kendall tau against accuracies; NaN for rejected formulas."""
+    objective = Objective([measured])
     found = (objective([outcome]) for outcome in outcomes)
     return np.array([f.tau if isinstance(f, Fitness) else np.nan for f in found])
 
 
-def stored(cache: Path, rows: range, thin: bool) -> Stored:
+def screened_rows() -> list[int]:
+    """The networks of a search's screen."""
+    chosen = splits.stratified(s0.architectures(), accuracies(), SCREENED_ON, 0)
+    return [int(row) for row in chosen]
+
+
+def stored(cache: Path, rows: Sequence[int], thin: bool) -> Stored:
     whole = s0.collected(cache)
     part = Stored(tuple(s0.architectures()[i] for i in rows), tuple(whole[i] for i in rows), "", ())
     return replace(part, collected=tuple(thinned(part.collected, SCREEN))) if thin else part
 
 
-def evaluator(cache: Path, rows: range, thin: bool) -> Evaluator:
+def evaluator(cache: Path, rows: Sequence[int], thin: bool) -> Evaluator:
     """Of one shard, as a search makes it."""
     return stored(cache, rows, thin).evaluator(range(len(rows)))
 
 
 @contextmanager
-def evaluating(cache: Path, workers: int, thin: bool = False) -> Iterator[Evaluator]:
-    """All 64 networks, in the shards that a search uses, with or without worker processes."""
-    parts = [(partial(evaluator, cache, rows, thin), len(rows)) for rows in shards(64)]
+def evaluating(
+    cache: Path, workers: int, rows: Sequence[int] = range(64), thin: bool = False
+) -> Iterator[Evaluator]:
+    """Some networks, in the shards that a search uses, with or without worker processes."""
+    owns = [[rows[place] for place in shard] for shard in shards(len(rows))]
+    parts = [(partial(evaluator, cache, own, thin), len(own)) for own in owns]
     if workers == 1:
         yield Sharded([make() for make, _ in parts])
         return
@@ -145,7 +162,7 @@ def main() -> None:
     one_formula(networks, cpu)
 
     full = fully(options, population, cpu)
-    screening(options, population, taus(full))
+    screening(options, population, taus(full, accuracies()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak resident memory of this process, mapped files included: {peak:.0f} MiB")
 
@@ -188,13 +205,15 @@ def one_formula(networks: Sequence[Collected], published_cpu: float) -> None:
 
 
 def screening(options: argparse.Namespace, population: list[Node], true: np.ndarray) -> None:
-    """A first look at samples of all tensors, the best re-scored in full."""
+    """A first look at samples of some networks' tensors, the best re-scored in full."""
     workers, cache = options.workers, options.cache
-    with evaluating(cache, workers, True) as first, evaluating(cache, workers) as second:
-        first(population[:1])
-        second(population[:1])
+    rows = screened_rows()
+    with evaluating(cache, workers, rows, True) as first, evaluating(cache, workers) as second:
+        first(population[:workers])
+        second(population[:workers])
         before = clocks()
-        screened = taus(in_generations(first, population, options.generation))
+        looked = in_generations(first, population, options.generation)
+        screened = taus(looked, accuracies()[rows])
         middle = clocks()
         order = np.argsort(-np.nan_to_num(screened, nan=-1.0), kind="stable")
         survivors = order[: int(options.keep * len(population))]
@@ -206,6 +225,9 @@ def screening(options: argparse.Namespace, population: list[Node], true: np.ndar
     threshold = true[best[-1]]
     kept = np.isin(best, survivors).mean()
     print(f"true best tenth (tau >= {threshold:.3f}) that the screen keeps: {kept:.1%}")
+    places = np.sort(np.flatnonzero(np.isin(order, best)))
+    enough = places[int(np.ceil(ENOUGH * len(best))) - 1] + 1
+    print(f"share that keeps {ENOUGH:.0%} of it: {enough / len(population):.1%}")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def fake_task(
     quarter = Networks(Fake(10), accuracies(10))
     return Task(
         name, "kd", Networks(evaluator or Fake(), accuracies()), half if report else None,
-        quarter if screen else None, "half", "made-up",
+        (quarter,) if screen else (), "half", "made-up",
     )  # fmt: skip
 
 

@@ -17,12 +17,14 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.vocabulary import chosen_statistics
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned
 from autodas_dsl.spaces import get
+from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
@@ -61,7 +63,7 @@ def test_halves_are_apart_and_complete(table: Table) -> None:
     with prepared(table) as found:
         task = found.task
         assert task.report is not None
-        assert task.screen is None
+        assert task.screens == ()
         assert len(task.selection) + len(task.report) == len(table)
         (outcome,) = task.selection.evaluate([lower(parse("params"))])
         (other,) = task.report.evaluate([lower(parse("params"))])
@@ -97,8 +99,7 @@ def test_large_selections_are_raced_on_a_part(
     monkeypatch.setattr(module, "RACED_FROM", 7)
     monkeypatch.setattr(module, "RACED_ON", 5)
     with prepared(table) as found:
-        screen = found.task.screen
-        assert screen is not None
+        (screen,) = found.task.screens
         assert len(screen) == 5
         assert set(screen.accuracies) <= set(found.task.selection.accuracies)
         (outcome,) = screen.evaluate([lower(parse("params"))])
@@ -124,6 +125,33 @@ def test_thinned_statistics_of_the_same_networks(table: Table) -> None:
     assert after[maps].shape == (4, *before[maps].shape[1:])
     assert after[logits].shape == (4, 10)
     assert thin[1].values[logits] is after[logits], "the teacher is thinned once"
+
+
+def test_maps_are_thinned_by_rows_and_columns() -> None:
+    maps, values = Statistic("F_s"), torch.rand(8, 3, 9, 4)
+    one = Collected({maps: values}, {})
+
+    def kept(sample: Sample) -> torch.Tensor:
+        (found,) = thinned([one], sample)
+        return found.values[maps]
+
+    assert torch.equal(kept(Sample(stride=2)), values[:, :, ::2, ::2])
+    assert torch.equal(kept(Sample(stride=100)), values[:, :, ::4, ::2]), "two of each at least"
+    assert kept(WHOLE) is values
+    assert str(Sample(8, stride=2)) == "1/2 of rows and columns and 8 samples"
+
+
+def test_large_selections_are_screened_and_raced(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RACED_FROM", 7)
+    monkeypatch.setattr(module, "RACED_ON", 6)
+    monkeypatch.setattr(module, "SCREENED_ON", 5)
+    with prepared(table, screening=True) as found:
+        assert [len(screen) for screen in found.task.screens] == [5, 6]
+        config = Config(inputs=("W", "F_s"), iterations=4, population=4, elite=2, margin=0)
+        run = evolve(config, [found.task], found.allowed)
+    assert run.counts.screened > 0
 
 
 def test_thinning_step_by_step_is_thinning_at_once(table: Table) -> None:
@@ -154,10 +182,11 @@ def test_activations_are_thinned_until_they_fit(table: Table) -> None:
         assert outcome.valid.all()
 
 
-def test_a_screened_search(table: Table) -> None:
+def test_a_screened_search(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SCREENED_ON", 5)
     with prepared(table, screening=True) as found:
-        assert found.task.screen is not None
-        assert len(found.task.screen) == len(found.task.selection)
+        (screen,) = found.task.screens
+        assert len(screen) == 5
         assert found.task.fingerprint.endswith("screened")
         config = Config(inputs=("W", "F_s", "F_t"), iterations=8, population=4, elite=2, margin=0)
         run = evolve(config, [found.task], found.allowed)

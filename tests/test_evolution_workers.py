@@ -56,6 +56,18 @@ def test_any_number_of_workers_gives_the_same_outcomes() -> None:
         assert len(held_out[0].scores) == 5
 
 
+def test_workers_share_the_formulas_of_a_single_shard() -> None:
+    with Pool(halves(), 2) as pool:
+        found = pool.evaluator(1)(NODES)
+        alive = [worker is not None and worker.process.is_alive() for worker in pool._workers]
+        fewer = pool.evaluator(1)(NODES[:1])
+    assert alive == [True, True]
+    expected = Fake(5, 20)(NODES)
+    for one, other in zip([*found, *fewer], [*expected, expected[0]], strict=True):
+        assert np.array_equal(one.scores, other.scores, equal_nan=True)
+        assert one.reasons == other.reasons
+
+
 def test_nothing_to_evaluate() -> None:
     assert joined([[], []]) == []
     with Pool(halves(), 1) as pool:

@@ -66,7 +66,8 @@ class Judge:
         self._same_formula = self._same_ranks = 0
         self._rejected: Counter[str] = Counter()
         self._objective = self._objective_on("selection")
-        self._screen = self._objective_on("screen") if all(t.screen for t in tasks) else None
+        common = min(len(task.screens) for task in tasks)
+        self._screens = {half: self._objective_on(half) for half in map(_screen, range(common))}
         self.from_journal = 0
 
     def keep(self, journal: Journal) -> None:
@@ -138,17 +139,16 @@ class Judge:
         return [self._known[self._lowered(expr)[1]] for expr in exprs]
 
     def _screened_out(self, fresh: dict[str, Expr], bar: float) -> dict[str, str]:
-        """Keys that fail on the screen, with the reason."""
-        if self._screen is None:
-            return {}
-        outcomes = self._outcomes("screen", fresh)
+        """Keys that fail on a screen, with the reason."""
         failed: dict[str, str] = {}
-        for key in fresh:
-            found = self._screen(outcomes[key])
-            if isinstance(found, Rejected):
-                failed[key] = found.reason
-            elif found.tau + self._config.margin < bar:
-                failed[key] = SCREENED
+        for half, objective in self._screens.items():
+            left = {key: expr for key, expr in fresh.items() if key not in failed}
+            for key, outcomes in self._outcomes(half, left).items():
+                found = objective(outcomes)
+                if isinstance(found, Rejected):
+                    failed[key] = found.reason
+                elif found.tau + self._config.margin < bar:
+                    failed[key] = SCREENED
         return failed
 
     def _outcomes(self, half: str, exprs: dict[str, Expr]) -> dict[str, list[Outcome]]:
@@ -191,8 +191,13 @@ class Judge:
         self._known[individual.key] = individual
 
 
+def _screen(number: int) -> str:
+    return f"screen {number + 1}"
+
+
 def _half(task: Task, half: str) -> Networks:
-    networks: Networks | None = getattr(task, half)
+    screens = {_screen(number): found for number, found in enumerate(task.screens)}
+    networks = {"selection": task.selection, "report": task.report, **screens}.get(half)
     if networks is None:
         raise ValueError(f"{task.name} has no {half} architectures")
     return networks

@@ -14,7 +14,7 @@ import torch
 
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
-from autodas_dsl.evolution.workers import Pool, Shard
+from autodas_dsl.evolution.workers import Pool, Shard, per_shard
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.spans import InputError
@@ -34,6 +34,9 @@ RACED_FROM = 200
 """Selection architectures from which formulas are raced on a part of them first."""
 
 RACED_ON = 64
+
+SCREENED_ON = 24
+"""Architectures that a screen looks at, on a sample of their statistics (benchmarks/README.md)."""
 
 MEMORY = 4 << 30
 _COPIES = 2  # the statistics, and the flat buffers that an engine makes of them
@@ -115,8 +118,9 @@ def prepare(
     workers : int
         Processes that evaluate; with one, this process does. The scores do not depend on it.
     screening : bool
-        Look at formulas on thinned statistics first (see `scoring.thinning`). Selections of
-        `RACED_FROM` architectures or more are raced on a part of them in any case.
+        Look at formulas on `SCREENED_ON` architectures and a sample of their statistics first
+        (see `scoring.thinning`). Selections of `RACED_FROM` architectures or more are raced on
+        `RACED_ON` of them in any case.
     store : Store, optional
         Keeps the statistics for the next search.
     memory : int
@@ -143,14 +147,13 @@ def prepare(
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
     portions: list[Portion] = [(stored, half) for half in halves]
-    if screening or border >= RACED_FROM:
-        half = halves[0]
-        if border >= RACED_FROM:
-            names = [architectures[place] for place in half]
-            on = accuracies[parted.selection]
-            half = [int(place) for place in splits.stratified(names, on, RACED_ON, seed)]
-        halves.append(half)
-        portions.append(_screen(stored, half, shared) if screening else (stored, half))
+    names, known = architectures[:border], accuracies[parted.selection]
+    if screening:
+        halves.append(splits.stratified(names, known, SCREENED_ON, seed).tolist())
+        portions.append(_screen(stored, halves[-1], shared))
+    if border >= RACED_FROM:
+        halves.append(splits.stratified(names, known, RACED_ON, seed).tolist())
+        portions.append((stored, halves[-1]))
     kept = _left(stored, memory)
     evaluators = (
         _pooled(portions, kept, workers, shared, resources) if shared else _alone(portions, kept)
@@ -161,7 +164,7 @@ def prepare(
     ]
     task = Task(
         name=table.name, target=chosen.target(target), selection=networks[0], report=networks[1],
-        screen=networks[2] if len(networks) > 2 else None,
+        screens=tuple(networks[2:]),
         split=f"{split}, seed {seed}", fingerprint=f"{stored.fingerprint}{' screened' if screening else ''}",
     )  # fmt: skip
     return Prepared(task, stored, resources)
@@ -232,12 +235,11 @@ def _pooled(
 ) -> list[Evaluator]:
     """Evaluators in worker processes."""
     share = _share(portions, memory)
+    sharded = [_sharded(rows) for _, rows in portions]
+    engines = [per_shard(workers, len(owns)) for owns in sharded]
     parts = [
-        [
-            Shard(Load(shared.path(stored), own, share * len(own)), len(own))
-            for own in _sharded(rows)
-        ]
-        for stored, rows in portions
+        [Shard(Load(shared.path(stored), own, share * len(own) // hands), len(own)) for own in owns]
+        for (stored, _), owns, hands in zip(portions, sharded, engines, strict=True)
     ]
     pool = resources.enter_context(Pool(parts, workers))
     return [pool.evaluator(number) for number in range(len(portions))]

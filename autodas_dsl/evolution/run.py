@@ -182,7 +182,7 @@ def without_truth(tasks: Sequence[Task], seed: int, repeat: int = 0) -> list[Tas
     for number, task in enumerate(tasks):
         accuracies = shuffled(task.selection.accuracies, seed, number, repeat)
         selection = Networks(task.selection.evaluate, accuracies)
-        found.append(replace(task, selection=selection, report=None, screen=None))
+        found.append(replace(task, selection=selection, report=None, screens=()))
     return found
 
 
@@ -200,7 +200,7 @@ def described(config: Config, tasks: Sequence[Task], baselines: Sequence[str]) -
                 "split": task.split,
                 "selection": len(task.selection),
                 "held_out": len(task.report) if task.report else 0,
-                "screen": len(task.screen) if task.screen else 0,
+                "screens": [len(screen) for screen in task.screens],
                 "fingerprint": task.fingerprint,
             }
             for task in tasks

@@ -50,9 +50,9 @@ class Task:
         Those that formulas are chosen on.
     report : Networks, optional
         Others, looked at once, when the search is over.
-    screen : Networks, optional
-        A part of the selection, or the same on cheaper statistics: formulas that do badly here
-        are not evaluated on the selection.
+    screens : tuple of Networks
+        Parts of the selection, the first perhaps on cheaper statistics: formulas that do badly on
+        one are evaluated neither on the next nor on the selection.
     split : str
         How selection and report were parted, for the record.
     fingerprint : str
@@ -63,12 +63,12 @@ class Task:
     target: str
     selection: Networks
     report: Networks | None = None
-    screen: Networks | None = None
+    screens: tuple[Networks, ...] = ()
     split: str = ""
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
-        for half in (self.selection, self.report, self.screen):
+        for half in (self.selection, self.report, *self.screens):
             if half is None:
                 continue
             if len(half) < MINIMUM:

@@ -92,6 +92,11 @@ class _Worker:
         self.process.join()
 
 
+def per_shard(workers: int, shards: int) -> int:
+    """How many workers share the formulas of one shard."""
+    return max(1, workers // shards)
+
+
 class Pool:
     """Evaluators over shards in worker processes; to be used in a ``with`` statement.
 
@@ -100,7 +105,7 @@ class Pool:
     halves : sequence of sequences of Shard
         Each half (such as selection and report of a table) is one evaluator, see `evaluator`.
     workers : int
-        At least one; a worker more than there are shards has nothing to do.
+        At least one.
     """
 
     def __init__(self, halves: Sequence[Sequence[Shard]], workers: int) -> None:
@@ -108,8 +113,7 @@ class Pool:
         starts = np.cumsum([0, *map(len, halves)])
         self._numbers = [range(starts[i], starts[i + 1]) for i in range(len(halves))]
         self._loads = [shard.load for shard in self._shards]
-        widest = max(map(len, halves))
-        self._workers: list[_Worker | None] = [None] * max(1, min(workers, widest))
+        self._workers: list[_Worker | None] = [None] * max(1, workers)
 
     def __enter__(self) -> Pool:
         return self
@@ -136,17 +140,32 @@ class Pool:
         return evaluate
 
     def _run(self, numbers: range, nodes: list[Node]) -> list[list[Outcome]]:
-        """Outcomes per shard; shard i of a half belongs to worker i modulo their number."""
-        found: dict[int, list[Outcome]] = {}
-        left = [list(numbers[place :: len(self._workers)]) for place in range(len(self._workers))]
+        """Outcomes per shard; where shards are few, several workers share the formulas of one."""
+        found: dict[int, dict[int, Outcome]] = {number: {} for number in numbers}
+        left = self._dealt(numbers, len(nodes))
         while any(left):
-            asked = [(place, todo[0]) for place, todo in enumerate(left) if todo]
-            sent = {place: self._send(place, number, nodes) for place, number in asked}
-            for place, number in asked:
+            asked = [(place, *todo[0]) for place, todo in enumerate(left) if todo]
+            own = {place: [nodes[i] for i in dealt] for place, _, dealt in asked}
+            sent = {place: self._send(place, number, own[place]) for place, number, _ in asked}
+            for place, number, dealt in asked:
                 answer = self._receive(place) if sent[place] else None
-                found[number] = self._one_by_one(place, number, nodes) if answer is None else answer
+                if answer is None:
+                    answer = self._one_by_one(place, number, own[place])
+                found[number].update(zip(dealt, answer, strict=True))
                 left[place].pop(0)
-        return [found[number] for number in numbers]
+        return [[found[number][i] for i in range(len(nodes))] for number in numbers]
+
+    def _dealt(self, numbers: range, formulas: int) -> list[list[tuple[int, range]]]:
+        """For each worker the shards, and the places of the formulas, that are its part."""
+        workers = len(self._workers)
+        hands = per_shard(workers, len(numbers))
+        dealt: list[list[tuple[int, range]]] = [[] for _ in range(workers)]
+        for shard, number in enumerate(numbers):
+            for hand in range(hands):
+                part = range(hand, formulas, hands)
+                if part:
+                    dealt[(shard * hands + hand) % workers].append((number, part))
+        return dealt
 
     def _send(self, place: int, number: int, nodes: list[Node]) -> bool:
         worker = self._workers[place]

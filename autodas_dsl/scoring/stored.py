@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -90,9 +90,19 @@ class Stored:
         return evaluate
 
     def _misfit(self, root: Node) -> str:
-        needed = requirements_of(root)
-        reasons = (unmet(needed, sizes) for sizes in self._sizes)
-        return next((reason for reason in reasons if reason), "")
+        reasons = map(self._unmet, requirements_of(root))
+        return next(filter(None, reasons), "")
+
+    @cached_property
+    def _unmet(self) -> Callable[[Requirement], str]:
+        """Why a requirement does not hold for some architecture; formulas share most of them."""
+
+        @cache
+        def reason(requirement: Requirement) -> str:
+            found = (unmet([requirement], sizes) for sizes in self._sizes)
+            return next(filter(None, found), "")
+
+        return reason
 
     @cached_property
     def _sizes(self) -> list[Sizes]:
@@ -100,7 +110,7 @@ class Stored:
 
     def allowed(self, requirement: Requirement) -> bool:
         """Whether a requirement holds for every architecture."""
-        return all(not unmet([requirement], sizes) for sizes in self._sizes)
+        return not self._unmet(requirement)
 
 
 def _invalid(reason: str, networks: int) -> Outcome:
