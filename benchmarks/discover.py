@@ -23,7 +23,7 @@ import torch
 
 from autodas_dsl import spaces
 from autodas_dsl.cli.networks import teacher_of
-from autodas_dsl.compiler.allocation import keep_freed_memory
+from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--sample", action="store_true", help="one position in 16 of layer tensors")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
+    tune_memory()
     if options.extension:
         load_extension(options.extension)
     given = Path(options.table) if options.table.endswith(".csv") else options.table

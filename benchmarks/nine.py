@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl import spaces
-from autodas_dsl.compiler.allocation import keep_freed_memory
+from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.scorer import Scorer, bind
 from autodas_dsl.statistics.batches import Batch, load_batch
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="the first one warms up")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
+    tune_memory()
     batch: Batch = load_batch(
         "noise", size=options.batch_size, input_shape=(3, 32, 32), classes=100
     )

@@ -24,7 +24,7 @@ import s0
 import torch
 import torch.nn.functional as F
 
-from autodas_dsl.compiler.allocation import keep_freed_memory
+from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
@@ -154,7 +154,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keep_freed_memory()
+    tune_memory()
     networks = s0.collected(options.cache)
     population = list(formulas.population(options.formulas, networks).values())
     clock, cpu = published(options.passes)

@@ -93,9 +93,9 @@ def test_eigenvalues_of_what_is_not_square_are_the_operators_failure() -> None:
 FREED = """
 import sys, torch
 from pathlib import Path
-from autodas_dsl.compiler.allocation import keep_freed_memory
+from autodas_dsl.compiler.allocation import tune_memory
 if sys.argv[1] == "kept":
-    keep_freed_memory()
+    tune_memory()
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

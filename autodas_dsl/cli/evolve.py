@@ -127,7 +127,7 @@ def command(
     Writes a run folder: best.proxy, hall_of_fame.csv, the journal, scores and plots. Prints the
     formula, and how it and the baselines rank architectures that the search never saw.
     """
-    from autodas_dsl.compiler.allocation import keep_freed_memory
+    from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.evolution.config import Config
     from autodas_dsl.evolution.session import BUILTIN, Options, free_folder, search
     from autodas_dsl.language.spans import InputError
@@ -150,7 +150,7 @@ def command(
         workers=workers, screening=screening, memory=int(memory * 2**30),
         null_repeats=null_repeats,
     )  # fmt: skip
-    keep_freed_memory()
+    tune_memory()
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
         session = search(
             loaded, config, settings, folder=where, resume=resume, max_time=max_time,

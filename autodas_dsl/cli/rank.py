@@ -81,14 +81,14 @@ def command(
     if keep is not None and not sensitivity:
         raise click.UsageError("--keep needs --sensitivity")
 
-    from autodas_dsl.compiler.allocation import keep_freed_memory
+    from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.report.run_folder import require_run, write_sensitivity
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.rank import rank
     from autodas_dsl.scoring.scorebook import ScoreBook
     from autodas_dsl.scoring.sensitivity import sensitivity as measure
 
-    keep_freed_memory()
+    tune_memory()
     if keep is not None:
         require_run(keep)
     if plot is not None:

@@ -18,7 +18,7 @@ from types import TracebackType
 
 import numpy as np
 
-from autodas_dsl.compiler.allocation import keep_freed_memory
+from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.shards import joined
@@ -50,7 +50,7 @@ def _serve(
 ) -> None:
     """Answer ``(shard, formulas)`` with outcomes until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_freed_memory()
+    tune_memory()
     load_installed()
     for path in extensions:
         load_extension(path)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
@@ -19,8 +20,9 @@ from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
 from autodas_dsl.scoring.rank import Setting, source_of, table_batch
 from autodas_dsl.scoring.scorebook import setting_key
-from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, thinned, within
+from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import (
     Collected,
     belongs_to_teacher,
@@ -157,12 +159,10 @@ def collect_table(
     size = teacher.size if teacher else None
     from_teacher = None
     if network is not None:
-        from_teacher = collect_teacher(
-            network, batch, statistics, seed=seed, dtype=setting.dtype, size=size
-        )
+        from_teacher = _of_teacher(network, batch, statistics, setting, seed, size, store)
     own = [s for s in statistics if not belongs_to_teacher(s)]
     found: list[Collected] = []
-    level = 0
+    level = bytes_at_most = 0
     for architecture in architectures:
         source = source_of(space, architecture, setting.classes)
         student = source.build(seed).to(setting.device)
@@ -173,8 +173,10 @@ def collect_table(
             named = fingerprint(source.name, student, batch, own, seed=seed, dtype=setting.dtype)
             one = store.fetch(named, make)
         found += thinned([one.merged(from_teacher) if from_teacher else one], LADDER[level])
-        if memory is not None:
+        bytes_at_most += size_of(found[-1:])
+        if memory is not None and bytes_at_most > memory:
             found, level = within(found, level, memory)
+            bytes_at_most = size_of(found)
         progress(1, architecture)
     key = setting_key(batch, network, size, setting.dtype, seed)
     defined = sorted(map(definition_of, statistics))
@@ -184,3 +186,19 @@ def collect_table(
     if level:
         notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
     return Stored(tuple(architectures), tuple(found), digest, tuple(notes), LADDER[level])
+
+
+def _of_teacher(
+    network: nn.Module, batch: Batch, statistics: Collection[Statistic], setting: Setting,
+    seed: int, size: int | None, store: Store | None,
+) -> Collected:  # fmt: skip
+    make = partial(
+        collect_teacher, network, batch, statistics, seed=seed, dtype=setting.dtype, size=size
+    )
+    if store is None:
+        return make()
+    wanted = [s for s in statistics if belongs_to_teacher(s)]
+    name = f"teacher at {size}"
+    return store.fetch(
+        fingerprint(name, network, batch, wanted, seed=seed, dtype=setting.dtype), make
+    )
