@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from engine_formulas import CHOSEN, UNFIT, of_operators
 from fake_networks import fake, networks, node
 
-from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.engine import Engine, build_program
 from autodas_dsl.compiler.interpret import Invalid, interpret
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.layout import Layout, Room, arrange
@@ -52,6 +53,21 @@ def nets() -> list:
 def together(nets) -> dict[str, Outcome]:
     roots = [node(text) for text in EVERYTHING]
     return dict(zip(EVERYTHING, Engine(nets).evaluate(roots), strict=True))
+
+
+def test_values_much_larger_than_the_statistics_are_made_for_one_network_at_a_time() -> None:
+    """All angles between 16 numbers are 4,096 values, although they have fewer axes than maps."""
+    maps = Statistic("F_s")
+    nets = [
+        replace(one, values={maps: torch.rand(16, 2, 2, 2, dtype=torch.float64)})
+        for one in networks()
+    ]
+    engine = Engine(nets)
+    for text, apart in (("sum(angles(mean[CHW](F_s)))", True), ("sum(mean[CHW](F_s))", False)):
+        steps = build_program([node(text)], places=engine).steps
+        assert any(step.name.endswith("_singly") for step in steps) is apart
+        expected = interpreted(node(text), nets)
+        assert_agrees(engine.evaluate([node(text)])[0], expected, text)
 
 
 def test_every_operator_is_tried() -> None:

@@ -22,7 +22,7 @@ from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.score import Data, Teacher
-from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned
+from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
 from autodas_dsl.spaces import get
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.sources import load_models
@@ -125,6 +125,19 @@ def test_thinned_statistics_of_the_same_networks(table: Table) -> None:
     assert after[maps].shape == (4, *before[maps].shape[1:])
     assert after[logits].shape == (4, 10)
     assert thin[1].values[logits] is after[logits], "the teacher is thinned once"
+
+
+def test_nothing_thinned_keeps_a_file_or_a_larger_tensor_in_memory() -> None:
+    weights, logits = Statistic("W"), Statistic("P_s")
+    own = torch.rand(4, 16)
+    found = [Collected({weights: (own,), logits: torch.rand(64, 10)}, {})]
+    bytes_kept = size_of(found)
+    assert within(found, 0, bytes_kept) == 0
+    assert found[0].values[weights][0] is own
+    assert LADDER[within(found, 0, bytes_kept // 2)].samples == 16
+    (kept,) = found[0].values[weights]
+    assert torch.equal(kept, own)
+    assert kept.data_ptr() != own.data_ptr()
 
 
 def test_maps_are_thinned_by_rows_and_columns() -> None:

@@ -20,9 +20,21 @@ def tune_memory() -> None:
     loaded by now stay loaded; looking through them again took a quarter of a second.
     """
     gc.freeze()
-    if not sys.platform.startswith("linux"):
-        return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
+    library = _glibc()
+    if library is not None:
         library.mallopt(_MMAP_THRESHOLD, _LARGEST_TEMPORARY)
         library.mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def return_freed_memory() -> None:
+    """Give freed memory between pieces in use back to the system, where glibc holds it."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -44,13 +45,13 @@ class Costs:
                 return self._known[node]
         return ""
 
+    def values(self, node: Node) -> int:
+        """How many values the largest tensor of a node has, in one network or layer."""
+        return math.prod(self._shape(node))
+
     def _own_excess(self, node: Node) -> str:
-        shape = self._shape(node)
-        values = 1
-        for length in shape:
-            values *= length
-        shown = " by ".join(map(str, shape))
-        if values > MOST_VALUES:
+        shown = " by ".join(map(str, self._shape(node)))
+        if self.values(node) > MOST_VALUES:
             return f"`{node.op}` gives {shown} values, too many for a search"
         if node.op in OPERATORS and OPERATORS[node.op].group == "spectral" and node.op != "prank":
             rows, columns = self._shape(node.args[0])[:2]

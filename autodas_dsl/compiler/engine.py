@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,12 +15,14 @@ from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.layout import Arrangement, Layout, Room, arrange
 from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.places import more_axes
 from autodas_dsl.compiler.plan import MixedLists
 from autodas_dsl.compiler.program import Program, build_program
 from autodas_dsl.language.inputs import Statistic
 
 MEMORY = 2 << 30
 _TOGETHER = 128  # formulas in one program
+_SWOLLEN = 8  # times as large as statistics, a value is computed for one unit at a time
 
 
 class Engine:
@@ -144,6 +146,10 @@ class Engine:
 
     def is_finite(self, statistic: Statistic) -> bool:
         return self._layout.is_finite(statistic)
+
+    def grows(self, node: Node, sources: Iterable[Node]) -> bool:
+        largest = max(map(self._costs.values, sources), default=1)
+        return more_axes(node, sources) or self._costs.values(node) > _SWOLLEN * largest
 
 
 __all__ = ["MEMORY", "Engine", "Program", "build_program"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from autodas_dsl.compiler.ir import Node
 from autodas_dsl.language.inputs import Statistic, kind_of
 
 NET = "net"
@@ -28,6 +29,10 @@ class Places(Protocol):
         """Whether every value of a statistic is known to be finite."""
         ...
 
+    def grows(self, node: Node, sources: Iterable[Node]) -> bool:
+        """Whether a value is much larger than the statistics that are read beside it."""
+        ...
+
 
 class Anywhere:
     """Places when no networks are at hand: by kind, with every statistic finite."""
@@ -37,6 +42,14 @@ class Anywhere:
 
     def is_finite(self, statistic: Statistic) -> bool:
         return True
+
+    def grows(self, node: Node, sources: Iterable[Node]) -> bool:
+        return more_axes(node, sources)
+
+
+def more_axes(node: Node, sources: Iterable[Node]) -> bool:
+    """Whether a value has more axes than any of the statistics."""
+    return len(node.kind.axes) > max((len(s.kind.axes) for s in sources), default=0)
 
 
 def usual_domain(statistic: Statistic) -> str:

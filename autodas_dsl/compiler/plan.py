@@ -233,8 +233,7 @@ class _Planner:
     def _pass_key(self, target: Node, cone: _Cone) -> Key:
         domain = self.domains[target]
         statistics: list[Statistic] = [node.statistic for node in cone.stats]
-        widest = max((len(s.kind.axes) for s in cone.stats), default=0)
-        grows = any(len(node.kind.axes) > widest for node in cone.nodes)
+        grows = any(self.places.grows(node, cone.stats) for node in cone.nodes)
         singly = grows or domain == TEACHER or any(is_gather(node) for node in cone.imports)
         tier = UNIT if singly else tier_of(statistics)
         weights = (

@@ -40,6 +40,7 @@ SCREENED_ON = 24
 
 MEMORY = 4 << 30
 _COPIES = 2  # the statistics, and the flat buffers that an engine makes of them
+_TEMPORARIES = 48 << 20  # bytes of the largest values that are made and dropped, in one process
 
 
 def _silent(done: int, label: str) -> None:
@@ -154,7 +155,7 @@ def prepare(
     if border >= RACED_FROM:
         halves.append(splits.stratified(names, known, RACED_ON, seed).tolist())
         portions.append((stored, halves[-1]))
-    kept = _left(stored, memory)
+    kept = _left(stored, memory, workers)
     evaluators = (
         _pooled(portions, kept, workers, shared, resources) if shared else _alone(portions, kept)
     )
@@ -170,8 +171,8 @@ def prepare(
     return Prepared(task, stored, resources)
 
 
-def _left(stored: Stored, memory: int) -> int:
-    """Bytes that engines may take beside the statistics."""
+def _left(stored: Stored, memory: int, workers: int) -> int:
+    """Bytes that engines may take beside the statistics and what formulas need for a moment."""
     taken = size_of(stored.collected)
     if taken > memory // _COPIES:
         raise InputError(
@@ -180,7 +181,8 @@ def _left(stored: Stored, memory: int) -> int:
             f"and as much again to be evaluated; the limit is {memory / 2**20:.0f} MiB",
             "raise --memory, or search with fewer --inputs",
         )
-    return memory - taken
+    left = memory - taken
+    return left - min(workers * _TEMPORARIES, left // 2)
 
 
 def _own(parted: splits.Split, rows: int) -> splits.Split:

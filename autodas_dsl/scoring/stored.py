@@ -175,7 +175,7 @@ def collect_table(
         found += thinned([one.merged(from_teacher) if from_teacher else one], LADDER[level])
         bytes_at_most += size_of(found[-1:])
         if memory is not None and bytes_at_most > memory:
-            found, level = within(found, level, memory)
+            level = within(found, level, memory)
             bytes_at_most = size_of(found)
         progress(1, architecture)
     key = setting_key(batch, network, size, setting.dtype, seed)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autodas_dsl.compiler.allocation import return_freed_memory
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Kind, symbol
 from autodas_dsl.statistics.collect import Collected, Value
@@ -67,6 +68,9 @@ class Sample:
         return " and ".join(part for part in parts if part)
 
 
+_Shared = dict[int, tuple[Tensor, Tensor]]
+"""By identity a tensor, which stays alive with it, and what became of it."""
+
 _FEWEST = 4
 _FEWEST_ROWS = 2
 _ROWS = ("H", "W")
@@ -93,22 +97,33 @@ def thinned(
     sample : Sample
         No larger than `before`.
     """
-    shared: dict[int, Tensor] = {}
+    shared: _Shared = {}
     return [_network(one, sample, before, shared) for one in collected]
 
 
-def within(collected: list[Collected], level: int, budget: int) -> tuple[list[Collected], int]:
-    """Thinned further while they are larger than `budget` bytes, and the level of `LADDER` reached.
+def within(collected: list[Collected], level: int, budget: int) -> int:
+    """Thin further while they are larger than `budget` bytes.
 
     Parameters
     ----------
+    collected : list of Collected
+        Changed in place, one network after the other: twice all of them would pass the budget.
     level : int
         What they are thinned to already.
+
+    Returns
+    -------
+    int
+        The level of `LADDER` that was reached.
     """
     while size_of(collected) > budget and level + 1 < len(LADDER):
-        collected = thinned(collected, LADDER[level + 1], LADDER[level])
+        shared: _Shared = {}
+        for place, one in enumerate(collected):
+            collected[place] = _network(one, LADDER[level + 1], LADDER[level], shared)
         level += 1
-    return collected, level
+        shared.clear()
+        return_freed_memory()
+    return level
 
 
 def size_of(collected: Iterable[Collected]) -> int:
@@ -121,9 +136,7 @@ def size_of(collected: Iterable[Collected]) -> int:
     return sum(seen.values())
 
 
-def _network(
-    collected: Collected, sample: Sample, before: Sample, shared: dict[int, Tensor]
-) -> Collected:
+def _network(collected: Collected, sample: Sample, before: Sample, shared: _Shared) -> Collected:
     found: dict[Statistic, Value] = {}
     for statistic, value in collected.values.items():
         kind = kind_of(statistic)
@@ -131,8 +144,8 @@ def _network(
             found[statistic] = tuple(_tensor(entry, kind, sample, before) for entry in value)
         else:
             if id(value) not in shared:
-                shared[id(value)] = _tensor(value, kind, sample, before)
-            found[statistic] = shared[id(value)]
+                shared[id(value)] = value, _tensor(value, kind, sample, before)
+            found[statistic] = shared[id(value)][1]
     return replace(collected, values=found)
 
 
@@ -149,7 +162,8 @@ def _tensor(value: Tensor, kind: Kind, sample: Sample, before: Sample) -> Tensor
             small = small.narrow(place, 0, sample.of(length))
         elif axis.name in _ROWS and sample.step(length) > 1:
             small = small.index_select(place, torch.arange(0, length, sample.step(length)))
-    return value if small is value else small.clone()  # a view would keep the whole in memory
+    # A view would keep what was left out in memory, as one whole tensor does a mapped file.
+    return value if sample == WHOLE else small.clone()
 
 
 @cache
