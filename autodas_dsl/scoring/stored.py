@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from autodas_dsl.compiler.allocation import return_freed_memory
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
@@ -34,6 +35,10 @@ from autodas_dsl.statistics.fingerprint import fingerprint
 from autodas_dsl.statistics.store import Store
 
 Progress = Callable[[int, str], None]
+
+_TRIMMED_EVERY = 8
+"""Networks after which freed memory is returned: what is kept of each lies scattered between
+activations that are gone, which took gigabytes after a hundred networks."""
 
 
 def _silent(done: int, label: str) -> None:
@@ -172,6 +177,8 @@ def collect_table(
         else:
             named = fingerprint(source.name, student, batch, own, seed=seed, dtype=setting.dtype)
             one = store.fetch(named, make)
+        if len(found) % _TRIMMED_EVERY == 0:
+            return_freed_memory()
         found += thinned([one.merged(from_teacher) if from_teacher else one], LADDER[level])
         bytes_at_most += size_of(found[-1:])
         if memory is not None and bytes_at_most > memory:
