@@ -166,6 +166,18 @@ def test_the_screen_spares_the_selection() -> None:
     assert judge.look([parse("sum(|W|_F)")])[0].valid
 
 
+def test_a_formula_that_contains_one_without_a_value_is_rejected_without_work() -> None:
+    fake = Fake()
+    judge = Judge([fake_task(evaluator=fake)], SHORT, None)
+    (alone,) = judge.look([parse("sqrt(flops)")])
+    seen = len(fake.seen)
+    (around,) = judge.look([parse("params + sqrt(flops)")])
+    assert (alone.valid, around.valid) == (False, False)
+    assert around.reason == alone.reason == "`sqrt` gave NaN"
+    assert len(fake.seen) == seen
+    assert judge.look([parse("params + flops")])[0].valid
+
+
 # --- strategies -------------------------------------------------------------------------------
 
 

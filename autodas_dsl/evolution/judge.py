@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.fitness import Objective, Rejected
+from autodas_dsl.evolution.fitness import CONSTANT, Objective, Rejected
 from autodas_dsl.evolution.identity import oriented
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import Fact, Journal, Memory
@@ -63,6 +63,7 @@ class Judge:
         self._known: dict[str, Individual] = {}
         self._keys: dict[Expr, tuple[Node, str]] = {}
         self._ranks: set[bytes] = set()
+        self._valueless: dict[Node, str] = {}
         self._same_formula = self._same_ranks = 0
         self._rejected: Counter[str] = Counter()
         self._objective = self._objective_on("selection")
@@ -127,7 +128,8 @@ class Judge:
                 self.spared()
             else:
                 fresh[key] = expr
-        screened = self._screened_out(fresh, bar)
+        screened = self._poisoned(fresh)
+        screened |= self._screened_out({k: e for k, e in fresh.items() if k not in screened}, bar)
         for key, expr in fresh.items():
             if key in screened:
                 self._enter(self._rejected_individual(expr, key, screened[key]))
@@ -137,6 +139,16 @@ class Judge:
             self._enter(self._judged(expr, key, outcomes[key]))
         self._keys.clear()
         return [self._known[self._lowered(expr)[1]] for expr in exprs]
+
+    def _poisoned(self, fresh: dict[str, Expr]) -> dict[str, str]:
+        """Keys of formulas that contain one without a value, with the reason."""
+        found: dict[str, str] = {}
+        for key, expr in fresh.items() if self._valueless else ():
+            below = topological([self._lowered(expr)[0]])
+            reason = next((self._valueless[n] for n in below if n in self._valueless), "")
+            if reason:
+                found[key] = reason
+        return found
 
     def _screened_out(self, fresh: dict[str, Expr], bar: float) -> dict[str, str]:
         """Keys that fail on a screen, with the reason."""
@@ -184,6 +196,8 @@ class Judge:
         )  # fmt: skip
 
     def _rejected_individual(self, expr: Expr, key: str, reason: str) -> Individual:
+        if reason not in (SCREENED, CONSTANT):
+            self._valueless[self._lowered(expr)[0]] = reason
         self._rejected[reason.partition(" in layer ")[0]] += 1
         return Individual(expr, key, complexity(expr), len(self._known), reason=reason)
 
