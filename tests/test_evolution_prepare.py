@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import evolve
+from autodas_dsl.evolution.shared import Shared
 from autodas_dsl.evolution.vocabulary import chosen_statistics
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
@@ -231,3 +233,21 @@ def test_a_search_in_one_call(table: Table, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "null.json").exists()
     with pytest.raises(InputError, match="already holds a run"):
         autodas_dsl.evolve(table, run=tmp_path / "run")
+
+
+def test_folders_of_processes_that_were_killed_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    abandoned, other = tmp_path / "autodas-dsl-abandoned", tmp_path / "autodas-dsl-notes"
+    for folder in (abandoned, other):
+        folder.mkdir()
+    (abandoned / "lock").touch()
+    with ExitStack() as first:
+        Shared(first)
+        (own,) = set(tmp_path.iterdir()) - {abandoned, other}
+        assert not abandoned.exists()
+        with ExitStack() as second:
+            Shared(second)
+            assert own.exists(), "in use"
+    assert list(tmp_path.iterdir()) == [other]

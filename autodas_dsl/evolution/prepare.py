@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from autodas_dsl.evolution.shards import Sharded, shards
+from autodas_dsl.evolution.shared import Shared, mapped
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.workers import Pool, Shard, per_shard
 from autodas_dsl.language.inputs import Statistic
@@ -23,7 +23,6 @@ from autodas_dsl.scoring.rank import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.scoring.thinning import SCREEN, size_of, thinned
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.errors import one_line
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.table import Table
 
@@ -78,7 +77,7 @@ class Load:
 
     def __call__(self) -> Evaluator:
         torch.set_num_threads(1)
-        part = _part(_read(self.path), self.rows)
+        part = _part(mapped(self.path), self.rows)
         return part.evaluator(range(len(self.rows)), self.memory)
 
 
@@ -143,7 +142,7 @@ def prepare(
         memory=memory // _COPIES, progress=progress,
     )  # fmt: skip
     resources = ExitStack()
-    shared = _Shared(resources) if workers > 1 else None
+    shared = Shared(resources) if workers > 1 else None
     stored = shared.mapped(stored) if shared else stored
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
@@ -193,7 +192,7 @@ def _own(parted: splits.Split, rows: int) -> splits.Split:
     )  # fmt: skip
 
 
-def _screen(stored: Stored, rows: Sequence[int], shared: _Shared | None) -> Portion:
+def _screen(stored: Stored, rows: Sequence[int], shared: Shared | None) -> Portion:
     """Some networks on a sample of their statistics."""
     part = _part(stored, rows)
     small = replace(part, collected=tuple(thinned(part.collected, SCREEN, part.sample)))
@@ -233,7 +232,7 @@ def _alone(portions: Sequence[Portion], memory: int) -> list[Evaluator]:
 
 
 def _pooled(
-    portions: Sequence[Portion], memory: int, workers: int, shared: _Shared, resources: ExitStack
+    portions: Sequence[Portion], memory: int, workers: int, shared: Shared, resources: ExitStack
 ) -> list[Evaluator]:
     """Evaluators in worker processes."""
     share = _share(portions, memory)
@@ -245,35 +244,3 @@ def _pooled(
     ]
     pool = resources.enter_context(Pool(parts, workers))
     return [pool.evaluator(number) for number in range(len(portions))]
-
-
-class _Shared:
-    """Statistics in mapped files: in memory once, however many processes read them."""
-
-    def __init__(self, resources: ExitStack) -> None:
-        self._folder = Path(
-            resources.enter_context(tempfile.TemporaryDirectory(prefix="autodas-dsl-"))
-        )
-        self._paths: dict[int, Path] = {}
-
-    def mapped(self, stored: Stored) -> Stored:
-        """The same statistics, read from a file."""
-        path = self._folder / str(len(self._paths))
-        try:
-            torch.save(stored, path)
-        except (OSError, RuntimeError) as error:
-            raise InputError(
-                "E610", f"cannot hand statistics to the workers: {one_line(error)}",
-                "free the temporary folder, set TMPDIR, or use --workers 1",
-            ) from error  # fmt: skip
-        mapped = _read(path)
-        self._paths[id(mapped)] = path
-        return mapped
-
-    def path(self, mapped: Stored) -> Path:
-        return self._paths[id(mapped)]
-
-
-def _read(path: Path) -> Stored:
-    stored: Stored = torch.load(path, weights_only=False, mmap=True)
-    return stored

@@ -1,0 +1,81 @@
+"""Statistics in mapped files: in memory once, however many processes read them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from autodas_dsl.language.spans import InputError
+from autodas_dsl.scoring.stored import Stored
+from autodas_dsl.statistics.errors import one_line
+
+_PREFIX = "autodas-dsl-"
+_LOCK = "lock"
+
+
+class Shared:
+    """A temporary folder of statistics, removed with `resources`.
+
+    A process that was killed leaves its folder behind; the next one removes it. The lock tells
+    which folders are in use: it is the operating system's and ends with the process.
+    """
+
+    def __init__(self, resources: ExitStack) -> None:
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        self._folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
+        lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR)
+        resources.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        self._paths: dict[int, Path] = {}
+
+    def mapped(self, stored: Stored) -> Stored:
+        """The same statistics, read from a file.
+
+        Raises
+        ------
+        InputError
+            E610 when the file cannot be written.
+        """
+        path = self._folder / str(len(self._paths))
+        try:
+            torch.save(stored, path)
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                "E610", f"cannot hand statistics to the workers: {one_line(error)}",
+                "free the temporary folder, set TMPDIR, or use --workers 1",
+            ) from error  # fmt: skip
+        found = mapped(path)
+        self._paths[id(found)] = path
+        return found
+
+    def path(self, stored: Stored) -> Path:
+        """The file of statistics that `mapped` returned."""
+        return self._paths[id(stored)]
+
+
+def mapped(path: Path) -> Stored:
+    """Statistics in a file, read when they are looked at."""
+    stored: Stored = torch.load(path, weights_only=False, mmap=True)
+    return stored
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the folders of processes that ended without doing so."""
+    for path in folder.glob(f"{_PREFIX}*/{_LOCK}"):
+        try:
+            lock = os.open(path, os.O_RDWR)
+        except OSError:  # another user's, or just removed
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
