@@ -210,7 +210,9 @@ def test_score_gives_the_reason_of_an_invalid_score(model) -> None:
 
 
 def test_score_of_a_model_with_nan_weights(model) -> None:
-    refused(run("score", model(nan=True), "-p", "snip"), "E442", "fc.weight")
+    good, bad = model(), model("bad.py", nan=True)
+    told = refused(run("score", good, bad, "-p", "snip"), "E442", "fc.weight")
+    assert told.startswith(f"{bad}: error"), told
 
 
 @pytest.mark.parametrize(

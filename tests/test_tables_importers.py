@@ -218,7 +218,7 @@ def test_nats_through_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_nats_without_the_package_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nats_bench", None)
-    with pytest.raises(InputError, match=r"E520.*nats_bench"):
+    with pytest.raises(InputError, match=r"E535.*nats_bench"):
         import_nats(tmp_path)
 
     def create(path: str, space: str, fast_mode: bool, verbose: bool) -> Api:

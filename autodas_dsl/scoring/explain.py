@@ -16,6 +16,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.score import Batches, Data, Teacher
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct
 from autodas_dsl.statistics.collect import Collected
+from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.model_source import ModelSource
 
 SHOWN = tuple(Statistic(name) for name in ("F_s", "E_s", "P_s", "W"))
@@ -93,7 +94,8 @@ def explain_scores(
         teacher=teacher.build(seed).to(device) if teacher else None,
         teacher_size=teacher.size if teacher else None, dtype=dtype, seed=seed, beside=SHOWN,
     )  # fmt: skip
-    scores, collected = scorer.explain(model.build(seed).to(device))
+    with of_network(model.name):
+        scores, collected = scorer.explain(model.build(seed).to(device))
     found = tuple(
         Explained(model.name, formula.name, one, _terms(formula, one, collected))
         for formula, one in zip(formulas, scores, strict=True)

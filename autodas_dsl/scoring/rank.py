@@ -22,7 +22,7 @@ from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import belongs_to_teacher
-from autodas_dsl.statistics.errors import OutOfMemory
+from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.tables.table import Table
 
@@ -282,7 +282,8 @@ class Run:
         if todo:
             scorer = self._scorer(todo)
             source = source_of(self.space, architecture, self.setting.classes)
-            fresh = scorer(source.build(self.seed).to(self.setting.device))
+            with of_network(source.name):
+                fresh = scorer(source.build(self.seed).to(self.setting.device))
             keyed = {
                 _formula_key(self.formulas[i]): one for i, one in zip(todo, fresh, strict=True)
             }

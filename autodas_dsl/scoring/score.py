@@ -17,6 +17,7 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
 from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import belongs_to_teacher
+from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.statistics.weights import load_weights
 
@@ -169,7 +170,8 @@ def score(
                     dtype=dtype, seed=seed + repeat, compiled=compiled,
                 )  # fmt: skip
                 scorers[id(batch)] = scorer
-            results = scorer(model.build(seed + repeat).to(device))
+            with of_network(model.name):
+                results = scorer(model.build(seed + repeat).to(device))
             for number, one in enumerate(results):
                 found.setdefault((place, number), []).append(one)
             progress(1, model.name)

@@ -30,7 +30,7 @@ from autodas_dsl.statistics.collect import (
     collect,
     collect_teacher,
 )
-from autodas_dsl.statistics.errors import StatisticError
+from autodas_dsl.statistics.errors import StatisticError, of_network
 from autodas_dsl.statistics.fingerprint import fingerprint
 from autodas_dsl.statistics.store import Store
 
@@ -170,13 +170,16 @@ def collect_table(
     level = bytes_at_most = 0
     for architecture in architectures:
         source = source_of(space, architecture, setting.classes)
-        student = source.build(seed).to(setting.device)
-        make = partial(collect, student, batch, own, seed=seed, dtype=setting.dtype)
-        if store is None:
-            one = make()
-        else:
-            named = fingerprint(source.name, student, batch, own, seed=seed, dtype=setting.dtype)
-            one = store.fetch(named, make)
+        with of_network(source.name):
+            student = source.build(seed).to(setting.device)
+            make = partial(collect, student, batch, own, seed=seed, dtype=setting.dtype)
+            if store is None:
+                one = make()
+            else:
+                named = fingerprint(
+                    source.name, student, batch, own, seed=seed, dtype=setting.dtype
+                )
+                one = store.fetch(named, make)
         if len(found) % _TRIMMED_EVERY == 0:
             return_freed_memory()
         found += thinned([one.merged(from_teacher) if from_teacher else one], LADDER[level])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from autodas_dsl.language.foreign import foreign, one_line
-from autodas_dsl.language.spans import InputError
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["OutOfMemory", "StatisticError", "foreign", "is_out_of_memory", "one_line"]
+from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.language.spans import InputError, Source
+
+__all__ = [
+    "OutOfMemory", "StatisticError", "foreign", "is_out_of_memory", "of_network", "one_line",
+]  # fmt: skip
 
 
 class StatisticError(InputError):
@@ -29,6 +34,16 @@ class OutOfMemory(StatisticError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("E445", f"out of memory: {reason}", "use a smaller --batch-size")
+
+
+@contextmanager
+def of_network(name: str) -> Iterator[None]:
+    """Let errors say which network they are about."""
+    try:
+        yield
+    except StatisticError as error:
+        error.source = error.source or Source(name, "")
+        raise
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -60,7 +60,7 @@ def import_nats(path: Path, *, epochs: int = 200, progress: Progress | None = No
         import nats_bench
     except ImportError as error:
         raise InputError(
-            "E520",
+            "E535",
             "reading NATS-Bench files needs the package nats_bench",
             "install it: pip install nats_bench",
         ) from error
