@@ -149,3 +149,19 @@ def test_the_number_of_threads_changes_nothing_and_is_given_back() -> None:
         torch.set_num_threads(before)
     assert found[0].run.best == found[1].run.best
     assert np.array_equal(found[0].scores[0].scores["best"], found[1].scores[0].scores["best"])
+
+
+def test_precision_is_part_of_the_run(tmp_path: Path) -> None:
+    options = replace(OPTIONS, baselines=("snip",), null_repeats=0)
+    single, double = (
+        search([SMALL], CONFIG, replace(options, dtype=dtype), folder=tmp_path / str(dtype))
+        for dtype in (torch.float32, torch.float64)
+    )
+    one, two = (session.scores[0].scores["snip"] for session in (single, double))
+    assert not np.array_equal(one, two)
+    assert np.allclose(one, two, rtol=1e-4)
+    with pytest.raises(InputError, match=r"E603.*fingerprint"):
+        search(
+            [SMALL], CONFIG, replace(options, dtype=torch.float64),
+            folder=tmp_path / str(torch.float32), resume=True,
+        )  # fmt: skip

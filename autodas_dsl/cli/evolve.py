@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import data_of, teacher_of
+from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
     from autodas_dsl.algebra.simplify import Simplified
@@ -92,6 +92,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
 @options.seed()
+@options.dtype()
+@options.device()
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
               help="Processes that evaluate formulas.")  # fmt: skip
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
@@ -111,6 +113,8 @@ def command(
     teacher_size: int | None,
     data_spec: str | None,
     batch_size: int | None,
+    dtype: str,
+    device: str,
     max_time: float | None,
     stop_at: float | None,
     workers: int,
@@ -146,7 +150,7 @@ def command(
     loaded = [load_table(name, space) for name in names]
     settings = Options(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
-        teacher_of(teacher, teacher_weights, teacher_size), split,
+        teacher_of(teacher, teacher_weights, teacher_size), dtype_of(dtype), device_of(device), split,
         workers=workers, screening=screening, memory=int(memory * 2**30),
         null_repeats=null_repeats,
     )  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import Progress, Run
 from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
@@ -23,6 +25,8 @@ def evolve(
     space: str | None = None,
     data: str | Data | None = None,
     teacher: str | Teacher | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
     split: str = "half",
     baselines: Sequence[str] = BASELINES,
     workers: int = 1,
@@ -47,6 +51,10 @@ def evolve(
         Space of a table that does not say its own.
     data, teacher : optional
         As on the command line; by default what the space is usually scored with.
+    dtype : torch.dtype
+        Of the passes and of the formulas.
+    device : str
+        Where networks run.
     split : str
         ``half``, or ``K/N``: architectures to select on and to report on.
     baselines : sequence of str
@@ -91,6 +99,8 @@ def evolve(
         space=space,
         data=Data(data) if isinstance(data, str) else data,
         teacher=Teacher(load_models(teacher)[0]) if isinstance(teacher, str) else teacher,
+        dtype=dtype,
+        device=device,
         split=split,
         baselines=tuple(baselines),
         workers=workers,

@@ -74,6 +74,10 @@ class Options:
         Samples of that usual data.
     teacher : Teacher, optional
         By default the usual one of each space.
+    dtype : torch.dtype
+        Of the passes and of the formulas.
+    device : str
+        Where networks run; formulas are evaluated on the processor.
     split : str
         How selection and report are parted, see `splits.split`.
     baselines : tuple of str
@@ -93,6 +97,8 @@ class Options:
     data: Data | None = None
     size: int | None = None
     teacher: Teacher | None = None
+    dtype: torch.dtype = torch.float32
+    device: str = "cpu"
     split: str = "half"
     baselines: tuple[str, ...] = BASELINES
     workers: int = 1
@@ -305,9 +311,12 @@ def _prepared(
         if number != place and its_space.name == space.name
         for name in _classes(other, its_space, options.target)
     ]
+    setting = usual_setting(
+        space, options.data or Data(space.data, options.size), options.teacher,
+        dtype=options.dtype, device=options.device,
+    )  # fmt: skip
     return prepare(
-        table, space, statistics_needed(config, options.baselines),
-        usual_setting(space, options.data or Data(space.data, options.size), options.teacher),
+        table, space, statistics_needed(config, options.baselines), setting,
         target=options.target, split=options.split, beside=beside, seed=config.seed,
         workers=options.workers, screening=options.screening, memory=options.memory,
         store=Store(), progress=collecting,
