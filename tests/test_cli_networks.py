@@ -1,4 +1,4 @@
-"""The commands that run networks: score, rank, distill, table, compile."""
+"""The commands that run networks: score, rank, evolve."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from commands import refused, run
 from safetensors.torch import save_file
 
-from autodas_dsl.cli.entry import cli
 from autodas_dsl.spaces import get
 
 MODEL = """
@@ -43,21 +42,6 @@ def models():
     return {{"small": Net(2), "large": Net(6)}}
 """
 SPLIT = ("--split", "half", "--batch-size", "4")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(cli, [str(word) for word in words])
-
-
-def refused(result: Result, code: str, *words: str) -> str:
-    """The one diagnostic of a command that stopped with status 1."""
-    assert result.exit_code == 1, (result.stdout, result.stderr, result.exception)
-    assert result.stdout == ""
-    assert result.stderr.count("error[") == 1, result.stderr
-    assert f"error[{code}]" in result.stderr, result.stderr
-    for word in words:
-        assert word in result.stderr, result.stderr
-    return result.stderr
 
 
 @pytest.fixture
@@ -470,99 +454,3 @@ def test_the_defaults_in_the_help_of_evolve_are_those_of_the_configuration() -> 
     shared = set(said) & set(known) - {"target"}
     assert len(shared) > 8
     assert {name: said[name] for name in shared} == {name: str(known[name]) for name in shared}
-
-
-# --- distill and table --------------------------------------------------------------------------
-
-TEACHER = ("--teacher", "digits-resnet:depth=1-1-1,width=4-4-4")
-STUDENT = "digits-resnet:depth=1-1-1,width=2-2-2"
-QUICK = ("--data", "digits", "--samples", 60, "--steps", 3, "--batch-size", 8)
-
-
-def test_distill_trains_and_writes_weights(tmp_path: Path) -> None:
-    out = tmp_path / "student.safetensors"
-    result = run("distill", STUDENT, *TEACHER, *QUICK, "--out", out, "--format", "json")
-    assert result.exit_code == 0, result.stderr
-    (row,) = json.loads(result.stdout)
-    assert (row["train"], row["held_out"], row["steps"]) == (45, 15, 3)
-    assert 0 <= row["accuracy"] <= 1
-    assert "random weights" in result.stderr
-    scored = run("score", STUDENT, "-p", "kd", "--teacher", STUDENT, "--teacher-weights", out)
-    assert scored.exit_code == 0, scored.stderr
-    refused(run("distill", STUDENT, *TEACHER, *QUICK, "--out", out), "E680", "--force")
-    assert run("distill", STUDENT, *TEACHER, *QUICK, "--out", out, "--force").exit_code == 0
-
-
-def test_distill_refuses(tmp_path: Path) -> None:
-    refused(run("distill", STUDENT, *TEACHER, *QUICK, "--loss", "kdd"), "E730", 'mean "kd"')
-    refused(
-        run("distill", STUDENT, *TEACHER, "--data", "digits", "--samples", 2, "--held-out", 0.01),
-        "E738",
-    )
-    refused(run("distill", STUDENT, "--teacher", "nope:1", *QUICK), "E710")
-
-
-def test_distill_refuses_a_place_for_weights_before_it_trains(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for place in (tmp_path / "none" / "w.safetensors", tmp_path / "file" / "w.safetensors"):
-        result = run("distill", STUDENT, *TEACHER, *QUICK, "--out", place)
-        refused(result, "E517")
-        assert result.stdout == ""
-
-
-def test_the_defaults_of_distill_are_those_of_the_recipe() -> None:
-    from dataclasses import asdict
-
-    from autodas_dsl.cli.distill import command
-    from autodas_dsl.training.recipe import Recipe
-
-    recipe = asdict(Recipe())
-    given = {p.name: p.default for p in command.params if p.name in recipe}
-    assert given == {name: value for name, value in recipe.items() if name != "warmup"}
-
-
-def test_table_info() -> None:
-    text = run("table", "info", "digits-resnet").stdout
-    assert "96 architectures" in text
-    assert "noise ceiling" in text
-    found = json.loads(run("table", "info", "digits-resnet", "--format", "json").stdout)
-    assert found["architectures"] == 96
-    assert [column["name"] for column in found["columns"]] == ["vanilla", "kd"]
-    refused(run("table", "info", "digits-resne"), "E501", "digits-resnet")
-
-
-def test_table_import(tmp_path: Path) -> None:
-    lines = tmp_path / "kd.txt"
-    lines.write_text("".join(f"{a}1{b} {70 + a + b}.25\n" for a in (1, 3, 5) for b in (1, 3)))
-    out = tmp_path / "out.csv"
-    done = run("table", "import", "diswot", "--kd", lines, "--out", out)
-    assert done.exit_code == 0, done.stderr
-    assert "6 architectures, kd" in done.stderr
-    assert json.loads(run("table", "info", out, "--format", "json").stdout)["architectures"] == 6
-    refused(run("table", "import", "diswot", "--kd", lines, "--out", out), "E680")
-    refused(run("table", "import", "diswot", "--out", tmp_path / "new.csv"), "E522")
-    assert not (tmp_path / "new.csv").exists()
-
-
-def test_table_build_refuses(tmp_path: Path) -> None:
-    refused(run("table", "build", "digits-resnt"), "E722", "digits-resnet")
-    refused(run("table", "build", "digits-resnet", "--limit", 2), "E723")
-
-
-# --- compile ------------------------------------------------------------------------------------
-
-
-def test_compile_prints_what_runs() -> None:
-    from autodas_dsl.compiler.engine import build_program
-    from autodas_dsl.compiler.lower import lower
-    from autodas_dsl.language.library import load
-
-    text = run("compile", "snip").stdout
-    assert text.startswith("# sum(sum(|W * grad W|))\n\n")
-    assert build_program([lower(load("snip"))]).source in text
-    compile(text, "snip", "exec")
-    assert run("compile", "1 + 1").stdout == "# 1 + 1\n# constant: 2.0\n"
-
-
-def test_compile_of_a_wrong_formula() -> None:
-    refused(run("compile", "sum("), "E109")

@@ -84,6 +84,7 @@ def command(
         keep_existing(out, force)
 
     from autodas_dsl.report.terminal import Column, note, progress_bar, show
+    from autodas_dsl.scoring.score import NOISE, NOISE_NOTE
     from autodas_dsl.statistics.batches import load_batch
     from autodas_dsl.training.distillation import accuracy_of, distill
     from autodas_dsl.training.holdout import hold_out
@@ -100,6 +101,8 @@ def command(
     train, test = hold_out(batch, held_out, seed)
     for text in (f"data: {batch.source}", f"student: {source.name}, {source.weights}", guide.note):
         note(text)
+    if data_spec == NOISE:
+        note(NOISE_NOTE)
     network, expert = source.build(seed).to(where), guide.build(seed).to(where)
     with progress_bar("distilling", recipe["steps"]) as advance:
         trained = distill(

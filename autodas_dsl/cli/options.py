@@ -62,21 +62,11 @@ class ProxyType(click.ParamType):
 PROXY = ProxyType()
 
 
-def _load_extensions(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -> None:
-    if ctx.resilient_parsing:
-        return
-    from autodas_dsl.language import extend
-
-    extend.load_installed()
-    for file in files:
-        extend.load_extension(file)
-
-
 def extensions() -> Decorator:
-    """``--with``: loaded before anything else is read, so that all else may name what it adds."""
+    """``--with``, for the help of a command: the group loads the files, wherever they stand."""
     return click.option(
-        "--with", multiple=True, is_eager=True, expose_value=False, callback=_load_extensions,
-        metavar="FILE.py", help="Operators and statistics of your own; may be repeated.",
+        "--with", multiple=True, expose_value=False, metavar="FILE.py",
+        help="Operators and statistics of your own; may be repeated.",
     )  # fmt: skip
 
 
