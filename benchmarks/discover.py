@@ -1,11 +1,12 @@
 """Search on one part of a table, report on another: over random splits, seeds and targets.
 
 Every formula that any of the searches draws is evaluated once, on all architectures; each search
-sees the scores on its own selection alone. Prints, for each target, the mean and standard
-deviation over splits (and seeds of the search) of Kendall and Spearman on architectures that were
-not selected on, for the search, params, flops, other formulas and the library on the same
-architectures. The formula to keep is the one with the best selection fitness, never looked up on a
-report half. Its line is printed last.
+sees the scores on its own selection alone. Prints, for each target, the mean and standard deviation
+over splits (and seeds of the search) of Kendall and Spearman on architectures that were not selected
+on, the mean ends of their 95 % bootstrap intervals of Spearman, and the lowest and highest, for the
+search, params, flops, other formulas and the library on the same architectures; formulas of the
+library that were found by searches are left out. The formula to keep is the one with the best
+selection fitness, never looked up on a report half. Its line is printed last.
 
     python benchmarks/discover.py TABLE [--target A,B] [--split half] [--inputs W,"grad W"] ...
 """
@@ -16,6 +17,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +35,10 @@ from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.language.extend import Input, kind, load_extension, register
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import library_names, load
+from autodas_dsl.language.library import library_files, load
 from autodas_dsl.scoring import splits
-from autodas_dsl.scoring.correlations import agreement
+from autodas_dsl.scoring.bootstrap import Interval, interval
+from autodas_dsl.scoring.correlations import Agreement, agreement
 from autodas_dsl.scoring.rank import Setting, score_table
 from autodas_dsl.scoring.score import Data
 from autodas_dsl.scoring.scorebook import ScoreBook
@@ -52,7 +55,6 @@ BESIDE = ("params", "flops")
 SLOW = ("grasp", "te_nas")
 SIXTEENTH = Sample(share=16)
 Floats = npt.NDArray[np.float64]
-Pair = tuple[float, float]
 
 
 class Remembered:
@@ -80,6 +82,15 @@ def _part(outcome: Outcome, rows: Sequence[int]) -> Outcome:
     return Outcome(outcome.scores[list(rows)], tuple(outcome.reasons[row] for row in rows))
 
 
+class Report(NamedTuple):
+    """How one formula ranks the architectures of a report half; ends are of Spearman's interval."""
+
+    kendall: float
+    spearman: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Found:
     """What one search found."""
@@ -87,21 +98,21 @@ class Found:
     formula: str
     fitness: float
     selection: float
-    report: Pair
+    report: Report
 
 
-def correlations(scores: Floats, accuracies: Floats) -> Pair:
-    found = agreement(scores, accuracies)
-    return found.kendall or 0.0, found.spearman or 0.0
+def reported(found: Agreement, ends: Interval | None) -> Report:
+    low, high = (ends.low, ends.high) if ends else (np.nan, np.nan)
+    return Report(found.kendall or 0.0, found.spearman or 0.0, low, high)
 
 
 def searched(run: Run) -> Found:
     best = run.champion
-    report = best.held_out[0].agreement
+    report = best.held_out[0]
     return Found(
         format_expression(run.best.expression), best.individual.value,
         best.selection[0].agreement.spearman or 0.0,
-        (report.kendall or 0.0, report.spearman or 0.0),
+        reported(report.agreement, report.interval),
     )  # fmt: skip
 
 
@@ -109,7 +120,8 @@ def library_scores(
     table: Table, space: Space, setting: Setting, extra: Sequence[str]
 ) -> dict[str, Floats]:
     """Oriented scores of the library (and of other formulas) on all architectures."""
-    names = [*BESIDE, *(n for n in library_names() if n not in (*BESIDE, *SLOW))]
+    published = [n for n, path in library_files().items() if path.parent.name != "discovered"]
+    names = [*BESIDE, *(n for n in published if n not in (*BESIDE, *SLOW))]
     formulas = [bind(load(name)) for name in (*extra, *names)]
     with ScoreBook() as book:
         runs, _ = score_table(table, space, formulas, setting, 1, 0, book)
@@ -144,11 +156,12 @@ def _not_collected(model: object, batch: object) -> float:
     raise LookupError("the scores of the library are known")
 
 
-def line(name: str, pairs: Sequence[Pair]) -> str:
-    kendall, spearman = np.array(pairs).T
+def line(name: str, reports: Sequence[Report]) -> str:
+    kendall, spearman, low, high = np.array(reports).T
     return (
-        f"{name:<40} {kendall.mean():+.3f} ± {kendall.std():.3f}   "
-        f"{spearman.mean():+.3f} ± {spearman.std():.3f}   {spearman.min():+.3f} {spearman.max():+.3f}"
+        f"{name:<24} {kendall.mean():+.3f} ± {kendall.std():.3f}   "
+        f"{spearman.mean():+.3f} ± {spearman.std():.3f}   {low.mean():+.3f} {high.mean():+.3f}   "
+        f"{spearman.min():+.3f} {spearman.max():+.3f}"
     )
 
 
@@ -158,7 +171,7 @@ def discover(
 ) -> None:  # fmt: skip
     """Search on every split with every seed, and print the outcome."""
     accuracies = table.columns[target]
-    reports: dict[str, list[Pair]] = {name: [] for name in beside}
+    reports: dict[str, list[Report]] = {name: [] for name in beside}
     found: list[Found] = []
     for number in range(options.splits):
         parted = splits.split(classes, options.split, number)
@@ -168,20 +181,21 @@ def discover(
         ]
         task = Task(table.name, target, *halves)
         for name, values in beside.items():
-            reports[name].append(correlations(values[parted.report], accuracies[parted.report]))
+            own, measured = values[parted.report], accuracies[parted.report]
+            reports[name].append(reported(agreement(own, measured), interval(own, measured)))
         for seed in range(options.seeds):
             run = evolve(replace(config, seed=seed), [task], stored.allowed, baselines=())
             found.append(searched(run))
             print(f"# {target} split {number} seed {seed}: selection {found[-1].selection:+.3f} "
-                  f"report {found[-1].report[1]:+.3f} {found[-1].formula}", flush=True)  # fmt: skip
+                  f"report {found[-1].report.spearman:+.3f} {found[-1].formula}", flush=True)  # fmt: skip
     sizes = f"{len(parted.selection)} to select, {len(parted.report)} to report"
     print(f"\n{table.name}, {target}: {sizes}, {options.splits} splits, {options.seeds} seeds\n"
-          f"{'':<40} {'Kendall':<15}   {'Spearman':<15}   lowest highest")  # fmt: skip
+          f"{'':<24} {'Kendall':<15}   {'Spearman':<15}   95 % interval   lowest highest")  # fmt: skip
     print(line("search", [one.report for one in found]))
-    for name in sorted(reports, key=lambda n: -np.mean([pair[1] for pair in reports[n]])):
+    for name in sorted(reports, key=lambda n: -np.mean([one.spearman for one in reports[n]])):
         print(line(name, reports[name]))
     best = max(found, key=lambda one: one.fitness)
-    print(f"best on its selection ({best.selection:+.3f} there, {best.report[1]:+.3f} reported): "
+    print(f"best on its selection ({best.selection:+.3f} there, {best.report.spearman:+.3f} reported): "
           f"{best.formula}\n", flush=True)  # fmt: skip
 
 

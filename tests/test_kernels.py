@@ -12,6 +12,7 @@ from fake_networks import networks, node
 
 from autodas_dsl.compiler import kernels, layout
 from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.products import gram
 
 DRAWN = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 40)))
 
@@ -140,3 +141,17 @@ def test_what_is_made_of_a_shared_tensor_is_made_once() -> None:
         assert torch.equal(kernels.cka(a, kept, 2, 2), kernels.cka(a, b, 2, 2))
         assert torch.equal(kernels.pearson(a, kept, -1, (-2,)), kernels.pearson(a, b, -1, (-2,)))
         assert torch.equal(kernels.hard(a, kept, -1, (-2,)), kernels.hard(a, b, -1, (-2,)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("shape", [(3, 5, 40), (3, 40, 5), (7, 7), (2, 0, 4)])
+def test_products_with_itself(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    rows = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    close = 1e-2 if dtype == torch.float16 else 1e-5
+    for own in (rows, rows.transpose(-1, -2), rows.expand(2, *shape)):
+        assert torch.allclose(gram(own), own @ own.transpose(-1, -2), rtol=close, atol=close)
+    if rows.numel():
+        rows[..., 0, 0] = torch.nan
+        assert torch.equal(gram(rows).isnan(), (rows @ rows.transpose(-1, -2)).isnan())
+        learned = rows.clone().requires_grad_()
+        assert gram(learned).requires_grad

@@ -26,6 +26,7 @@ from autodas_dsl.compiler.pointwise import (  # noqa: F401, named in operator te
     symlog,
     tanh,
 )
+from autodas_dsl.compiler.products import gram
 from autodas_dsl.compiler.spectra import (  # noqa: F401, named in operator templates
     cond,
     cond_from,
@@ -164,12 +165,12 @@ def channel(x: Tensor, ndim: int) -> Tensor:
 
 def bmm(x: Tensor, ndim: int) -> Tensor:
     rows = channel(x, ndim)
-    return rows @ rows.transpose(-1, -2)
+    return gram(rows)
 
 
 def mm(x: Tensor, ndim: int) -> Tensor:
     rows = batch(x, ndim)
-    return rows @ rows.transpose(-1, -2)
+    return gram(rows)
 
 
 def align(x: Tensor, other: Tensor, word: str) -> Tensor:
@@ -199,7 +200,7 @@ def _pools(word: str, position: int) -> bool:
 def hamming(x: Tensor, ndim: int) -> Tensor:
     """Equal signs minus different ones is the inner product of the signs; both add to all."""
     signs = (batch(x, ndim) > 0).to(x.dtype).mul_(2).sub_(1)
-    return (signs @ signs.transpose(-1, -2) + signs.shape[-1]) / 2
+    return (gram(signs) + signs.shape[-1]) / 2
 
 
 def corr(x: Tensor, ndim: int) -> Tensor:
@@ -207,7 +208,7 @@ def corr(x: Tensor, ndim: int) -> Tensor:
     rows = batch(x, ndim)
     constant = rows.amax(-1, keepdim=True) == rows.amin(-1, keepdim=True)
     rows = (rows - rows.mean(-1, keepdim=True)).masked_fill(constant, 0)
-    cov = rows @ rows.transpose(-1, -2)
+    cov = gram(rows)
     scale = torch.sqrt(torch.diagonal(cov, dim1=-2, dim2=-1))
     return cov / (scale.unsqueeze(-1) * scale.unsqueeze(-2))
 
@@ -224,7 +225,7 @@ def _distances(rows: Tensor) -> Tensor:
     if rows.dtype == torch.float64:
         return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
     rows = rows - rows.mean(-2, keepdim=True)
-    both, squared = _squared_distances(rows @ rows.transpose(-1, -2))
+    both, squared = _squared_distances(gram(rows))
     torch.diagonal(squared, dim1=-2, dim2=-1).zero_()
     close = (squared < _CLOSE * both).sum()
     if int(close) == squared.shape[:-1].numel():  # the diagonal alone
@@ -234,11 +235,11 @@ def _distances(rows: Tensor) -> Tensor:
     return squared.sqrt_().to(rows.dtype)
 
 
-def _squared_distances(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of the squares of each two rows, and their squared distance."""
-    squares = torch.diagonal(gram, dim1=-2, dim2=-1)
+def _squared_distances(product: Tensor) -> tuple[Tensor, Tensor]:
+    """From a Gram matrix: the sum of the squares of each two rows, and their squared distance."""
+    squares = torch.diagonal(product, dim1=-2, dim2=-1)
     both = squares.unsqueeze(-1) + squares.unsqueeze(-2)
-    return both, both - 2 * gram
+    return both, both - 2 * product
 
 
 _CLOSE = 0.1  # of the squares: float32 then errs by a few 1e-7
@@ -249,16 +250,16 @@ def _centred_gram(rows: Tensor) -> Tensor:
     """In float64, and symmetric to the last bit."""
     rows = rows.double()
     rows = rows - rows.mean(-2, keepdim=True)
-    gram = rows @ rows.transpose(-1, -2)
-    return (gram + gram.transpose(-1, -2)) / 2
+    product = gram(rows)
+    return (product + product.transpose(-1, -2)) / 2
 
 
 def angles(x: Tensor, ndim: int) -> Tensor:
     """From the Gram matrix, in float64: the edges themselves would be B times as large as `x`."""
-    gram = _centred_gram(batch(x, ndim))
-    squares = torch.diagonal(gram, dim1=-2, dim2=-1)
-    edges = gram.unsqueeze(-3) - gram.unsqueeze(-1)  # [i j k] = jk - ij
-    edges -= (gram - squares.unsqueeze(-1)).unsqueeze(-2)  # ik - ii
+    product = _centred_gram(batch(x, ndim))
+    squares = torch.diagonal(product, dim1=-2, dim2=-1)
+    edges = product.unsqueeze(-3) - product.unsqueeze(-1)  # [i j k] = jk - ij
+    edges -= (product - squares.unsqueeze(-1)).unsqueeze(-2)  # ik - ii
     squared = torch.diagonal(edges, dim1=-2, dim2=-1)
     noise = _NOISE * (squares.unsqueeze(-1) + squares.unsqueeze(-2))
     lengths = torch.sqrt(squared.clamp_min(0)).clamp_min(EPS)
@@ -274,12 +275,12 @@ def _channel_rows(x: Tensor, ndim: int) -> Tensor:
 
 def chancov(x: Tensor, ndim: int) -> Tensor:
     rows = _channel_rows(x, ndim)
-    return rows @ rows.transpose(-1, -2) / rows.shape[-1]
+    return gram(rows) / rows.shape[-1]
 
 
 def chancorr(x: Tensor, ndim: int) -> Tensor:
     rows = l2norm(_channel_rows(x, ndim), -1)
-    return rows @ rows.transpose(-1, -2)
+    return gram(rows)
 
 
 # --- layer lists: one network's entries in, one tensor out ---------------------------------------
@@ -377,13 +378,12 @@ def pairwise(a: Tensor, b: Tensor, ndim: int) -> Tensor:
 
 
 def cka(a: Tensor, b: Tensor, ndim: int, other_ndim: int) -> Tensor:
-    def gram(x: Tensor, own: int) -> Tensor:
+    def centred(x: Tensor, own: int) -> Tensor:
         rows = batch(x, own)
-        rows = rows - rows.mean(-2, keepdim=True)
-        return rows @ rows.transpose(-1, -2)
+        return gram(rows - rows.mean(-2, keepdim=True))
 
-    first_gram = gram(a, ndim)
-    second_gram = once(b, ("gram",), lambda: gram(b, other_ndim))
+    first_gram = centred(a, ndim)
+    second_gram = once(b, ("gram",), lambda: centred(b, other_ndim))
     inner = (first_gram * second_gram).sum((-2, -1))
     lengths = torch.linalg.matrix_norm(first_gram) * torch.linalg.matrix_norm(second_gram)
     return 1 - inner / lengths.clamp_min(EPS)

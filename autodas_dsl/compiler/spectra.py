@@ -8,6 +8,8 @@ from types import EllipsisType
 import torch
 from torch import Tensor
 
+from autodas_dsl.compiler.products import gram
+
 
 def over(ndim: int) -> tuple[EllipsisType | None, ...]:
     """The index that appends `ndim` axes of size 1."""
@@ -40,9 +42,9 @@ def _singular(x: Tensor) -> Tensor:
     return _roots(_smaller_gram(x)).to(x.dtype)
 
 
-def _roots(gram: Tensor) -> Tensor:
+def _roots(product: Tensor) -> Tensor:
     """Singular values, descending, from a Gram matrix."""
-    return torch.sqrt(torch.linalg.eigvalsh(gram).clamp_min(0)).flip(-1)
+    return torch.sqrt(torch.linalg.eigvalsh(product).clamp_min(0)).flip(-1)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -51,8 +53,7 @@ def _wide(x: Tensor) -> Tensor:
 
 def _smaller_gram(x: Tensor) -> Tensor:
     """Of rows or of columns, whichever are fewer, in float64."""
-    wide = _wide(x).double()
-    return wide @ wide.transpose(-1, -2)
+    return gram(_wide(x).double())
 
 
 def logdet(x: Tensor) -> Tensor:
@@ -87,20 +88,20 @@ def rank(x: Tensor) -> Tensor:
         return rank_from(svdvals(x), x)
     full = x.new_full(x.shape[:-2], min(x.shape[-2:]))
     share = 2 * torch.finfo(x.dtype).eps * max(x.shape[-2:])  # twice the bound: what rounds is less
-    if _above(_wide(x) @ _wide(x).transpose(-1, -2), share):
+    if _above(gram(_wide(x)), share):
         return full
-    gram = _smaller_gram(x)
-    if _above(gram, share**2):
+    product = _smaller_gram(x)
+    if _above(product, share**2):
         return full
-    return rank_from(_decomposed(gram, _roots).to(x.dtype), x)
+    return rank_from(_decomposed(product, _roots).to(x.dtype), x)
 
 
-def _above(gram: Tensor, share: float) -> bool:
-    """Whether the eigenvalues of all matrices are certainly above a share of their norms."""
-    if not bool(torch.isfinite(gram.sum())):
+def _above(product: Tensor, share: float) -> bool:
+    """Whether the eigenvalues of all Gram matrices are certainly above a share of their norms."""
+    if not bool(torch.isfinite(product.sum())):
         return False
-    least = share * torch.linalg.matrix_norm(gram)
-    shifted = gram - torch.diag_embed(least.unsqueeze(-1).expand(gram.shape[:-1]))
+    least = share * torch.linalg.matrix_norm(product)
+    shifted = product - torch.diag_embed(least.unsqueeze(-1).expand(product.shape[:-1]))
     _, failed = torch.linalg.cholesky_ex(shifted)
     return not bool(failed.any())
 

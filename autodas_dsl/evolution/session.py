@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from platformdirs import user_cache_path
+from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
 from autodas_dsl.algebra.simplify import Simplified
@@ -278,11 +279,12 @@ def _null(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One torch thread, as in the workers: sums, and with them results, do not depend on cores."""
+    """One thread, as in the workers: sums, and with them results, do not depend on cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, "blas"):
+            yield
     finally:
         torch.set_num_threads(before)
 
