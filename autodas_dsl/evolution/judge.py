@@ -130,13 +130,13 @@ class Judge:
                 fresh[key] = expr
         screened = self._poisoned(fresh)
         screened |= self._screened_out({k: e for k, e in fresh.items() if k not in screened}, bar)
+        left = {key: expr for key, expr in fresh.items() if key not in screened}
+        outcomes = self._outcomes("selection", left)
         for key, expr in fresh.items():
             if key in screened:
                 self._enter(self._rejected_individual(expr, key, screened[key]))
-        left = {key: expr for key, expr in fresh.items() if key not in screened}
-        outcomes = self._outcomes("selection", left)
-        for key, expr in left.items():
-            self._enter(self._judged(expr, key, outcomes[key]))
+            else:
+                self._enter(self._judged(expr, key, outcomes[key]))
         self._keys.clear()
         return [self._known[self._lowered(expr)[1]] for expr in exprs]
 
