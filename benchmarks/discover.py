@@ -4,8 +4,8 @@ Every formula that any of the searches draws is evaluated once, on all architect
 sees the scores on its own selection alone. Prints, for each target, the mean and standard deviation
 over splits (and seeds of the search) of Kendall and Spearman on architectures that were not selected
 on, the mean ends of their 95 % bootstrap intervals of Spearman, and the lowest and highest, for the
-search, params, flops, other formulas and the library on the same architectures; formulas of the
-library that were found by searches are left out. The formula to keep is the one with the best
+search, params, flops, other formulas and the library on the same architectures; formulas that these
+searches found are left out. The formula to keep is the one with the best
 selection fitness, never looked up on a report half. Its line is printed last.
 
     python benchmarks/discover.py TABLE [--target A,B] [--split half] [--inputs W,"grad W"] ...
@@ -35,7 +35,7 @@ from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.language.extend import Input, kind, load_extension, register
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import library_files, load
+from autodas_dsl.language.library import library_names, load
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.bootstrap import Interval, interval
 from autodas_dsl.scoring.correlations import Agreement, agreement
@@ -120,7 +120,7 @@ def library_scores(
     table: Table, space: Space, setting: Setting, extra: Sequence[str]
 ) -> dict[str, Floats]:
     """Oriented scores of the library (and of other formulas) on all architectures."""
-    published = [n for n, path in library_files().items() if path.parent.name != "discovered"]
+    published = [n for n in library_names() if not load(n).measured]
     names = [*BESIDE, *(n for n in published if n not in (*BESIDE, *SLOW))]
     formulas = [bind(load(name)) for name in (*extra, *names)]
     with ScoreBook() as book:
