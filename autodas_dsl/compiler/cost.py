@@ -35,6 +35,7 @@ class Costs:
                         symbol = str(axis.size)
                         self._sizes[symbol] = max(self._sizes.get(symbol, 0), length)
         self._known: dict[Node, str] = {}
+        self._values: dict[Node, int] = {}
 
     def excess(self, root: Node) -> str:
         """Why a formula is too much work for a search; empty where it is not."""
@@ -47,7 +48,9 @@ class Costs:
 
     def values(self, node: Node) -> int:
         """How many values the largest tensor of a node has, in one network or layer."""
-        return math.prod(self._shape(node))
+        if node not in self._values:
+            self._values[node] = math.prod(self._shape(node))
+        return self._values[node]
 
     def _own_excess(self, node: Node) -> str:
         shown = " by ".join(map(str, self._shape(node)))

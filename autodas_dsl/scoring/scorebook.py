@@ -22,7 +22,7 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.scorer import Score
 from autodas_dsl.statistics.batches import Batch
 
-REVISION = 2
+REVISION = 3
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
 
 
