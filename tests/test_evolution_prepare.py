@@ -185,7 +185,7 @@ def test_thinning_step_by_step_is_thinning_at_once(table: Table) -> None:
 
 
 def test_activations_are_thinned_until_they_fit(table: Table) -> None:
-    inputs = ("A", "grad A", "W")
+    inputs = ("A", "grad A", "W", "P_t")
     with prepared(table, inputs=inputs) as found:
         whole = size_of(found.stored.collected)
         assert found.stored.sample == WHOLE
@@ -193,6 +193,8 @@ def test_activations_are_thinned_until_they_fit(table: Table) -> None:
         assert size_of(found.stored.collected) <= whole // 2
         assert found.stored.sample in LADDER[1:]
         assert any("thinned to" in note for note in found.stored.notes)
+        of_teacher = {id(one.values[Statistic("P_t")]) for one in found.stored.collected}
+        assert len(of_teacher) == 1, "in memory once"
         (outcome,) = found.task.selection.evaluate([lower(parse("sum(mean(A * grad A))"))])
         assert outcome.valid.all()
 

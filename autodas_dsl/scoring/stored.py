@@ -162,12 +162,11 @@ def collect_table(
                              of_teacher[0])  # fmt: skip
     network = teacher.build(seed).to(setting.device) if of_teacher and teacher else None
     size = teacher.size if teacher else None
-    from_teacher = None
+    found: list[Collected] = []  # the teacher's first, so that they are thinned like the others
     if network is not None:
-        from_teacher = _of_teacher(network, batch, statistics, setting, seed, size, store)
+        found.append(_of_teacher(network, batch, statistics, setting, seed, size, store))
     own = [s for s in statistics if not belongs_to_teacher(s)]
-    found: list[Collected] = []
-    level = bytes_at_most = 0
+    level, bytes_at_most = 0, size_of(found)
     for architecture in architectures:
         source = source_of(space, architecture, setting.classes)
         with of_network(source.name):
@@ -182,12 +181,15 @@ def collect_table(
                 one = store.fetch(named, make)
         if len(found) % _TRIMMED_EVERY == 0:
             return_freed_memory()
-        found += thinned([one.merged(from_teacher) if from_teacher else one], LADDER[level])
+        found += thinned([one], LADDER[level])
         bytes_at_most += size_of(found[-1:])
         if memory is not None and bytes_at_most > memory:
             level = within(found, level, memory)
             bytes_at_most = size_of(found)
         progress(1, architecture)
+    if network is not None:
+        from_teacher, *students = found
+        found = [one.merged(from_teacher) for one in students]
     key = setting_key(batch, network, size, setting.dtype, seed)
     defined = sorted(map(definition_of, statistics))
     facts = [space.name, key, *defined, *architectures, str(LADDER[level])]
