@@ -70,7 +70,7 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @click.option("--null", is_flag=True, default=None,
               help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
 @click.option("--screening", is_flag=True,
-              help="Look at formulas on a sample of the statistics first.")  # fmt: skip
+              help="Look at formulas on few architectures and a sample of statistics first.")  # fmt: skip
 @click.option("--memory", type=click.FloatRange(0.01, 4096), default=4.0, show_default=True,
               metavar="GIB", help="For statistics; activations are thinned until they fit.")  # fmt: skip
 @_number("--margin", float, "How far below the population a screened formula may be.  "

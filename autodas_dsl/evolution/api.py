@@ -62,7 +62,7 @@ def evolve(
     workers : int
         Processes that evaluate; the result does not depend on it.
     screening : bool
-        Look at formulas on a sample of the statistics first.
+        Look at formulas on a few architectures and a sample of their statistics first.
     null_repeats : int
         Searches on shuffled accuracies that estimate `Run.null`.
     run : str or Path, optional

@@ -86,7 +86,7 @@ class Options:
     workers : int
         Processes that evaluate formulas; the result does not depend on it.
     screening : bool
-        Look at formulas on a sample of the statistics first.
+        Look at formulas on a few architectures and a sample of their statistics first.
     memory : int
         Bytes for statistics, see `prepare`.
     null_repeats : int
