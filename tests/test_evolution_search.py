@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evolution_tables import Fake, accuracies, fake_task
+from fake_networks import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import STRATEGIES, Config
@@ -167,15 +170,29 @@ def test_the_screen_spares_the_selection() -> None:
 
 
 def test_a_formula_that_contains_one_without_a_value_is_rejected_without_work() -> None:
-    fake = Fake()
-    judge = Judge([fake_task(evaluator=fake)], SHORT, None)
-    (alone,) = judge.look([parse("sqrt(flops)")])
-    seen = len(fake.seen)
-    (around,) = judge.look([parse("params + sqrt(flops)")])
+    engine, seen = Engine(networks()), []
+
+    def evaluate(nodes: Sequence[Node]) -> list[Outcome]:
+        seen.extend(nodes)
+        return engine.evaluate(nodes)
+
+    judge = Judge([Task("six", "kd", Networks(evaluate, np.arange(6.0)))], SHORT, None)
+    (alone,) = judge.look([parse("sum(mean(sqrt(W - 100)))")])
+    before = len(seen)
+    (around,) = judge.look([parse("max(sum(mean(sqrt(W - 100))), 1) + params")])
     assert (alone.valid, around.valid) == (False, False)
-    assert around.reason == alone.reason == "`sqrt` gave NaN"
-    assert len(fake.seen) == seen
-    assert judge.look([parse("params + flops")])[0].valid
+    assert around.reason == alone.reason
+    assert "`sqrt` gave nan" in alone.reason
+    assert len(seen) == before
+    assert judge.look([parse("params + sum(|W|_F)")])[0].valid
+
+
+def test_a_formula_may_mend_the_infinity_of_one_that_it_contains() -> None:
+    engine = Engine(networks())
+    judge = Judge([Task("six", "kd", Networks(engine.evaluate, np.arange(6.0)))], SHORT, None)
+    (alone,) = judge.look([parse("log(params - params)")])
+    (around,) = judge.look([parse("exp(log(params - params)) + sum(|W|_F)")])
+    assert (alone.valid, around.valid) == (False, True)
 
 
 # --- strategies -------------------------------------------------------------------------------

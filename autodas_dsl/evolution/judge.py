@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.templates import removes_level
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.fitness import CONSTANT, Objective, Rejected
 from autodas_dsl.evolution.identity import oriented
@@ -141,7 +142,7 @@ class Judge:
         return [self._known[self._lowered(expr)[1]] for expr in exprs]
 
     def _poisoned(self, fresh: dict[str, Expr]) -> dict[str, str]:
-        """Keys of formulas that contain one without a value, with the reason."""
+        """Keys of formulas that contain a reduction known to have no value, with the reason."""
         found: dict[str, str] = {}
         for key, expr in fresh.items() if self._valueless else ():
             below = topological([self._lowered(expr)[0]])
@@ -196,8 +197,10 @@ class Judge:
         )  # fmt: skip
 
     def _rejected_individual(self, expr: Expr, key: str, reason: str) -> Individual:
-        if reason not in (SCREENED, CONSTANT):
-            self._valueless[self._lowered(expr)[0]] = reason
+        root = self._lowered(expr)[0]
+        # Elsewhere a formula around this one may mend an infinity: exp(log(0)) is 0.
+        if removes_level(root) and reason not in (SCREENED, CONSTANT):
+            self._valueless[root] = reason
         self._rejected[reason.partition(" in layer ")[0]] += 1
         return Individual(expr, key, complexity(expr), len(self._known), reason=reason)
 

@@ -29,9 +29,11 @@ class Shared:
     def __init__(self, resources: ExitStack) -> None:
         _remove_abandoned(Path(tempfile.gettempdir()))
         self._folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
-        lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR)
+        unlocked = self._folder / "unlocked"
+        lock = os.open(unlocked, os.O_CREAT | os.O_RDWR)
         resources.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
+        unlocked.rename(self._folder / _LOCK)  # nobody finds it before it is held
         self._paths: dict[int, Path] = {}
 
     def mapped(self, stored: Stored) -> Stored:
