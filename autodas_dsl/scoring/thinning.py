@@ -1,7 +1,7 @@
 """Smaller statistics: a fixed sample of every tensor.
 
-Samples of the batch, positions of layer tensors and rows and columns of maps are thinned out; classes
-and channels stay whole. Tensors that share an axis are thinned alike, so that a formula
+Samples of the batch, positions of layer tensors and rows and columns of maps are thinned out;
+classes and channels stay whole. Tensors that share an axis are thinned alike, so that a formula
 which fits the whole statistics fits the sample.
 
 Positions are taken in one shuffled order, so that a smaller sample is the beginning of a larger
