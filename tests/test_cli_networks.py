@@ -293,7 +293,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 RANK_KEYS = ["proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearman_low",
-             "spearman_high", "split"]  # fmt: skip
+             "spearman_high", "ndcg_10", "top_10", "split", "networks"]  # fmt: skip
 
 
 def test_rank_json_is_the_contract(table: Path) -> None:
@@ -305,6 +305,9 @@ def test_rank_json_is_the_contract(table: Path) -> None:
     assert set(found) == {"params", "flops", "-params"}
     assert found["params"]["spearman"] == pytest.approx(1)
     assert found["-params"]["kendall"] == pytest.approx(-1)
+    assert (found["params"]["ndcg_10"], found["params"]["top_10"]) == pytest.approx((1, 1))
+    assert found["-params"]["top_10"] == pytest.approx(0.8)  # the ten smallest of twelve
+    assert {row["networks"] for row in rows} == {"all"}
     assert "data: digits: 4 of " in result.stderr
     noise = run("rank", table, "-p", "snip", "--batch-size", 4, "--data", "noise")
     assert "stand in" in noise.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import nn
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import bootstrap, correlations, regret, splits
+from autodas_dsl.scoring import best, bootstrap, correlations, regret, splits
 from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
@@ -24,12 +24,17 @@ from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.statistics.model_source import ModelSource
-from autodas_dsl.tables.table import Table
+from autodas_dsl.tables.table import MINIMUM, Table
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int, str], None]
 BASELINES = ("params", "flops")
 TOP = (1, 3)
+BEST = 10
+"""How many places nDCG and the overlap of the best look at."""
+
+ALL, REACHABLE = "all", "reachable"
+"""Which networks of a table are ranked: every one, or those whose output depends on the input."""
 
 
 def _silent(done: int, label: str) -> None:
@@ -63,7 +68,7 @@ class Ranked:
 
     Correlations are oriented so that a positive one means that the formula is right; they are the
     mean over seeds, `*_std` the standard deviation over them (None for one seed). Intervals are
-    of the scores averaged over seeds.
+    of the scores averaged over seeds. `networks` is ``all`` or ``reachable``.
     """
 
     proxy: str
@@ -84,6 +89,9 @@ class Ranked:
     beyond_size: float | None
     regret_1: float
     regret_3: float
+    ndcg_10: float | None
+    top_10: float | None
+    networks: str
     seeds: int
     split: str
     baseline: bool
@@ -105,6 +113,10 @@ class Ranking:
     accuracies : float64 array [architectures]
     architectures : tuple of str
     notes : tuple of str
+    reachable : Ranking, optional
+        The same for the networks whose output depends on the input, where there are others.
+    networks : str
+        ``all``, or ``reachable`` for those.
     """
 
     rows: tuple[Ranked, ...]
@@ -113,6 +125,11 @@ class Ranking:
     accuracies: Floats
     architectures: tuple[str, ...]
     notes: tuple[str, ...]
+    reachable: Ranking | None = None
+    networks: str = ALL
+
+    def __len__(self) -> int:
+        return len(self.architectures)
 
 
 def rank(
@@ -165,7 +182,8 @@ def rank(
     )
     if unknown:
         notes = (*notes, f"{unknown} of {len(table)} architectures have no {table.target(target)}")
-    return summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
+    ranking = summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
+    return replace(ranking, reachable=_reachable(space, formulas, runs, ranking, split or "all"))
 
 
 def with_baselines(proxies: Sequence[Proxy]) -> tuple[Bound, ...]:
@@ -322,6 +340,7 @@ def summarize(
     architectures: Sequence[str],
     notes: Sequence[str] = (),
     split: str = "all",
+    networks: str = ALL,
 ) -> Ranking:
     """Correlations of scores ``[seed][architecture][formula]`` with accuracies."""
     params = next(i for i, f in enumerate(formulas) if f.node is bind(library_proxy("params")).node)
@@ -335,10 +354,29 @@ def summarize(
             continue
         reasons = [row[place].reason for run in runs for row in run if row[place].reason]
         kept[formula.name] = values.mean(0)
-        rows.append(_row(formula, values, accuracies, sizes, split, reasons))
+        rows.append(_row(formula, values, accuracies, sizes, split, networks, reasons))
     rows.sort(key=lambda row: (row.spearman is None, -(row.spearman or 0.0), row.proxy))
     return Ranking(
-        tuple(rows), unranked, kept, accuracies, tuple(architectures), tuple(notes)
+        tuple(rows), unranked, kept, accuracies, tuple(architectures), tuple(notes),
+        networks=networks,
+    )  # fmt: skip
+
+
+def _reachable(
+    space: Space[Any],
+    formulas: Sequence[Bound],
+    runs: Sequence[Sequence[Sequence[Score]]],
+    ranking: Ranking,
+    split: str,
+) -> Ranking | None:
+    """The ranking of the networks whose output depends on the input; None if all or few are."""
+    texts = ranking.architectures
+    kept = [place for place, text in enumerate(texts) if space.reachable(space.parse(text))]
+    if len(kept) == len(texts) or len(kept) < MINIMUM:
+        return None
+    return summarize(
+        formulas, [[run[place] for place in kept] for run in runs], ranking.accuracies[kept],
+        [texts[place] for place in kept], split=split, networks=REACHABLE,
     )  # fmt: skip
 
 
@@ -348,6 +386,7 @@ def _row(
     accuracies: Floats,
     sizes: Floats,
     split: str,
+    networks: str,
     reasons: list[str],
 ) -> Ranked:
     each = [correlations.agreement(one, accuracies) for one in values]
@@ -366,7 +405,8 @@ def _row(
         beyond_size=correlations.beyond_size(mean, accuracies, sizes).value,
         regret_1=regret.top_k_regret(mean, accuracies, TOP[0]),
         regret_3=regret.top_k_regret(mean, accuracies, TOP[1]),
-        seeds=len(values), split=split, baseline=formula.name in BASELINES,
+        ndcg_10=best.ndcg(mean, accuracies, BEST), top_10=best.overlap(mean, accuracies, BEST),
+        networks=networks, seeds=len(values), split=split, baseline=formula.name in BASELINES,
         reason=overall.reason or (reasons[0] if reasons else ""), **ends,
     )  # fmt: skip
 

@@ -248,9 +248,7 @@ def _drawn(rng: np.random.Generator) -> Cell:
 
 def _least(cell: Cell) -> Cell:
     nodes = [cell[2 * node : 2 * node + 2] for node in range(NODES)]
-    return min(
-        found for order in permutations(range(NODES)) if (found := _reordered(nodes, order))
-    )
+    return min(found for order in permutations(range(NODES)) if (found := _reordered(nodes, order)))
 
 
 def _reordered(nodes: Sequence[Cell], order: Sequence[int]) -> Cell:
