@@ -222,8 +222,7 @@ class NasBench101Space(NamedPartSpace[NasBench101Arch]):
 
     def from_parts(self, parts: Mapping[str, str]) -> NasBench101Arch:
         rows = tuple(parts["matrix"].split("-"))
-        names = tuple(parts["ops"].split("-"))
-        operations = tuple(name.removesuffix("-bn-relu") for name in names)
+        operations = tuple(parts["ops"].split("-"))
         arch = NasBench101Arch(rows, operations)
         if not all(re.fullmatch(f"[01]{{{len(rows)}}}", row) for row in rows):
             raise self.malformed(self.format(arch))
