@@ -228,4 +228,6 @@ def _facts(info: TableInfo) -> list[str]:
     found += [f"space: {info.space or 'not known'}"]
     if info.classes is not None:
         found += [f"up to isomorphism: {info.classes}, at most {info.largest_class} alike"]
+    if info.reachable not in (None, info.architectures):
+        found += [f"output depends on the input: {info.reachable}"]
     return [*found, *(f"{key}: {value}" for key, value in info.provenance.items()), ""]
