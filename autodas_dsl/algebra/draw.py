@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from html import escape
 
 import networkx as nx
+
+from autodas_dsl.language.visible import escape
 
 ROW, GAP, PAD, HEIGHT, LETTER = 64, 90, 24, 34, 8.2
 _FILL = {"statistic": "#e8f1fb", "number": "#f5f5f5", "operator": "#ffffff", "pair": "#fdf3e1"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy, format_formula, input_names
 from autodas_dsl.language.resolve import operator_values, statistic_named
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.visible import json_text, visible
 
 _SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "/", "pow": "^", "neg": "−", "matmul": "@",
           "abs": "|·|", "norm_F": "‖·‖_F", "norm_1": "‖·‖_1", "norm_2": "‖·‖_2",
@@ -128,7 +128,7 @@ def dot(graph: nx.MultiDiGraph) -> str:
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = visible(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
@@ -166,4 +166,4 @@ def as_json(proxy: Proxy) -> str:
         "requirements": sorted(requirements),
         "graph": node_link(graph),
     }
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return json_text(data)

@@ -27,6 +27,7 @@ from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
 from autodas_dsl.language.operators import OPERATORS, Operator, Value
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.visible import visible
 
 PACKAGES = ("amsmath", "booktabs")
 
@@ -138,6 +139,7 @@ def symbol_latex(name: str, index: str = "") -> str:
 
     What stands behind the first underscore, or digits at the end, become the subscript.
     """
+    name = visible(name)
     match = re.fullmatch(r"([A-Za-z]+?)_?([0-9]*)(?:_(.*))?", name)
     base, number, rest = match.groups() if match else (name, "", "")
     scripts = [number, _word(rest) if rest else "", index]
@@ -151,6 +153,7 @@ def symbol_latex(name: str, index: str = "") -> str:
 
 def _word(text: str) -> str:
     """An upright word; underscores print as hyphens, which only text mode sets as hyphens."""
+    text = visible(text)
     if "_" in text:
         return rf"\text{{{text.replace('_', '-')}}}"
     return rf"\mathrm{{{text}}}"

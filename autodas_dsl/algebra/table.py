@@ -12,6 +12,7 @@ from autodas_dsl.algebra.latex_page import LatexOptions, cell
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import complexity
+from autodas_dsl.language.visible import visible
 
 _ESCAPED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
             **{c: f"\\{c}" for c in "&%$#_{}"}}  # fmt: skip
@@ -91,7 +92,7 @@ def booktabs(
     tail = [rf"  \multicolumn{{5}}{{@{{}}l@{{}}}}{{\scriptsize {_text(n)}}} \\" for n in notes]
     return "\n".join([
         r"% needs \usepackage{amsmath,booktabs}",
-        *(f"% {note}" for note in notes),
+        *(f"% {visible(note)}" for note in notes),
         r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}",
         r"\begin{tabular}{@{}llrll@{}}",
         r"  \toprule",
@@ -138,4 +139,4 @@ def _fixed(value: float, decimals: int) -> str:
 
 
 def _text(note: str) -> str:
-    return "".join(_ESCAPED.get(letter, letter) for letter in note)
+    return "".join(_ESCAPED.get(letter, letter) for letter in visible(note))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from autodas_dsl.language.library import (
 )
 from autodas_dsl.language.proxy import inputs_fault
 from autodas_dsl.language.spans import Diagnostic, InputError, Source
+from autodas_dsl.language.visible import json_text, visible
 
 _EPILOG = """\b
 Examples:
@@ -61,7 +61,7 @@ def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
     """
     reports = list(_reports(specs))
     if format == "json":
-        click.echo(json.dumps(_as_json(reports), indent=2, ensure_ascii=False))
+        click.echo(json_text(_as_json(reports)))
     else:
         for report in reports:
             click.echo("\n".join(_lines(report)))
@@ -98,7 +98,7 @@ def _lines(report: Report) -> Iterator[str]:
     for found in report.diagnostics:
         yield found.render(report.source)
     if not report.wrong:
-        yield f"{report.name}: ok"
+        yield f"{visible(report.name)}: ok"
         yield f"  reads {', '.join(report.inputs) or 'no statistic'}"
         for requirement in report.requirements:
             yield f"  requires {requirement}"

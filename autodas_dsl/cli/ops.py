@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 import click
@@ -16,6 +15,7 @@ from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import ALIASES, GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.visible import json_text
 
 _EPILOG = """\b
 Examples:
@@ -51,7 +51,7 @@ def command(words: tuple[str, ...], format: str) -> None:
     everything: list[Operator | Input] = [*OPERATORS.values(), *INPUTS.values()]
     entries = _named(" ".join(words)) if words else everything
     if format == "json":
-        click.echo(json.dumps([_as_json(e) for e in entries], indent=2, ensure_ascii=False))
+        click.echo(json_text([_as_json(e) for e in entries]))
     elif words:
         click.echo("\n\n".join("\n".join(_explained(entry)) for entry in entries))
     else:

@@ -9,6 +9,7 @@ import click
 
 from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, models_of, teacher_of
+from autodas_dsl.language.visible import visible_lines
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Row
@@ -111,7 +112,7 @@ def _print_scores(scores: Sequence[Scored], seeds: int, format: str) -> None:
 
 def _print_explained(models: Sequence[Explanation], format: str) -> None:
     if format == "table":
-        click.echo("\n\n".join("\n".join(_explained(model)) for model in models))
+        click.echo(visible_lines("\n\n".join("\n".join(_explained(m)) for m in models)))
         return
     from autodas_dsl.report.terminal import Column, show, to_json
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from autodas_dsl.cli import options
 from autodas_dsl.language.library import canonical, library_files, library_proxy, load
 from autodas_dsl.language.proxy import Proxy, format_formula
+from autodas_dsl.language.visible import json_text, visible
 
 _EPILOG = """\b
 Examples:
@@ -68,7 +68,7 @@ def command(
         from autodas_dsl.report.graph import draw
 
         draw(proxy, graph, force)
-        click.echo(f"wrote {graph}", err=True)
+        click.echo(visible(f"wrote {graph}"), err=True)
     if graph is None or form is not None:
         text = _shown(proxy, form, {k: v for k, v in setting.items() if v is not None})
         click.echo(text, nl=not text.endswith("\n"))
@@ -101,7 +101,7 @@ def _library() -> Iterator[str]:
     for title, names in _grouped():
         yield title
         for name in names:
-            yield f"  {name:{width}}  {library_proxy(name).about}"
+            yield f"  {name:{width}}  {visible(library_proxy(name).about)}"
         yield ""
     yield "autodas-dsl show NAME prints one of them."
 
@@ -115,4 +115,4 @@ def _library_json() -> str:
                 "name": name, "group": title, "about": proxy.about, "source": proxy.source,
                 "better": proxy.better, "formula": format_formula(proxy),
             })  # fmt: skip
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json_text(found)

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from autodas_dsl.evolution.journal import unwritable
+from autodas_dsl.language.files import read_file
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.tables.write import write_atomic
 
 LOCK = ".lock"
 RUN = "run.json"
 JOURNAL = "journal.txt"
+MAX_BYTES = 256 << 20
+"""Of a file of a run that is read whole."""
 Json = Mapping[str, Any]
 
 
@@ -111,12 +114,12 @@ def _same_run(folder: Path, description: Json, resume: bool) -> None:
     if not resume:
         raise _taken(folder)
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))["run"]
-    except (OSError, ValueError, KeyError, TypeError):
+        before = json.loads(read_file(path, MAX_BYTES))["run"]
+        changed = differences(before, json.loads(text_of(description)))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
             "E606", f"{path} cannot be read as a run", "choose another folder with --run"
         ) from None
-    changed = differences(before, json.loads(text_of(description)))
     if changed:
         raise InputError(
             "E603", f"this is not the run that {folder} holds: {', '.join(changed)}",

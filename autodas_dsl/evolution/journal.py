@@ -56,9 +56,13 @@ def decode(line: bytes) -> tuple[Fact, Outcome] | None:
     try:
         table, half, text, packed, reasons = json.loads(body)
         scores = np.frombuffer(base64.b64decode(packed), dtype=_SCORES).astype(np.float64)
-    except (ValueError, binascii.Error):
+        told = tuple(reasons.get(str(i), "") for i in range(len(scores)))
+    except (ValueError, binascii.Error, TypeError, AttributeError, RecursionError):
         return None
-    told = tuple(reasons.get(str(i), "") for i in range(len(scores)))
+    if not all(isinstance(word, str) for word in (table, half, text, *told)):
+        return None
+    if np.isinf(scores).any() or not np.array_equal(np.isnan(scores), [bool(t) for t in told]):
+        return None
     return Fact(table, half, text), Outcome(scores, told)
 
 

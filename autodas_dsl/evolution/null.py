@@ -21,10 +21,12 @@ from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Search, described, without_truth
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
+from autodas_dsl.language.files import read_file
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.tables.write import write_atomic
 
 REPEATS = 3
+_MAX_BYTES = 1 << 20
 
 
 def null_level(
@@ -57,7 +59,7 @@ def null_level(
         On the first Ctrl-C.
     """
     place = cache / f"null-{_key(config, tasks, repeats)}.json" if cache else None
-    kept = _read(place) if place else None
+    kept = _read(place, repeats) if place else None
     if kept is not None:
         return kept
     memory = Memory(known)
@@ -82,13 +84,18 @@ def _key(config: Config, tasks: Sequence[Task], repeats: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _read(path: Path) -> Null | None:
-    """A kept level, if it is there and whole."""
+def _read(path: Path, repeats: int) -> Null | None:
+    """A kept level, if it is there and whole: one correlation of each search."""
     try:
-        taus = json.loads(path.read_text(encoding="utf-8"))["taus"]
-    except (OSError, ValueError, KeyError, TypeError):
+        taus = json.loads(read_file(path, _MAX_BYTES))["taus"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return Null(tuple(map(float, taus)))
+    whole = isinstance(taus, list) and len(taus) == repeats and all(map(_is_tau, taus))
+    return Null(tuple(map(float, taus))) if whole else None
+
+
+def _is_tau(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1 <= value <= 1
 
 
 def _write(path: Path, found: Null) -> None:

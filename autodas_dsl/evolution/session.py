@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from platformdirs import user_cache_path
 from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
@@ -31,6 +30,8 @@ from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
+from autodas_dsl.language.files import plain_name
+from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import canonical, load
 from autodas_dsl.scoring import splits
@@ -40,7 +41,7 @@ from autodas_dsl.scoring.rank import require_space
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.store import Store
+from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 from autodas_dsl.tables.write import write_atomic
@@ -271,7 +272,7 @@ def _null(
     try:
         return null_level(
             config, tasks, allowed, repeats=options.null_repeats, known=run.facts,
-            cache=user_cache_path("autodas-dsl"),
+            cache=cache_folder(),
         )  # fmt: skip
     except KeyboardInterrupt:
         return None
@@ -321,7 +322,7 @@ def _prepared(
         table, space, statistics_needed(config, options.baselines), setting,
         target=options.target, split=options.split, beside=beside, seed=config.seed,
         workers=options.workers, screening=options.screening, memory=options.memory,
-        store=Store(), progress=collecting,
+        store=user_store(), progress=collecting,
     )  # fmt: skip
 
 
@@ -371,7 +372,7 @@ def _rows(table: Scores, names: Sequence[str]) -> Iterator[list[Any]]:
 
 def free_folder(root: Path, tables: Sequence[str | Path]) -> Path:
     """The first unused ``root/TABLES-N``."""
-    stem = "+".join(Path(str(table)).stem for table in tables)
+    stem = "+".join(plain_name(Path(str(table)).stem) for table in tables)
     number = 1
     while (root / f"{stem}-{number}").exists():
         number += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from autodas_dsl.language.visible import visible
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -58,7 +60,7 @@ class Diagnostic:
                 row, column = source.position(self.span.start)
                 where = f"{source.name}:{row}:{column}"
                 lines += self._excerpt(source, row, column)
-            lines[0] = f"{where}: {head}"
+            lines[0] = f"{visible(where)}: {head}"
         if self.help:
             lines.append(f"    = help: {_shortened(self.help)}")
         return "\n".join(lines)
@@ -89,13 +91,14 @@ class Diagnostic:
 
 def _shortened(text: str, width: int = 240) -> str:
     """A message whose middle is left out when somebody's name for a thing makes it too long."""
+    text = visible(text)
     half = width // 2
     return text if len(text) <= width else f"{text[:half]}…{text[-half:]}"
 
 
 def _window(line: str, column: int, width: int = 120) -> tuple[str, int]:
     """The part of a line to show, and the column of its first character."""
-    line = "".join(ch if ch.isprintable() else "�" for ch in line)
+    line = "".join(ch if ch.isprintable() else " " if ch == "\t" else "�" for ch in line)
     if len(line) <= width:
         return line, 1
     start = max(0, min(column - width // 2, len(line) - width))

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from autodas_dsl.language.visible import visible
 from autodas_dsl.scoring.correlations import Agreement, agreement
 from autodas_dsl.tables.write import write_atomic
 
@@ -299,6 +300,7 @@ def _title(proxy: str, found: Agreement) -> str:
 
 def _short(text: str, width: int = 62) -> str:
     """Text of a user's, cut to a width and taken literally: a dollar sign opens no formula."""
+    text = visible(text)
     cut = text if len(text) <= width else text[: width - 1] + "…"
     return cut.replace("$", r"\$")
 

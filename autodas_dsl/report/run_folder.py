@@ -16,7 +16,15 @@ from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, S
 from autodas_dsl.language.documents import Proxy, read_document
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.report.run_files import damaged, json_of, number_of, rows_of, take, text_of
+from autodas_dsl.report.run_files import (
+    damaged,
+    json_of,
+    number_of,
+    rows_of,
+    take,
+    text_of,
+    whole_number_of,
+)
 from autodas_dsl.scoring.bootstrap import interval
 
 if TYPE_CHECKING:
@@ -215,8 +223,10 @@ def require_run(path: Path) -> None:
         E640.
     """
     if not (path / RUN).is_file():
-        what = f"no run: it has no {RUN}" if path.is_dir() else "no folder"
-        raise InputError("E640", f"{path} is {what}", "give the folder that `evolve --run` wrote")
+        what = f"{path} is no run: it has no {RUN}"
+        if not path.is_dir():
+            what = f"{path} is no folder" if path.exists() else f"there is no run {path}"
+        raise InputError("E640", what, "give the folder that `evolve --run` wrote")
 
 
 def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
@@ -302,7 +312,7 @@ def _hall_of_fame(path: Path) -> tuple[Famed, ...]:
             for name, text in row.items()
             if name not in ("complexity", "formula")
         }
-        found.append(Famed(row["formula"], int(number_of(row["complexity"], path)), numbers))
+        found.append(Famed(row["formula"], whole_number_of(row["complexity"], path), numbers))
     return tuple(found)
 
 
@@ -321,6 +331,8 @@ def _reached(outcome: Any, path: Path) -> dict[str, tuple[Reached, ...]]:
         )
     }
     for name, facts in take(outcome, "baselines", dict, path).items():
+        if not isinstance(facts, list):
+            raise damaged(path, f"baseline `{name}` is not what it should be")
         found[name] = tuple(_agreement(one, one, "table", path) for one in facts)
     return found
 
@@ -362,7 +374,7 @@ def _bounded(name: str, one: Reached, scores: Sequence[Scored]) -> Reached:
 
 
 def _pareto(folder: Path) -> tuple[Proxy, ...]:
-    found = [read_document(path) for path in folder.glob("*.proxy")]
+    found = [read_document(path) for path in sorted(folder.glob("*.proxy"))]
     return tuple(sorted(found, key=lambda proxy: _number_in(proxy.name)))
 
 
@@ -373,7 +385,7 @@ def _number_in(name: str) -> tuple[int, str]:
 
 def _step(row: Mapping[str, str], path: Path) -> Step:
     whole = {
-        key: int(number_of(row[key], path)) for key in ("generation", "evaluations", "complexity")
+        key: whole_number_of(row[key], path) for key in ("generation", "evaluations", "complexity")
     }
     return Step(**whole, tau=number_of(row["tau"], path), fitness=number_of(row["fitness"], path))
 
@@ -409,6 +421,4 @@ def _null(path: Path) -> tuple[float, ...]:
     if not path.exists():
         return ()
     taus = take(json_of(text_of(path), path), "taus", list, path)
-    if not all(isinstance(tau, float | int) for tau in taus):
-        raise damaged(path, "`taus` is not what it should be")
-    return tuple(map(float, taus))
+    return tuple(float(take({"taus": tau}, "taus", (int, float), path)) for tau in taus)

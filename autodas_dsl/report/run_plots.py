@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from autodas_dsl.evolution.run import Run
 from autodas_dsl.evolution.session import BEST, Scores, Session
+from autodas_dsl.language.files import plain_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.report.plots import Bar, Curve, Point, pareto, save, scatter, search_curve, summary
 from autodas_dsl.scoring.bootstrap import interval
@@ -32,7 +33,7 @@ def draw(session: Session, folder: Path) -> tuple[Path, ...]:
     written = [*save(_curve(session, title), shelf / "search_curve")]
     written += save(_pareto(run, title), shelf / "pareto")
     for one in session.scores:
-        suffix = f"_{one.task}" if len(session.scores) > 1 else ""
+        suffix = f"_{plain_name(one.task)}" if len(session.scores) > 1 else ""
         text = format_expression(run.best.expression)
         best = one.scores[BEST]
         held = one.held_out
