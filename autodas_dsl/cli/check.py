@@ -18,6 +18,7 @@ from autodas_dsl.language.library import (
     library_proxy,
     names_file,
     proxied,
+    shadowed,
 )
 from autodas_dsl.language.proxy import inputs_fault
 from autodas_dsl.language.spans import Diagnostic, InputError, Source
@@ -45,7 +46,7 @@ class Report:
         return any(found.severity == "error" for found in self.diagnostics)
 
 
-@click.command("check", epilog=_EPILOG)
+@click.command("check", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("specs", metavar="FILE|FOLDER|PROXY|-...", nargs=-1, required=True, type=PROXY)
 @click.option(
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
@@ -90,6 +91,10 @@ def _report(proxy: Proxy, name: str) -> Report:
     checked = proxy.check(proxied, library_names)
     fault = inputs_fault(proxy, checked)
     found = [*checked.diagnostics, *([fault] if fault is not None else [])]
+    if shadowed(proxy):
+        found.append(Diagnostic("E321", f"the library has another `{proxy.name}`", None,
+                                "a formula that names it means the library's: rename yours",
+                                "warning"))  # fmt: skip
     needed = list(dict.fromkeys(str(need.requirement) for need in checked.requirements))
     return Report(name, proxy.text, found, input_names(checked.statistics), needed)
 

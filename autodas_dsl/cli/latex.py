@@ -25,7 +25,7 @@ Examples:
   autodas-dsl latex rho_cnn rho_vit"""
 
 
-@click.command("latex", epilog=_EPILOG)
+@click.command("latex", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("specs", metavar="PROXY...", nargs=-1, required=True, type=options.PROXY)
 @click.option("--table", "name", metavar="TABLE",
               help="Measure the formulas on this table; without it they are only printed.")  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,10 +47,24 @@ def repeatable(ctx: click.Context, left_out: Mapping[str, bool]) -> list[str]:
     return words
 
 
+_PROTECTED = "\0"
+"""Stands before a formula that begins with a minus; no word of a command line can hold it."""
+_OPERATOR = "*/+-^@⊙·×²³⁴−"
+_CALL = re.compile(r"[A-Za-zσ∑][\w]*[(\[]|(grad|hess)[ \[]|[|‖(√∂\[\d.]|\s")
+_WORD = re.compile(rf"([A-Za-z]\w*)(?=[\s{re.escape(_OPERATOR)}]|\Z)")
+
+
 class ProxyType(click.ParamType):
     """A PROXY: a file, a library name or an expression; completes library names and files."""
 
     name = "proxy"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:  # fmt: skip
+        spec = str(value).removeprefix(_PROTECTED)
+        _say_which(spec)
+        return spec
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -59,7 +75,65 @@ class ProxyType(click.ParamType):
         return found or [CompletionItem(incomplete, type="file")]
 
 
+def _say_which(spec: str) -> None:
+    """Say that a name is the library's where a file of the user's goes by it, too."""
+    from autodas_dsl.language.library import exists, library_files
+
+    file = f"{spec}.proxy"
+    if spec in library_files() and exists(file) and not library_files()[spec].samefile(file):
+        click.echo(f"note: `{spec}` is the library's; the file is {file}", err=True)
+
+
 PROXY = ProxyType()
+
+
+class FormulaCommand(click.Command):
+    """A command whose PROXY arguments may begin with a minus, as formulas do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._protected(args))
+
+    def _protected(self, args: list[str]) -> list[str]:
+        """The words, formulas with a minus marked so that none is taken for an option."""
+        given = [p for p in self.params if isinstance(p, click.Option)]
+        valued = {name for p in given if not (p.is_flag or p.count) for name in p.opts}
+        found: list[str] = []
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                return [*found, word, *words]
+            negative = word[:2] not in valued or not word.endswith(".proxy")
+            if negative and _is_negative(word, attached=word[:2] in valued):
+                word = _PROTECTED + word
+            found.append(word)
+            if word in valued:
+                found.extend(itertools.islice(words, 1))
+        return found
+
+
+def _is_negative(word: str, attached: bool) -> bool:
+    """Whether a word is a formula that begins with a minus, rather than a mistyped option.
+
+    Parameters
+    ----------
+    word : str
+    attached : bool
+        It begins as an option that takes the rest of the word as its value.
+    """
+    if not word.startswith("-") or word == "-":
+        return False
+    rest = word.lstrip("-")
+    if _CALL.match(rest):
+        return True
+    name = _WORD.match(rest)
+    if name is None or word.startswith("--"):
+        return False
+    if not attached and name.end() < len(rest):
+        return True
+    from autodas_dsl.language.inputs import INPUTS
+    from autodas_dsl.language.library import library_files
+
+    return name.group(1) in INPUTS or name.group(1) in library_files()
 
 
 def extensions() -> Decorator:

@@ -32,7 +32,7 @@ _GROUPS = {
 """The folders of the library, and what they are called, in the order of the listing."""
 
 
-@click.command("show", epilog=_EPILOG)
+@click.command("show", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="[PROXY]", required=False, type=options.PROXY)
 @click.option("--as", "form", type=click.Choice(FORMS),
               help="The form.  [default: the document; with --list text]")  # fmt: skip

@@ -11,7 +11,7 @@ import click
 
 from autodas_dsl.cli import options
 from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
-from autodas_dsl.language.documents import EXPRESSION
+from autodas_dsl.language.documents import EXPRESSION, require_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.language.tree import Expr
@@ -32,7 +32,7 @@ Examples:
   autodas-dsl simplify best.proxy --table digits-resnet"""
 
 
-@click.command("simplify", epilog=_EPILOG)
+@click.command("simplify", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="PROXY", type=options.PROXY)
 @click.option("--rank", "ranking", is_flag=True,
               help="Also drop what cannot change a ranking, and say so in the document.")  # fmt: skip
@@ -65,6 +65,7 @@ def command(
 
     proxy = load(spec)
     if out is not None:
+        require_name(out.stem)
         keep_existing(out, force)
 
     from autodas_dsl.algebra.simplify import simplify

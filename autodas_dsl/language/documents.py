@@ -95,7 +95,8 @@ def stored(path: Path) -> bytes:
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise _too_large(str(path)) from None
-        quotient = "" if path.suffix else "a quotient is written with spaces, a / b"
+        absent = error.errno == errno.ENOENT and not path.suffix
+        quotient = "a quotient is written with spaces, a / b" if absent else ""
         raise InputError("E301", f"cannot read {path}: {error.strerror}", quotient) from None
 
 
@@ -240,7 +241,7 @@ class _Reader:
         return True
 
     def _own_name(self, span: Span, stem: str | None) -> None:
-        reserved = (self.name in INPUTS or self.name in OPERATORS) and self.name not in _BASELINES
+        reserved = _is_reserved(self.name)
         if reserved or not _NAME.match(self.name):
             self.report("E308", f"`{self.name}` {_unfit(reserved)}", span, _NAMING)
         elif stem is not None and stem != self.name:
@@ -361,6 +362,23 @@ def _head(item: Item, length: int) -> Span:
 
 def _first_row(item: Item) -> Span:
     return _head(item, len(item.text.partition("\n")[0]))
+
+
+def require_name(name: str) -> None:
+    """Refuse what cannot be the name of a document.
+
+    Raises
+    ------
+    InputError
+        E308.
+    """
+    reserved = _is_reserved(name)
+    if reserved or not _NAME.match(name):
+        raise InputError("E308", f"`{name}` {_unfit(reserved)}", _NAMING)
+
+
+def _is_reserved(name: str) -> bool:
+    return (name in INPUTS or name in OPERATORS) and name not in _BASELINES
 
 
 def _head_help(stem: str | None) -> str:

@@ -75,6 +75,14 @@ def load(spec: str) -> Proxy:
     return proxy
 
 
+def shadowed(proxy: Proxy) -> bool:
+    """Whether a document has the name of another formula of the library."""
+    return (
+        proxy.name in library_files()
+        and proxy.as_proxied() != library_proxy(proxy.name).as_proxied()
+    )
+
+
 def names_file(spec: str) -> bool:
     """Whether a PROXY is a path; a quotient such as ``params / flops`` is an expression."""
     if spec.endswith(".proxy"):
