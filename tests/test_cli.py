@@ -144,10 +144,29 @@ def test_fmt_check_passes_the_library() -> None:
     assert result.stderr == f"{len(library_names())} already formatted\n"
 
 
-def test_fmt_rewrites_crlf_and_byte_order_marks(tmp_path: Path) -> None:
+def test_fmt_keeps_line_ends_and_removes_byte_order_marks(tmp_path: Path) -> None:
     file = tmp_path / "tidy.proxy"
-    file.write_bytes(b"\xef\xbb\xbf" + TIDY.replace("\n", "\r\n").encode())
+    windows = TIDY.replace("\n", "\r\n").encode()
+    file.write_bytes(windows)
+    assert run("fmt", "--check", str(file)).exit_code == 0
+    assert run("check", str(file)).exit_code == 0
+    file.write_bytes(b"\xef\xbb\xbf" + windows)
     assert run("fmt", "--check", str(file)).exit_code == 1
+    assert run("fmt", str(file)).exit_code == 0
+    assert file.read_bytes() == windows
+    untidy = UNTIDY.replace("  # all of it", "").replace("\n", "\r\n")
+    file.write_bytes(untidy.encode())
+    shown = run("fmt", "--diff", str(file))
+    assert "-score=sum( sum(abs(W)))\r\n+\r\n" in shown.stdout_bytes.decode()
+    assert run("fmt", str(file)).exit_code == 0
+    assert file.read_bytes() == windows
+    assert run("fmt", "-", given=untidy).stdout_bytes == windows
+
+
+def test_fmt_makes_mixed_line_ends_those_of_the_first_line(tmp_path: Path) -> None:
+    file = tmp_path / "tidy.proxy"
+    file.write_bytes(TIDY.replace("\n", "\r", 3).encode())
+    assert "proxy/1 tidy\\r\\rbetter" in run("fmt", "--diff", str(file)).stdout
     assert run("fmt", str(file)).exit_code == 0
     assert file.read_bytes() == TIDY.encode()
 

@@ -290,7 +290,8 @@ def test_rank_keeps_sensitivity_in_a_run_only(tmp_path: Path) -> None:
 
 def test_folders_without_a_run_are_refused(tmp_path: Path, run: Path) -> None:
     assert refused(tmp_path / "nowhere")[0] == "E640"
-    assert "is no folder" in refused(tmp_path / "nowhere")[1]
+    assert "there is no run" in refused(tmp_path / "nowhere")[1]
+    assert "is no folder" in refused(run / "run.json")[1]
     assert refused(tmp_path)[0] == "E640"
     assert refused(run / "run.json")[0] == "E640"
 

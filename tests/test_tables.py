@@ -282,7 +282,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00\ufeff"), min_size=1)
+    st.lists(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp")), min_size=1)
              .map(str.strip).filter(bool), min_size=1, max_size=6, unique=True),
     st.data(),
 )  # fmt: skip

@@ -51,7 +51,7 @@ def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
 
 class _Builder:
     def __init__(self, name: str) -> None:
-        self.graph: nx.MultiDiGraph = nx.MultiDiGraph(name=name)
+        self.graph: nx.MultiDiGraph = nx.MultiDiGraph(name=visible(name))
         self.known: dict[tuple[Any, ...], str] = {}
         self.kinds: dict[str, AnyKind] = {}
 
@@ -128,7 +128,7 @@ def dot(graph: nx.MultiDiGraph) -> str:
 
 
 def _quote(text: str) -> str:
-    escaped = visible(text).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 

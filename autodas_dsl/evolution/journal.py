@@ -61,7 +61,9 @@ def decode(line: bytes) -> tuple[Fact, Outcome] | None:
         return None
     if not all(isinstance(word, str) for word in (table, half, text, *told)):
         return None
-    if np.isinf(scores).any() or not np.array_equal(np.isnan(scores), [bool(t) for t in told]):
+    if np.isinf(scores).any() or any(
+        t and not np.isnan(s) for s, t in zip(scores, told, strict=True)
+    ):
         return None
     return Fact(table, half, text), Outcome(scores, told)
 

@@ -27,11 +27,12 @@ def read_file(path: Path, limit: int) -> bytes:
         raise OSError(errno.EISDIR, "it is a folder", str(path))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
-    with path.open("rb") as stream:
-        data = stream.read(limit + 1) if status.st_size <= limit else b""
-    if max(status.st_size, len(data)) > limit:
-        raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB", str(path))
-    return data
+    if status.st_size <= limit:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+        if len(data) <= limit:
+            return data
+    raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB", str(path))
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -77,7 +77,9 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
                                         _FIRST_COLUMN))  # fmt: skip
             elif (lead := _FORMULA.match(line)) and not _is_text(started):
                 at = offset + lead.end()
-                faults.append(LineFault(_CONTINUES, Span(offset, at), _FIRST_COLUMN))
+                faults.append(
+                    LineFault(_CONTINUES, Span(offset, offset + len(line)), _FIRST_COLUMN)
+                )
                 finish()
                 started.append((at, line[lead.end() :]))
                 held.clear()

@@ -216,7 +216,7 @@ def tally(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]
 def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.key for column in columns])
+    writer.writerow([visible(column.key) for column in columns])
     for row in rows:
         cells = (_plain(row.get(column.key)) for column in columns)
         writer.writerow(["" if cell is None else _cell(cell) for cell in cells])
