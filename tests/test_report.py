@@ -296,6 +296,12 @@ def test_folders_without_a_run_are_refused(tmp_path: Path, run: Path) -> None:
     assert refused(run / "run.json")[0] == "E640"
 
 
+def test_the_command_says_that_there_is_no_run(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "nothing")])
+    assert result.exit_code == 1
+    assert f"error[E640]: there is no run {tmp_path / 'nothing'}" in result.stderr
+
+
 def test_a_run_that_has_not_finished_is_refused(run: Path) -> None:
     data = json.loads((run / "run.json").read_text())
     del data["outcome"]

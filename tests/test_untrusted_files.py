@@ -425,7 +425,8 @@ def test_a_report_of_a_run_that_somebody_wrote(tmp_path: Path) -> None:
             text = report(read_run(folder))
             assert not UNSEEN.search(text.replace("\n", ""))
     assert pages
-    assert {error.diagnostics[0].code for error in told} == {"E641", "E642"}
+    assert {error.diagnostics[0].code for error in told} <= {"E641", "E642", "E643"}
+    assert len(told) > 50
     clean("\n".join(error.render() for error in told))
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
 
