@@ -210,7 +210,10 @@ def test_folders_without_images(folder: Path, tmp_path: Path) -> None:
 
 def test_pillow_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(InputError, match=r"E405.*needs Pillow"):
+    with pytest.raises(InputError, match=r"E414.*needs Pillow.*does not import"):
+        load_batch(str(folder))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(InputError, match=r"E405.*needs Pillow.*not installed"):
         load_batch(str(folder))
 
 
