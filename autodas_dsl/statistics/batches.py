@@ -144,8 +144,7 @@ def _noise(request: _Request) -> Batch:
         ]
         raise InputError(
             "E428",
-            f"noise is drawn for {' and '.join(what for what, _ in unknown)}, and the model does "
-            "not say that",
+            f"noise needs {' and '.join(what for what, _ in unknown)}, which the model does not say",
             f"add {' '.join(option for _, option in unknown)} with what the network has, or take "
             "samples: --data SOURCE, in Python data=(x, y)",
         )
