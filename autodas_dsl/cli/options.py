@@ -175,5 +175,5 @@ def teacher_size() -> Decorator:
 def space() -> Decorator:
     return click.option(
         "--space", metavar="NAME|FILE.py",
-        help="The space of the architectures, where the table does not say.",
+        help="The space of the architectures, where the table does not say; FILE.py needs build(arch).",
     )  # fmt: skip

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from autodas_dsl.students.find import Student, Students
 
 _EPILOG = """\b
-SPACE is the name of a space, or FILE.py with one of your own. The largest network under the limits
+SPACE is the name of a space, or FILE.py with one of your own: a FieldSpace, or build(arch) with
+archs() or sample(rng). The largest network under the limits
 stands below the students (in spaces too large to list, the largest that was found): what a formula
 finds has to beat it. Scores are stored: a second search is served from the store.
 
