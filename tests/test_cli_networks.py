@@ -111,6 +111,56 @@ def test_score_table_and_csv(model) -> None:
     assert row["valid"] == "true"
 
 
+BARE = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Linear(width, 10),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+"""
+
+
+def test_score_is_told_the_arguments_the_shape_and_the_classes(tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text(BARE)
+    words = ("-p", "snip", "--batch-size", 4)
+    assert f"write its arguments: '{path}:Net(width)'" in refused(
+        run("score", path, *words), "E403", "defines the class Net"
+    )
+    net = f"{path}:Net(4)"
+    refused(run("score", net, *words), "E428", "add --input-shape 3x32x32 --classes 10")
+    refused(run("score", net, *words, "--input-shape", "3x8x8"), "E428", "add --classes 10")
+    result = run("score", net, *words, "--input-shape", "3x8x8", "--classes", 10)
+    assert result.exit_code == 0, result.output
+    assert "inputs of shape 3x8x8" in result.stderr
+    assert net in result.stdout
+    wrong = run("score", net, *words, "--input-shape", "1x8x8", "--classes", 10)
+    refused(wrong, "E440", "[4, 1, 8, 8]")
+
+
+@pytest.mark.parametrize("shape", ["3,32,32", "3x", "0x8x8", "x", "3x-1x4", ""])
+def test_shapes_that_are_none(shape: str) -> None:
+    result = run("score", "cifar-resnet:1-1-1", "-p", "params", "--input-shape", shape)
+    assert result.exit_code == 2
+    assert "is no shape such as 3x32x32" in result.stderr
+
+
+def test_score_builds_networks_of_other_classes() -> None:
+    words = ("-p", "params", "--batch-size", 2, "--format", "json", "--teacher")
+    usual, fewer = (
+        json.loads(run("score", "cifar-resnet:1-1-1", *words, "cifar-resnet:1-1-1", *more).stdout)
+        for more in ((), ("--classes", 10))
+    )
+    assert usual[0]["score"] - fewer[0]["score"] == 90 * 65
+
+
 def test_score_repeats_with_its_seed(model) -> None:
     words = ("score", model(), "-p", "snip", "--batch-size", 4, "--format", "json", "--seed")
     first, again, other = (run(*words, seed).stdout for seed in (1, 1, 2))

@@ -31,6 +31,8 @@ Examples:
 @options.teacher_weights()
 @click.option("--data", "data_spec", metavar="SOURCE", required=True,
               help="FILE.npz (x, y), a folder of images per class, digits or torchvision:NAME.")  # fmt: skip
+@options.input_shape()
+@options.classes("what MODEL says")
 @click.option("--samples", type=click.IntRange(2), metavar="N",
               help="Use only N samples, chosen by the seed.  [default: all]")  # fmt: skip
 @click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), default=0.25,
@@ -64,6 +66,8 @@ def command(
     teacher: str,
     teacher_weights: str | None,
     data_spec: str,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
     samples: int | None,
     held_out: float,
     loss: str,
@@ -90,8 +94,8 @@ def command(
     from autodas_dsl.training.holdout import hold_out
     from autodas_dsl.training.recipe import Recipe
 
-    source = model_of(student, "student")
-    guide = teacher_of(teacher, teacher_weights, None)
+    source = model_of(student, "student", input_shape, classes)
+    guide = teacher_of(teacher, teacher_weights, None, classes)
     assert guide is not None, "the option is required"
     where = device_of(device)
     batch = load_batch(

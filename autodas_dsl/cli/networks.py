@@ -14,14 +14,22 @@ if TYPE_CHECKING:
     from autodas_dsl.statistics.model_source import ModelSource
 
 
-def models_of(texts: Sequence[str]) -> list[ModelSource]:
-    """All networks that MODEL arguments name."""
+def models_of(
+    texts: Sequence[str], input_shape: tuple[int, ...] | None = None, classes: int | None = None
+) -> list[ModelSource]:
+    """All networks that MODEL arguments name, with another input shape or classes where told."""
     from autodas_dsl.statistics.sources import load_models
 
-    return [source for text in texts for source in load_models(text)]
+    return [
+        source
+        for text in texts
+        for source in load_models(text, input_shape=input_shape, classes=classes)
+    ]
 
 
-def model_of(text: str, role: str) -> ModelSource:
+def model_of(
+    text: str, role: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None
+) -> ModelSource:
     """The one network that a MODEL names.
 
     Raises
@@ -29,7 +37,7 @@ def model_of(text: str, role: str) -> ModelSource:
     InputError
         E410 when there are several.
     """
-    found = models_of([text])
+    found = models_of([text], input_shape, classes)
     if len(found) != 1:
         raise InputError(
             "E410", f"{text} holds {len(found)} models, the {role} is one",
@@ -39,9 +47,12 @@ def model_of(text: str, role: str) -> ModelSource:
 
 
 def teacher_of(
-    teacher: str | None, teacher_weights: str | None, teacher_size: int | None
+    teacher: str | None,
+    teacher_weights: str | None,
+    teacher_size: int | None,
+    classes: int | None = None,
 ) -> Teacher | None:
-    """The teacher of the three options.
+    """The teacher of the three options, with as many classes as the students are told to have.
 
     Raises
     ------
@@ -55,7 +66,8 @@ def teacher_of(
         return None
     from autodas_dsl.scoring.score import Teacher
 
-    return Teacher(model_of(teacher, "teacher"), teacher_size, teacher_weights or "")
+    source = model_of(teacher, "teacher", classes=classes)
+    return Teacher(source, teacher_size, teacher_weights or "")
 
 
 def data_of(spec: str | None, size: int | None) -> Data:

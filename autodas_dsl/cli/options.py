@@ -187,6 +187,37 @@ def data(default_text: str) -> Decorator:
     )  # fmt: skip
 
 
+class Shape(click.ParamType):
+    """The shape of one input, such as 3x32x32."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5})*", value):
+            self.fail(
+                f"{value!r} is no shape such as 3x32x32 (channels, height, width)", param, ctx
+            )
+        return tuple(map(int, value.split("x")))
+
+
+def input_shape() -> Decorator:
+    return click.option(
+        "--input-shape", type=Shape(), metavar="CxHxW",
+        help="Shape of one input, 3x32x32.  [default: what MODEL says]",
+    )  # fmt: skip
+
+
+def classes(default_text: str) -> Decorator:
+    return click.option(
+        "--classes", type=click.IntRange(1), metavar="N",
+        help=f"Classes of the networks.  [default: {default_text}]",
+    )  # fmt: skip
+
+
 def batch_size() -> Decorator:
     return click.option(
         "--batch-size", type=click.IntRange(1), metavar="N",
@@ -217,5 +248,5 @@ def teacher_size() -> Decorator:
 def space() -> Decorator:
     return click.option(
         "--space", metavar="NAME|FILE.py",
-        help="The space of the architectures, where the table does not say.",
+        help="The space of the architectures, where the table does not say; FILE.py needs build(arch).",
     )  # fmt: skip

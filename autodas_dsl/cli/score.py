@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from autodas_dsl.scoring.score import Scored
 
 _EPILOG = """\b
-MODEL is FILE.py[:callable], hf:NAME, timm:NAME, torchvision:NAME or SPACE:ARCH.
+MODEL is FILE.py[:NAME], 'FILE.py:Name(16, depth=2)', hf:NAME, timm:NAME, torchvision:NAME or
+SPACE:ARCH.
 
 \b
 Examples:
@@ -35,6 +36,8 @@ _CONTRACT = ("model", "proxy", "score", "valid", "reason", "rank")
 @options.teacher_weights()
 @options.teacher_size()
 @options.data("without it noise with random labels")
+@options.input_shape()
+@options.classes("what MODEL says")
 @options.batch_size()
 @options.dtype()
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
@@ -51,6 +54,8 @@ def command(
     models: tuple[str, ...],
     specs: tuple[str, ...],
     data_spec: str | None,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
     batch_size: int | None,
     dtype: str,
     seeds: int,
@@ -74,9 +79,9 @@ def command(
     from autodas_dsl.scoring.explain import explain_scores
     from autodas_dsl.scoring.score import score
 
-    sources = models_of(models)
+    sources = models_of(models, input_shape, classes)
     setting: dict[str, Any] = {
-        "teacher": teacher_of(**teaching),
+        "teacher": teacher_of(**teaching, classes=classes),
         "data": data_of(data_spec, batch_size),
         "dtype": dtype_of(dtype),
         "device": device_of(device),

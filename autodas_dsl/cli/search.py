@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from autodas_dsl.students.find import Student, Students
 
 _EPILOG = """\b
-SPACE is the name of a space, or FILE.py with one of your own. The largest network under the limits
+SPACE is the name of a space, or FILE.py with one of your own: a FieldSpace, or build(arch) with
+archs() or sample(rng). The largest network under the limits
 stands below the students (in spaces too large to list, the largest that was found): what a formula
 finds has to beat it. Scores are stored: a second search is served from the store.
 
@@ -67,8 +68,7 @@ class Amount(click.ParamType):
 @options.teacher_size()
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
-@click.option("--classes", type=click.IntRange(1), metavar="N",
-              help="Classes of the networks.  [default: the space's]")  # fmt: skip
+@options.classes("the space's")
 @options.dtype()
 @options.seed()
 @options.device()
@@ -104,7 +104,8 @@ def command(
     from autodas_dsl.students.find import find_student
 
     family = spaces.get(space)
-    with tally("scoring", min(budget, family.count())) as progress:
+    count = family.count()
+    with tally("scoring", budget if count is None else min(budget, count)) as progress:
         found = find_student(
             family, proxy, teacher=teacher_of(**teaching),
             data=data_of(data_spec or family.data, batch_size), max_params=max_params,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -235,11 +235,15 @@ def score_table(
 
 
 def table_batch(space: Space[Any], setting: Setting, size: int | None, seed: int) -> Batch:
-    """The batch that the networks of a space are scored on."""
-    return load_batch(
+    """The batch that the networks of a space are scored on; the first `size` of samples at hand."""
+    held = setting.data.batch
+    if held is not None:
+        return held if size is None else replace(held, x=held.x[:size], y=held.y[:size])
+    batch = load_batch(
         setting.data.spec, size=size, seed=setting.data.seed + seed,
         input_shape=space.input_shape, classes=setting.classes or space.classes,
     )  # fmt: skip
+    return replace(batch, source=f"{batch.source}; {space.note}") if space.note else batch
 
 
 def source_of(space: Space[Any], architecture: str, classes: int | None = None) -> ModelSource:
@@ -294,9 +298,9 @@ class Run:
 
     def _network_key(self, architecture: str) -> str:
         cls = type(self.space)
-        text = f"{cls.__module__}.{cls.__qualname__} {self.space.name} {architecture}"
+        text = f"{cls.__module__}.{cls.__qualname__} {self.space.name}{self.space.source}"
         return hashlib.blake2b(
-            f"{text} {self.setting.classes}".encode(), digest_size=12
+            f"{text} {architecture} {self.setting.classes}".encode(), digest_size=12
         ).hexdigest()
 
     def _scorer(self, todo: tuple[int, ...]) -> Scorer:

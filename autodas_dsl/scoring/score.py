@@ -19,6 +19,7 @@ from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.model_source import ModelSource
+from autodas_dsl.statistics.samples import Samples, as_batch
 from autodas_dsl.statistics.weights import load_weights
 
 Progress = Callable[[int, str], None]
@@ -50,6 +51,26 @@ class Data:
     size: int | None = None
     seed: int = 0
     batch: Batch | None = None
+
+
+def data_from(
+    given: str | Data | Samples | None,
+    usual: str = NOISE,
+    size: int | None = None,
+    classes_for: Callable[[torch.Tensor], int] | None = None,
+) -> Data:
+    """What ``data=`` stands for: a source by name, or samples at hand as `as_batch` takes them.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    if isinstance(given, Data):
+        return given
+    if given is None or isinstance(given, str):
+        return Data(given or usual, size)
+    return Data("samples", size, batch=as_batch(given, size=size, classes_for=classes_for))
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ def collect_table(
         found = [one.merged(from_teacher) for one in students]
     key = setting_key(batch, network, size, setting.dtype, seed)
     defined = sorted(map(definition_of, statistics))
-    facts = [space.name, key, *defined, *architectures, str(LADDER[level])]
+    facts = [space.name + space.source, key, *defined, *architectures, str(LADDER[level])]
     digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
     notes = [f"data: {batch.source}"]
     if level:

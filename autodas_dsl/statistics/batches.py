@@ -134,16 +134,29 @@ def load_batch(
 
 def _noise(request: _Request) -> Batch:
     if request.input_shape is None or request.classes is None:
+        unknown = [
+            (what, option)
+            for what, option, value in (
+                ("the shape of one input", "--input-shape 3x32x32", request.input_shape),
+                ("the number of classes", "--classes 10", request.classes),
+            )
+            if value is None
+        ]
         raise InputError(
             "E428",
-            "noise needs the input shape and the number of classes of the network",
-            "set `input = (3, 32, 32)` and `classes = 10` in the model file",
+            f"noise needs {' and '.join(what for what, _ in unknown)}, which the model does not say",
+            f"add {' '.join(option for _, option in unknown)} with what the network has, or take "
+            "samples: --data SOURCE, in Python data=(x, y)",
         )
     size = request.size or DEFAULT_SIZE
     generator = np.random.default_rng(seed_for(request.seed, "noise batch"))
     x = torch.from_numpy(generator.standard_normal((size, *request.input_shape)))
     y = torch.from_numpy(generator.integers(0, request.classes, size))
-    source = f"noise: {size} normal inputs with random labels (seed {request.seed})"
+    shape = "x".join(map(str, request.input_shape))
+    source = (
+        f"noise: {size} normal inputs of shape {shape} with random labels from {request.classes} "
+        f"classes (seed {request.seed})"
+    )
     return Batch(x.to(request.dtype), y, request.classes, source)
 
 

@@ -1,21 +1,22 @@
-"""Optional dependencies: imported when first needed, with one clear line when missing."""
+"""Optional dependencies: imported when first needed, with one clear line when that fails."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.statistics.errors import foreign, one_line
 
 
-def require(module: str, package: str, extra: str, purpose: str) -> ModuleType:
-    """Import an optional dependency.
+class importing(foreign):
+    """Context in which a package is imported, at once or piece by piece as it is used.
 
     Parameters
     ----------
     module : str
-        What to import, ``"PIL.Image"``.
+        What is imported, ``"PIL.Image"``.
     package : str
         What to install, ``"Pillow"``.
     extra : str
@@ -26,17 +27,53 @@ def require(module: str, package: str, extra: str, purpose: str) -> ModuleType:
     Raises
     ------
     InputError
-        E405, when it is not installed, or broken.
+        E405, when it is not installed; E414, when it is there and does not import: the message
+        names the cause.
     """
 
-    def describe(error: BaseException) -> InputError:
-        missing = isinstance(error, ModuleNotFoundError)
-        problem = "is not installed" if missing else "does not import"
-        return InputError(
-            "E405",
-            f"{purpose} needs {package}, which {problem} ({one_line(error)})",
-            f"pip install {package}, or pip install autodas-dsl[{extra}]",
-        )
+    def __init__(self, module: str, package: str, extra: str, purpose: str) -> None:
+        top = module.partition(".")[0]
 
-    with foreign(describe):
+        def describe(error: BaseException) -> InputError:
+            if not _is_there(top):
+                return InputError(
+                    "E405",
+                    f"{purpose} needs {package}, which is not installed",
+                    f"pip install {package}, or pip install autodas-dsl[{extra}]",
+                )
+            cause = _cause(error)
+            lacking = getattr(cause, "name", None) if isinstance(cause, ModuleNotFoundError) else ""
+            missing = (lacking or "").partition(".")[0]
+            return InputError(
+                "E414",
+                f"{purpose} needs {package}, which is installed but does not import: "
+                f"{one_line(cause)}",
+                f"{package} needs {missing}: pip install {missing}"
+                if missing and not _is_there(missing)
+                else f'see the whole error with: python -c "import {module}"; perhaps versions '
+                f"do not fit: pip install --upgrade {package}",
+            )
+
+        super().__init__(describe)
+
+
+def require(module: str, package: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional dependency; see `importing`."""
+    with importing(module, package, extra, purpose):
         return importlib.import_module(module)
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # imported by hand, without a specification
+        return True
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What made an import fail in the first place: libraries that import lazily wrap it."""
+    while True:
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if not isinstance(before, Exception):
+            return error
+        error = before

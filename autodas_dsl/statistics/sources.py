@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,20 +17,29 @@ from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.model_files import file_sources
 from autodas_dsl.statistics.model_libraries import hf_source, timm_source, torchvision_source
 from autodas_dsl.statistics.model_source import ModelSource
+from autodas_dsl.statistics.model_spaces import space_source
 
 __all__ = ["ModelSource", "classes_of", "load_models"]
 
 _LIBRARIES = {"hf": hf_source, "timm": timm_source, "torchvision": torchvision_source}
-_FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<member>\w+))?")
+_FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<wanted>.+))?", re.DOTALL)
 
 
-def load_models(text: str) -> tuple[ModelSource, ...]:
+def load_models(
+    text: str, *, input_shape: Sequence[int] | None = None, classes: int | None = None
+) -> tuple[ModelSource, ...]:
     """The networks that a MODEL argument names.
 
     Parameters
     ----------
     text : str
-        ``FILE.py[:callable]``, ``hf:NAME``, ``timm:NAME``, ``torchvision:NAME`` or ``SPACE:ARCH``.
+        ``FILE.py[:NAME]``, ``FILE.py:Name(16, depth=2)``, ``hf:NAME``, ``timm:NAME``,
+        ``torchvision:NAME`` or ``SPACE:ARCH``.
+    input_shape : sequence of int, optional
+        Of one sample, where it is not what the model says.
+    classes : int, optional
+        Networks of libraries and spaces are built with so many; those of a file have as many as it
+        makes them, which it need not say then.
 
     Returns
     -------
@@ -38,21 +49,28 @@ def load_models(text: str) -> tuple[ModelSource, ...]:
     Raises
     ------
     InputError
-        E401 to E409, when it names no network.
+        E401 to E413, when it names no network.
     """
+    told: dict[str, Any] = {} if classes is None else {"classes": classes}
+    if input_shape is not None:
+        told["input_shape"] = tuple(input_shape)
+    return tuple(replace(source, **told) for source in _named(text, classes))
+
+
+def _named(text: str, classes: int | None) -> tuple[ModelSource, ...]:
     file = _FILE.fullmatch(text)
     if file is not None:
-        return file_sources(file["path"], file["member"])
+        return file_sources(file["path"], file["wanted"], classes)
     scheme, colon, name = text.partition(":")
     if not colon or not name:
         raise InputError(
             "E409",
             f"{text!r} names no model",
-            "give FILE.py[:callable], hf:NAME, timm:NAME, torchvision:NAME or SPACE:ARCH",
+            "give FILE.py[:NAME], hf:NAME, timm:NAME, torchvision:NAME or SPACE:ARCH",
         )
     if scheme in _LIBRARIES:
-        return (_LIBRARIES[scheme](name),)
-    return (_space_source(text),)
+        return (_LIBRARIES[scheme](name, classes),)
+    return (space_source(text, classes),)
 
 
 def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
@@ -69,15 +87,3 @@ def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
     logits = collect(network, batch, [Statistic("P_s")])[Statistic("P_s")]
     assert isinstance(logits, torch.Tensor)
     return logits.shape[1]
-
-
-def _space_source(text: str) -> ModelSource:
-    from autodas_dsl import spaces
-
-    space, arch = spaces.resolve(text)
-    return ModelSource(
-        text,
-        lambda: space.build(arch),
-        tuple(space.input_shape),
-        int(space.classes),
-    )

@@ -48,7 +48,8 @@ class Candidates:
         InputError
             E750 when none fits.
         """
-        few = self.space.count() <= max(LISTED, budget)
+        count = self.space.count()
+        few = count is not None and count <= max(LISTED, budget)
         members = self.space.enumerate() if few else None
         if members is None:
             return None

@@ -17,12 +17,13 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.correlations import agreement
 from autodas_dsl.scoring.rank import Run, table_batch
-from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
+from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher, data_from
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound, Score, bind, no_teacher
 from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import belongs_to_teacher
+from autodas_dsl.statistics.samples import Samples
 from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.students.candidates import Candidates
 from autodas_dsl.students.sizes import Limits, Sizes
@@ -101,7 +102,7 @@ def find_student(
     proxy: str | Proxy,
     *,
     teacher: str | Teacher | None = None,
-    data: str | Data | None = None,
+    data: str | Data | Samples | None = None,
     max_params: int | None = None,
     max_flops: int | None = None,
     budget: int = 200,
@@ -126,7 +127,8 @@ def find_student(
     proxy : str or Proxy
         A library name, a file or an expression.
     teacher, data : optional
-        As on the command line; by default what the space is usually scored with.
+        As on the command line; by default what the space is usually scored with. `data` may be
+        samples at hand, as in `score`.
     max_params, max_flops : int, optional
         Limits; flops are multiply-adds of one sample.
     budget : int
@@ -160,7 +162,7 @@ def find_student(
     family = spaces.get(space) if isinstance(space, str) else space
     formula = bind(load(proxy) if isinstance(proxy, str) else proxy)
     setting = usual_setting(
-        family, Data(data) if isinstance(data, str) else data, _teacher(teacher),
+        family, data_from(data, family.data), _teacher(teacher),
         dtype=dtype, device=device, classes=classes,
     )  # fmt: skip
     needs = any(belongs_to_teacher(statistic) for statistic in formula.statistics)
