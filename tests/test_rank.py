@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,20 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.language.inputs import INPUTS, Input
+from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.library import load
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring import rank as ranking
 from autodas_dsl.scoring.rank import Setting, rank
-from autodas_dsl.scoring.score import Data
+from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Scorer
-from autodas_dsl.scoring.sensitivity import sensitivity
+from autodas_dsl.scoring.sensitivity import CHANGES, UNMOVED, _compare, sensitivity
 from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.errors import OutOfMemory
+from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.tables.table import Table
 
 SPACE = spaces.get("digits-resnet")
@@ -146,6 +151,87 @@ def test_sensitivity_finds_what_a_formula_reads() -> None:
     assert not moved["l2_norm", "labels"]
     assert moved["l2_norm", "initial weights"]
     assert not moved["params", "initial weights"]
+
+
+NOTHING: set[str] = set()
+BY_CONSTRUCTION = {
+    "sum(|W|_F)": {"initial weights"},
+    "own_images": {"batch", "noise images"},
+    "own_labels": {"batch", "labels"},
+    "sum(|V_t|)": {"teacher"},
+    "own_teacher_t": {"teacher"},
+    "params": NOTHING,
+    "mean(sum[C](softmax[C](P_s)))": NOTHING,  # one, up to rounding
+}
+
+
+def _own(name: str, collect: Callable[[nn.Module, Batch], object]) -> Input:
+    return Input(name, NUMBER, "", "", "user", collect=collect)
+
+
+@pytest.fixture
+def own_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statistics that read one thing each."""
+    entries = (
+        _own("own_images", lambda model, batch: batch.x.square().sum()),
+        _own("own_labels", lambda model, batch: (batch.y * torch.arange(batch.size)).sum()),
+        _own("own_teacher_t", lambda model, batch: sum(p.sum() for p in model.parameters())),
+    )
+    for entry in entries:
+        monkeypatch.setitem(INPUTS, entry.name, entry)
+
+
+def _dependence(formulas: Sequence[str], setting: Setting) -> dict[str, set[str]]:
+    found = sensitivity(_table(), SPACE, [load(text) for text in formulas], setting=setting)
+    assert {one.changed for one in found} == set(CHANGES)
+    return {
+        text: {one.changed for one in found if one.proxy == text and one.depends}
+        for text in formulas
+    }
+
+
+@pytest.mark.usefixtures("own_statistics")
+def test_sensitivity_of_formulas_that_read_one_thing_by_construction() -> None:
+    trained = usual_setting(SPACE, Data("digits", 8))
+    assert trained.teacher is not None
+    assert trained.teacher.weights
+    assert _dependence(tuple(BY_CONSTRUCTION), trained) == BY_CONSTRUCTION
+    untrained = replace(trained, teacher=replace(trained.teacher, weights=""))
+    assert _dependence(tuple(BY_CONSTRUCTION), untrained) == BY_CONSTRUCTION
+
+
+def test_sensitivity_finds_a_new_order_behind_a_small_change() -> None:
+    before = np.arange(100.0, 110.0)
+    near = 100 + before / 100
+    swapped = _compare("x", "batch", near, near[::-1].copy())
+    assert swapped.change is not None
+    assert swapped.change < UNMOVED
+    assert swapped.agreement == pytest.approx(-1.0)
+    assert swapped.depends
+    rounding = 1 + before / 1e9
+    assert not _compare("x", "batch", rounding, rounding[::-1].copy()).depends
+
+
+def test_a_score_that_becomes_invalid_depends_on_what_was_changed() -> None:
+    before = np.arange(1.0, 11.0)
+    lost = np.where(before > 8, np.nan, before)
+    assert _compare("x", "noise images", before, lost).depends
+    assert _compare("x", "noise images", before, np.full(10, np.nan)).depends
+    assert not _compare("x", "noise images", lost, lost).depends
+
+
+def test_sensitivity_leaves_the_teacher_as_it_was() -> None:
+    network = SPACE.build(SPACE.parse(ARCHITECTURES[0]))
+    weights = [p.detach().clone() for p in network.parameters()]
+    teacher = Teacher(ModelSource("mine", lambda: network))
+    sensitivity(_table(), SPACE, [load("|F_t|_F")], setting=replace(SMALL, teacher=teacher))
+    assert all(map(torch.equal, weights, network.parameters()))
+
+
+def test_sensitivity_says_nothing_about_a_formula_without_a_score() -> None:
+    setting = usual_setting(SPACE, Data("digits", 8))
+    found = sensitivity(_table(), SPACE, [load("rho_cnn")], setting=setting)
+    assert {one.proxy for one in found} == {"params", "flops"}
 
 
 def test_several_seeds_give_a_spread() -> None:
