@@ -106,9 +106,11 @@ def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch: pytest.MonkeyPa
 
 def test_a_misfit_is_listed_with_its_requirement_and_not_ranked() -> None:
     setting = usual_setting(SPACE, Data("digits", 8))
-    found = rank(_table(), SPACE, [load("rho_cnn")], setting=setting)
+    found = rank(_table(), SPACE, [load("rho_cnn"), load("snip")], setting=setting)
     assert "requires C_s = C_t" in found.unranked["rho_cnn"]
-    assert all(row.proxy != "rho_cnn" for row in found.rows)
+    assert {row.proxy for row in found.rows} == {"snip", "params", "flops"}
+    with pytest.raises(InputError, match=r"E461.*`rho_cnn` fits no model: requires C_s = C_t"):
+        rank(_table(), SPACE, [load("rho_cnn")], setting=setting)
 
 
 def test_a_formula_of_a_statistic_that_no_network_has_is_listed_with_it() -> None:
@@ -121,8 +123,28 @@ def test_a_formula_of_a_statistic_that_no_network_has_is_listed_with_it() -> Non
 
 
 def test_a_formula_about_the_teacher_without_one_is_an_error() -> None:
-    with pytest.raises(InputError, match="--teacher"):
-        rank(_table(), SPACE, [load("cc")], setting=SMALL)
+    with pytest.raises(InputError, match="E444") as caught:
+        rank(_table(), SPACE, [load("cc"), load("kd")], setting=SMALL)
+    told = caught.value.render()
+    assert "`cc` reads a teacher" in told
+    assert "`kd` reads a teacher" in told
+    assert told.count("add --teacher MODEL") == 2
+
+
+def test_formulas_about_a_teacher_without_one_do_not_stop_the_others() -> None:
+    found = rank(_table(), SPACE, [load("cc"), load("snip")], setting=SMALL)
+    assert {row.proxy for row in found.rows} == {"snip", "params", "flops"}
+    assert found.unranked == {"cc": "E_t: there is no teacher to take it from; add --teacher MODEL"}
+    moved = sensitivity(_table(), SPACE, [load("cc"), load("snip")], setting=SMALL)
+    assert {one.proxy for one in moved} == {"snip", "params", "flops"}
+
+
+def test_a_stage_that_the_teacher_lacks_does_not_stop_the_others() -> None:
+    setting = usual_setting(SPACE, Data("digits", 8))
+    formulas = [load("|F_t[-9]|_F"), load("|F_t|_F * params")]
+    found = rank(_table(), SPACE, formulas, setting=setting)
+    assert "F_t[-9]: the network has 3 stage(s)" in found.unranked["|F_t[-9]|_F"]
+    assert "|F_t|_F * params" in {row.proxy for row in found.rows}
 
 
 def test_a_split_reports_the_held_out_side_only() -> None:
