@@ -44,6 +44,16 @@ def test_a_formula_without_its_teacher_is_an_error() -> None:
         autodas_dsl.score(_network(4), "cc", data=SAMPLES)
 
 
+def test_a_formula_that_cannot_be_scored_takes_no_other_with_it() -> None:
+    result = autodas_dsl.score(_network(4), ["cc", "zen", "snip"], data=SAMPLES)
+    assert {row.proxy for row in result.scores if row.valid} == {"snip"}
+    assert "add --teacher MODEL" in result.unscored["cc"]
+    assert "no BatchNorm layer" in result.unscored["zen"]
+    with pytest.raises(InputError) as caught:
+        autodas_dsl.score(_network(4), ["cc", "zen"], data=SAMPLES)
+    assert [one.code for one in caught.value.diagnostics] == ["E461", "E461"]
+
+
 def test_rank_takes_names() -> None:
     small = load_table("digits-resnet").rows(range(6))
     found = autodas_dsl.rank(small, "l2_norm", batch_size=4)

@@ -257,12 +257,41 @@ def test_score_of_a_model_with_nan_weights(model) -> None:
         ("softmx(W)", "E202", "did you mean `softmax`?"),
         ("W + X", "E207", ""),
         ("|grad W|_F", "E203", "the score must be one number"),
-        ("kd", "E444", "add --teacher MODEL"),
         ("nowhere.proxy", "E301", "cannot read nowhere.proxy"),
     ],
 )
 def test_score_of_a_wrong_formula(model, formula: str, code: str, message: str) -> None:
     refused(run("score", model(), "-p", "params", "-p", formula), code, message)
+
+
+def test_score_lists_what_it_cannot_score(model) -> None:
+    words = ("score", model(), "-p", "nwot", "-p", "synflow", "-p", "kd", "--batch-size", 4)
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    table, _, below = result.stdout.partition("not scored: ")
+    assert "synflow" in table
+    assert "nwot" not in table
+    assert below.splitlines() == [
+        "nwot: X: the network calls no activation module; X[all] takes functional activations too",
+        "not scored: kd: P_t: there is no teacher to take it from; add --teacher MODEL",
+    ]
+    rows = {row["proxy"]: row for row in json.loads(run(*words, "--format", "json").stdout)}
+    assert {name: row["valid"] for name, row in rows.items()} == {
+        "nwot": False, "synflow": True, "kd": False
+    }  # fmt: skip
+    assert rows["kd"]["reason"].endswith("add --teacher MODEL")
+    explained = run(*words, "--explain")
+    assert explained.exit_code == 0, explained.stderr
+    assert "kd = P_t: there is no teacher" in explained.stdout
+
+
+def test_score_of_nothing_that_can_be_scored(model) -> None:
+    result = run("score", model(), "-p", "nwot", "-p", "zen", "-p", "kd")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [line.partition(" fits")[0] for line in result.stderr.splitlines()] == [
+        "error[E461]: `nwot`", "error[E461]: `zen`", "error[E461]: `kd`"
+    ]  # fmt: skip
+    refused(run("score", model(), "-p", "kd"), "E444", "`kd` reads a teacher", "--teacher MODEL")
 
 
 def test_score_of_maps_that_do_not_match(model) -> None:
@@ -342,6 +371,18 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+TINY = Path(__file__).with_name("tiny_space.py")
+
+
+@pytest.fixture
+def untaught(tmp_path: Path) -> Path:
+    """A table of a space that names no teacher, and whose networks have functional ReLUs."""
+    path = tmp_path / "untaught.csv"
+    rows = [f"{a}-{b},{a * b / 100}" for a in range(1, 5) for b in range(a, 5)]
+    path.write_text("\n".join(["arch,kd", *rows]) + "\n")
+    return path
+
+
 RANK_KEYS = ["proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearman_low",
              "spearman_high", "split"]  # fmt: skip
 
@@ -370,6 +411,21 @@ def test_rank_table_lists_what_it_cannot_rank(table: Path) -> None:
     assert lines[1].split()[:4] == ["proxy", "n", "kendall", "spearman"]
     assert {line.split()[0] for line in lines[2:5]} == {"params", "flops", "snip"}
     assert "not ranked: L2(F_s, F_t): requires C_s = C_t: student has" in result.stdout
+
+
+def test_rank_without_a_teacher_lists_what_needs_one(untaught: Path) -> None:
+    words = ("rank", untaught, "--space", TINY, "--batch-size", 4)
+    result = run(*words, "-p", "kd", "-p", "l2_norm", "-p", "zen")
+    assert result.exit_code == 0, result.stderr
+    assert "l2_norm" in result.stdout
+    assert "not ranked: kd: P_t: there is no teacher to take it from; add --teacher MODEL" in (
+        result.stdout
+    )
+    assert "not ranked: zen: S[noise]: the network has no BatchNorm layer" in result.stdout
+    library = run(*words, "--library", "--without", "grasp,te_nas", "--format", "csv")
+    assert library.exit_code == 0, library.stderr
+    assert len(library.stdout.splitlines()) > 10
+    refused(run(*words, "-p", "kd"), "E444", "add --teacher MODEL")
 
 
 def test_rank_splits_samples_and_draws(table: Path, tmp_path: Path) -> None:
@@ -456,6 +512,46 @@ def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> N
     assert "data: digits: 4 of " in result.stderr
 
 
+UNTAUGHT = ("--space", TINY, "--inputs", "W,grad W", "--terms", "instinct", "--null-repeats", 0)
+
+
+def test_evolve_without_a_teacher_lists_the_baselines_that_need_one(
+    untaught: Path, tmp_path: Path
+) -> None:
+    words = ("evolve", untaught, *SMALL, *UNTAUGHT)
+    result = run(*words, "--run", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert "rho_cnn_s0: E_t: there is no teacher to take it from; add --teacher MODEL" in (
+        result.stdout
+    )
+    told = run(*words, "--run", tmp_path / "csv", "--format", "csv", "--baselines", "params, zen")
+    rows = list(csv.DictReader(io.StringIO(told.stdout)))
+    assert [row["proxy"] for row in rows] == ["best", "params", "zen"]
+    assert "zen: S[noise]: the network has no BatchNorm layer" in told.stderr
+    options = json.loads((tmp_path / "csv" / "run.json").read_text())["run"]
+    assert options["baselines"] == ["params", "zen"]
+    none = run(*words, "--run", tmp_path / "none", "--format", "json", "--baselines", "")
+    assert json.loads(none.stdout)["baselines"] == []
+
+
+def test_evolve_about_the_student_alone_needs_no_teacher(untaught: Path, tmp_path: Path) -> None:
+    words = (
+        "evolve",
+        untaught,
+        *SMALL,
+        "--space",
+        TINY,
+        "--null-repeats",
+        0,
+        "--baselines",
+        "params",
+    )
+    result = run(*words, "--run", tmp_path / "run")
+    refused(result, "E444", "E_t", "add --teacher MODEL, or --terms instinct")
+    alone = run(*words, "--terms", "instinct", "--run", tmp_path / "alone")
+    assert alone.exit_code == 0, alone.stderr
+
+
 def test_evolve_numbers_its_folders(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,6 +570,7 @@ def test_evolve_numbers_its_folders(
         (["--inputs", "W, grad Z"], "E622", "grad Z"),
         (["--operators", "softmx"], "E624", "softmax"),
         (["--seed-with", "sum("], "E109", "never closed"),
+        (["--baselines", "params,snipp"], "E201", "did you mean `snip`?"),
         (["--target", "speed"], "E511", "speed"),
     ],
 )

@@ -81,6 +81,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @_number("--max-evaluations", int, "Stop after so many formulas.")
 @_number("--patience", int, "Stop after so many generations without progress.")
 @_number("--stop-at", float, "Stop at this tau on the selection.")
+@click.option("--baselines", callback=_words, metavar="PROXY,…",
+              help="Formulas to compare with.  [default: params, snip and others]")  # fmt: skip
 @click.option("--target", metavar="COLUMN",
               help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
 @click.option("--split", default="half", show_default=True, metavar="half|K/N",
@@ -107,6 +109,7 @@ def command(
     tables: tuple[str, ...],
     target: str | None,
     split: str,
+    baselines: tuple[str, ...] | None,
     space: str | None,
     teacher: str | None,
     teacher_weights: str | None,
@@ -133,7 +136,7 @@ def command(
     """
     from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.evolution.config import Config
-    from autodas_dsl.evolution.session import BUILTIN, Options, free_folder, search
+    from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, free_folder, search
     from autodas_dsl.language.spans import InputError
     from autodas_dsl.report.live import watching
     from autodas_dsl.report.run_folder import write_command
@@ -152,7 +155,7 @@ def command(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
         teacher_of(teacher, teacher_weights, teacher_size), dtype_of(dtype), device_of(device), split,
         workers=workers, screening=screening, memory=int(memory * 2**30),
-        null_repeats=null_repeats,
+        null_repeats=null_repeats, baselines=BASELINES if baselines is None else baselines,
     )  # fmt: skip
     tune_memory()
     with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
@@ -206,7 +209,7 @@ def _print_simpler(found: Simplified) -> None:
 
 
 def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:
-    from autodas_dsl.report.terminal import Column, show
+    from autodas_dsl.report.terminal import Column, note, show
 
     columns = [Column("proxy"), Column("n")]
     columns += [Column("invalid")] if any(row.invalid for row in rows) else []
@@ -216,11 +219,12 @@ def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> N
                     Column(f"{key}_high", "to", digits=3, signed=True)]  # fmt: skip
     half = "selected on these" if seen else "held-out"
     show([asdict(row) for row in rows], columns, format, title=f"{title}: {half} architectures")
+    said = [f"{row.proxy}: {row.reason}" for row in rows if row.kendall is None]
     if format == "table":
-        for row in rows:
-            if row.kendall is None:
-                click.echo(f"{row.proxy}: {row.reason}")
-        click.echo()
+        click.echo("\n".join([*said, ""]))
+    else:
+        for text in said:
+            note(text)
 
 
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from autodas_dsl.language.visible import visible_lines
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Row
     from autodas_dsl.scoring.explain import Explanation
-    from autodas_dsl.scoring.score import Scored
+    from autodas_dsl.scoring.score import Result, Scored
 
 _EPILOG = """\b
 MODEL is FILE.py[:NAME], 'FILE.py:Name(16, depth=2)', hf:NAME, timm:NAME, torchvision:NAME or
@@ -96,12 +96,16 @@ def command(
     if explain:
         _print_explained([explain_scores(s, proxies, **setting) for s in sources], format)
     else:
-        _print_scores(result.scores, seeds, format)
+        _print_scores(result, seeds, format)
 
 
-def _print_scores(scores: Sequence[Scored], seeds: int, format: str) -> None:
+def _print_scores(result: Result, seeds: int, format: str) -> None:
+    """The scores; in a table, what could not be scored stands below instead of in every row."""
     from autodas_dsl.report.terminal import Column, show
 
+    scores: Sequence[Scored] = result.scores
+    if format == "table":
+        scores = [one for one in scores if one.proxy not in result.unscored]
     rows = [{key: getattr(one, key) for key in (*_CONTRACT, "std")} for one in scores]
     keys = list(_CONTRACT)
     if format != "json" and seeds > 1:
@@ -113,6 +117,9 @@ def _print_scores(scores: Sequence[Scored], seeds: int, format: str) -> None:
         if not any(one.reason for one in scores):
             keys.remove("reason")
     show(rows, [Column(key) for key in keys], format)
+    if format == "table":
+        for proxy, reason in result.unscored.items():
+            click.echo(f"not scored: {proxy}: {reason}")
 
 
 def _print_explained(models: Sequence[Explanation], format: str) -> None:

@@ -87,6 +87,7 @@ def prepare(
     statistics: Collection[Statistic],
     setting: Setting,
     *,
+    optional: Collection[Statistic] = (),
     target: str | None = None,
     split: str = "half",
     beside: Sequence[str] = (),
@@ -108,6 +109,9 @@ def prepare(
         Everything that formulas may name (`run.statistics_needed`).
     setting : Setting
         Batch, teacher, precision.
+    optional : collection of Statistic
+        What formulas beside the search name: one whose statistics these networks do not have is
+        invalid, with the reason.
     split : str
         How selection and report are parted, see `splits.split`.
     beside : sequence of str
@@ -138,7 +142,7 @@ def prepare(
     used = [*parted.selection, *parted.report]
     architectures = [chosen.architectures[row] for row in used]
     stored = collect_table(
-        architectures, space, statistics, setting, seed=seed, store=store,
+        architectures, space, statistics, setting, optional=optional, seed=seed, store=store,
         memory=memory // _COPIES, progress=progress,
     )  # fmt: skip
     resources = ExitStack()

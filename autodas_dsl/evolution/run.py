@@ -34,6 +34,7 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load, proxied
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
+from autodas_dsl.statistics.collect import belongs_to_teacher
 
 BASELINES = ("params", "flops")
 COMPLETE = "iterations"
@@ -104,10 +105,15 @@ def statistics_needed(
     config: Config, baselines: Sequence[str] = BASELINES
 ) -> tuple[Statistic, ...]:
     """Every statistic that a search with this configuration reads, to collect beforehand."""
-    found = set(chosen_statistics(config.inputs, config.gradient_free))
-    for spec in (*config.seeds, *baselines):
-        found |= load(spec).check(proxied).statistics
-    return tuple(sorted(found, key=str))
+    inputs = chosen_statistics(config.inputs, config.gradient_free)
+    alone = config.terms == "instinct"
+    found = {s for s in inputs if not (alone and belongs_to_teacher(s))}
+    return tuple(sorted(found | statistics_of([*config.seeds, *baselines]), key=str))
+
+
+def statistics_of(specs: Sequence[str]) -> frozenset[Statistic]:
+    """Every statistic that some formulas read."""
+    return frozenset().union(*(load(spec).check(proxied).statistics for spec in specs))
 
 
 def evolve(

@@ -25,22 +25,25 @@ from autodas_dsl.evolution.measure import first_reason
 from autodas_dsl.evolution.null import REPEATS, null_level
 from autodas_dsl.evolution.prepare import MEMORY, Prepared, prepare
 from autodas_dsl.evolution.results import Null
-from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
+from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.language.files import plain_name
 from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import canonical, load
+from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.bootstrap import interval
 from autodas_dsl.scoring.correlations import STATISTICS, agreement
-from autodas_dsl.scoring.rank import require_space
+from autodas_dsl.scoring.rank import Setting, require_space
 from autodas_dsl.scoring.score import Data, Teacher
 from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
@@ -83,7 +86,7 @@ class Options:
     split : str
         How selection and report are parted, see `splits.split`.
     baselines : tuple of str
-        Formulas reported beside the best one.
+        Formulas reported beside the best one; those that do not fit, with the requirement.
     workers : int
         Processes that evaluate formulas; the result does not depend on it.
     screening : bool
@@ -318,12 +321,23 @@ def _prepared(
         space, options.data or Data(space.data, options.size), options.teacher,
         dtype=options.dtype, device=options.device,
     )  # fmt: skip
+    needed = statistics_needed(config, ())
+    _require_teacher(needed, setting)
     return prepare(
-        table, space, statistics_needed(config, options.baselines), setting,
+        table, space, needed, setting, optional=sorted(statistics_of(options.baselines)),
         target=options.target, split=options.split, beside=beside, seed=config.seed,
         workers=options.workers, screening=options.screening, memory=options.memory,
         store=user_store(), progress=collecting,
     )  # fmt: skip
+
+
+def _require_teacher(needed: Sequence[Statistic], setting: Setting) -> None:
+    first = next(filter(belongs_to_teacher, needed), None)
+    if setting.teacher is None and first is not None:
+        raise InputError(
+            "E444", f"{first}: there is no teacher to take it from",
+            "add --teacher MODEL, or --terms instinct to search without one",
+        )  # fmt: skip
 
 
 def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> Scores:

@@ -98,7 +98,8 @@ def sensitivity(run: RunFolder) -> Markup:
         tag("p", "Every architecture scored again with one thing changed.", class_="lead"),
         tag("div", plain_table(
             "Spearman correlation of old and new scores, and below it the median relative change of "
-            "a score. From one per cent on, a score depends on what was changed.",
+            "a score. A score depends on what was changed from a change of one per cent on, or "
+            "where the correlation is 0.99 or less.",
             ["formula", *(_CHANGED.get(changed, changed) for changed in changes)], rows),
             class_="scroll"),
     )  # fmt: skip

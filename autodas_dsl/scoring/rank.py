@@ -18,10 +18,18 @@ from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring import bootstrap, correlations, regret, splits
 from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
-from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
+from autodas_dsl.scoring.scorer import (
+    Bound,
+    Score,
+    Scorer,
+    bind,
+    distinct,
+    reads_teacher,
+    require_scored,
+    require_teacher,
+)
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.batches import Batch, load_batch
-from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.tables.table import Table
@@ -154,18 +162,22 @@ def rank(
     Raises
     ------
     InputError
+        Also when none of the formulas could be scored: E444 without a teacher that they all read,
+        E461 where they fit none of the networks.
     """
     formulas = with_baselines(proxies)
+    asked, setting = formulas[: len(proxies)], setting or Setting()
+    require_teacher(asked, setting.teacher)
     chosen, accuracies = table.measured(target)
     unknown = len(table) - len(chosen)
     rows = chosen_rows(chosen, space, limit, split, seed)
     chosen, accuracies = chosen.rows(rows), accuracies[rows]
-    runs, notes = score_table(
-        chosen, space, formulas, setting or Setting(), seeds, seed, book, progress
-    )
+    runs, notes = score_table(chosen, space, formulas, setting, seeds, seed, book, progress)
     if unknown:
         notes = (*notes, f"{unknown} of {len(table)} architectures have no {table.target(target)}")
-    return summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
+    found = summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
+    require_scored(asked, found.unranked)
+    return found
 
 
 def with_baselines(proxies: Sequence[Proxy]) -> tuple[Bound, ...]:
@@ -210,9 +222,7 @@ def score_table(
     When a batch does not fit into memory all networks are scored again with half of it, which a
     note says: scores from different batches do not compare.
     """
-    needs = any(belongs_to_teacher(s) for f in formulas for s in f.statistics)
-    if needs and setting.teacher is None:
-        raise no_teacher(formulas)
+    needs = any(map(reads_teacher, formulas))
     size = setting.data.size
     halved: list[str] = []
     while True:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,9 +14,16 @@ from torch import nn
 
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
+from autodas_dsl.scoring.scorer import (
+    Bound,
+    Score,
+    Scorer,
+    bind,
+    distinct,
+    require_scored,
+    require_teacher,
+)
 from autodas_dsl.statistics.batches import Batch, load_batch
-from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.statistics.samples import Samples, as_batch
@@ -130,10 +137,15 @@ class Scored:
 
 @dataclass(frozen=True)
 class Result:
-    """Scores, and what they were computed from in words."""
+    """Scores, and what they were computed from in words.
+
+    `unscored` holds the formulas that fit no model at all, with the requirement; their rows in
+    `scores` are invalid.
+    """
 
     scores: tuple[Scored, ...]
     notes: tuple[str, ...]
+    unscored: Mapping[str, str] = field(default_factory=dict)
 
 
 def score(
@@ -169,11 +181,10 @@ def score(
     Raises
     ------
     InputError
-        When a model, the data or a formula is wrong, or when a formula fits no model at all.
+        When a model, the data or a formula is wrong, or when no formula fits any model.
     """
     formulas = distinct([bind(proxy) for proxy in proxies])
-    if teacher is None and any(belongs_to_teacher(s) for f in formulas for s in f.statistics):
-        raise no_teacher(formulas)
+    require_teacher(formulas, teacher)
     if compiled:
         require_compiler()
     found: dict[tuple[int, int], list[Score]] = {}
@@ -196,11 +207,12 @@ def score(
             for number, one in enumerate(results):
                 found.setdefault((place, number), []).append(one)
             progress(1, model.name)
-    _raise_misfits(formulas, found, len(models))
+    unscored = _misfits(formulas, found, len(models))
+    require_scored(formulas, unscored)
     names = unique_names(models)
     rows = [_merge(names[place], formulas[number], many) for (place, number), many in found.items()]
     notes = batches.notes(models) + ((teacher.note,) if teacher else ())
-    return Result(tuple(_ranked(rows, formulas)), notes)
+    return Result(tuple(_ranked(rows, formulas)), notes, unscored)
 
 
 def require_compiler() -> None:
@@ -254,14 +266,16 @@ def unique_names(models: Sequence[ModelSource]) -> list[str]:
     ]
 
 
-def _raise_misfits(
+def _misfits(
     formulas: Sequence[Bound], found: dict[tuple[int, int], list[Score]], models: int
-) -> None:
-    """A formula that fits none of the models is a mistake of the input, not a result."""
+) -> dict[str, str]:
+    """The formulas that fit none of the models, with what the first model lacks."""
+    reasons: dict[str, str] = {}
     for number, formula in enumerate(formulas):
         scores = [one for place in range(models) for one in found[place, number]]
         if scores and all(one.unmet for one in scores):
-            raise InputError("E461", f"`{formula.name}` fits no model: {scores[0].reason}")
+            reasons[formula.name] = scores[0].reason
+    return reasons
 
 
 def _merge(model: str, formula: Bound, many: list[Score]) -> Scored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ from torch import nn
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring import correlations
 from autodas_dsl.scoring.rank import Run, Setting, chosen_rows, table_batch, with_baselines
+from autodas_dsl.scoring.score import NOISE, Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.model_source import ModelSource
+from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.tables.table import Table
 
 Floats = npt.NDArray[np.float64]
@@ -30,7 +32,11 @@ def _silent(done: int, label: str) -> None:
 
 CHANGES = ("batch", "noise images", "labels", "initial weights", "teacher")
 UNMOVED = 0.01
-"""A relative change of the scores below this counts as not depending."""
+"""A median relative change of the scores below this, and an agreement that lacks less than this of
+1, count as not depending."""
+
+ROUNDING = 1e-5
+"""Where no score changes by more than this, their order says nothing: they differ by rounding."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class Sensitivity:
     """How the scores of one formula change when one thing changes.
 
     `agreement` is the Spearman correlation of old and new scores over the architectures, `change`
-    the median relative change of a score. `depends` is False where both say that nothing moved.
+    the median relative change of a score; None where they are undefined. `depends` is False where
+    both say that nothing moved, and the same scores are valid.
     """
 
     proxy: str
@@ -61,7 +68,10 @@ def sensitivity(
     progress: Progress = _silent,
 ) -> list[Sensitivity]:
     """Score again under another batch, noise images, shuffled labels, another initial seed and
-    another teacher, one change at a time."""
+    another teacher, one change at a time.
+
+    Formulas that have no valid score before anything is changed are left out.
+    """
     formulas = with_baselines(proxies)
     chosen, _ = table.measured(target)
     chosen = chosen.rows(chosen_rows(chosen, space, limit, None, seed))
@@ -73,7 +83,8 @@ def sensitivity(
             continue
         other = base.values(changed)
         for place, formula in enumerate(formulas):
-            out.append(_compare(formula.name, changed, plain[:, place], other[:, place]))
+            if np.isfinite(plain[:, place]).any():
+                out.append(_compare(formula.name, changed, plain[:, place], other[:, place]))
     return out
 
 
@@ -92,44 +103,57 @@ class _Variation:
         data = self.setting.data
         if changed == "batch":
             data = replace(data, seed=data.seed + 1000)
+        batch = self._batch(data)
         if changed == "noise images":
-            data = replace(data, spec="noise")
-        batch = table_batch(self.space, replace(self.setting, data=data), data.size, self.seed)
+            noise = self._batch(replace(data, spec=NOISE, size=batch.size))
+            batch = replace(batch, x=noise.x, source=noise.source)
         if changed == "labels":
             order = torch.from_numpy(
                 np.random.Generator(np.random.Philox(1)).permutation(batch.size)
             )
             batch = replace(batch, y=batch.y[order])
         teacher = self.setting.teacher
-        if teacher is not None and changed == "teacher":
-            source = replace(teacher.source, make=_reseeded(teacher.source))
-            teacher = replace(teacher, source=source)
+        if teacher is not None:
+            teacher = _fixed(teacher, self.seed, changed == "teacher")
         weights = self.seed + (1000 if changed == "initial weights" else 0)
         run = Run(self.space, self.formulas, self.setting, teacher, batch, weights, self.book)
         scores = run.scores(self.table.architectures, self.progress)
         return np.array([[one.value for one in row] for row in scores])
 
-
-def _reseeded(source: ModelSource) -> Callable[[], nn.Module]:
-    """The same teacher with freshly drawn weights of the same distribution."""
-    return lambda: _shuffled(source.build(0))
+    def _batch(self, data: Data) -> Batch:
+        return table_batch(self.space, replace(self.setting, data=data), data.size, self.seed)
 
 
-def _shuffled(network: nn.Module) -> nn.Module:
-    """Every weight tensor's values in another order: another teacher, equally scaled."""
+def _fixed(teacher: Teacher, seed: int, redraw: bool) -> Teacher:
+    """The teacher of one seed, whatever the seed of the students, with its trained weights in it:
+    none are loaded over weights that were changed."""
+
+    def make() -> nn.Module:
+        network = teacher.build(seed)
+        return _redrawn(network) if redraw else network
+
+    return replace(teacher, source=replace(teacher.source, make=make), weights="")
+
+
+def _redrawn(network: nn.Module) -> nn.Module:
+    """Every weight tensor drawn anew from its own values: another teacher, equally scaled."""
+    network = deepcopy(network)  # a source may give the same network every time
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():
-            order = torch.randperm(parameter.numel(), generator=generator)
-            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+            drawn = torch.randint(parameter.numel(), (parameter.numel(),), generator=generator)
+            parameter.copy_(parameter.flatten()[drawn].view_as(parameter))
     return network
 
 
 def _compare(name: str, changed: str, before: Floats, after: Floats) -> Sensitivity:
     valid = np.isfinite(before) & np.isfinite(after)
+    gone = not np.array_equal(np.isfinite(before), np.isfinite(after))
     if not valid.any():
-        return Sensitivity(name, changed, None, None, False)
+        return Sensitivity(name, changed, None, None, gone)
     found = correlations.agreement(after[valid], before[valid]).spearman
     scale = np.maximum(np.abs(before[valid]), np.finfo(np.float64).tiny)
-    change = float(np.median(np.abs(after[valid] - before[valid]) / scale))
-    return Sensitivity(name, changed, found, change, change >= UNMOVED)
+    changes = np.abs(after[valid] - before[valid]) / scale
+    change = float(np.median(changes))
+    reordered = found is not None and found <= 1 - UNMOVED and float(changes.max()) > ROUNDING
+    return Sensitivity(name, changed, found, change, gone or reordered or change >= UNMOVED)

@@ -26,7 +26,7 @@ _ARCHITECTURE = ("W", "fan_in", "fan_out", "index", "attn", "params", "flops", "
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """The statistics of one network.
+    """The statistics of one network, in the memory of the processor.
 
     Attributes
     ----------
@@ -47,14 +47,6 @@ class Collected:
 
     def __getitem__(self, statistic: Statistic) -> Value:
         return self.values[statistic]
-
-    def on_cpu(self) -> Collected:
-        """In the memory of the processor, where formulas are evaluated."""
-        moved = {
-            s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
-            for s, v in self.values.items()
-        }
-        return replace(self, values=moved)
 
     def merged(self, other: Collected) -> Collected:
         """Both; the layers are those of this one."""
@@ -109,10 +101,7 @@ def collect(
     if not of_teacher:
         return collected
     if teacher is None:
-        first = min(map(str, of_teacher))
-        raise StatisticError(
-            "E444", "there is no teacher to take it from", "--teacher MODEL", first
-        )
+        raise no_teacher(min(of_teacher, key=str))
     if isinstance(teacher, nn.Module):
         teacher = collect_teacher(teacher, batch, of_teacher, seed=seed, dtype=dtype)
     missing = sorted(str(s) for s in of_teacher if s not in teacher.values)
@@ -134,6 +123,7 @@ def collect_teacher(
     dtype: torch.dtype | None = None,
     features: Mapping[str, str] | None = None,
     size: int | None = None,
+    absent: dict[Statistic, str] | None = None,
 ) -> Collected:
     """Collect the statistics of a teacher, once for all its students.
 
@@ -144,16 +134,34 @@ def collect_teacher(
     size : int, optional
         Height and width that the images are resized to first (bilinear, antialiased), for a
         teacher that works at another resolution than its students.
+    absent : dict, optional
+        As in `collect`.
     """
     if size is not None and batch.x.dim() == 4:
         x = F.interpolate(batch.x, size=(size, size), mode="bilinear", antialias=True)
         batch = replace(batch, x=x, source=f"{batch.source}, resized to {size}x{size}")
     collector = _Collector("t", Network.of(teacher, dtype), batch, seed, features or {})
-    return replace(collector.collect([s for s in wanted if belongs_to_teacher(s)]), layers={})
+    own = [s for s in wanted if belongs_to_teacher(s)]
+    return replace(collector.collect(own, absent), layers={})
 
 
 def belongs_to_teacher(statistic: Statistic) -> bool:
     return statistic.name.endswith("_t")
+
+
+def no_teacher(statistic: Statistic) -> StatisticError:
+    """The error for a statistic of a teacher where there is none."""
+    return StatisticError(
+        "E444", "there is no teacher to take it from", "add --teacher MODEL", str(statistic)
+    )
+
+
+def _on_cpu(values: Mapping[Statistic, Value]) -> dict[Statistic, Value]:
+    """Formulas are evaluated on the processor, wherever the network was run."""
+    return {
+        s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
+        for s, v in values.items()
+    }
 
 
 class _Collector:
@@ -186,7 +194,7 @@ class _Collector:
         self.layers["lin"] = tuple(layer.name for layer in self.network.layers)
         for name, statistics in sorted(groups.items()):
             self._group(name, statistics, absent)
-        return Collected(self.values, self.layers, self.taken)
+        return Collected(_on_cpu(self.values), self.layers, self.taken)
 
     def _group(
         self, name: str, statistics: list[Statistic], absent: dict[Statistic, str] | None
@@ -200,7 +208,7 @@ class _Collector:
                 lost = [s for s in statistics if str(s) in named or s.base in named]
                 if absent is None or not lost:
                     raise
-                absent.update(dict.fromkeys(lost, error.diagnostics[0].message))
+                absent.update(dict.fromkeys(lost, error.told))
                 statistics = [s for s in statistics if s not in lost]
             else:
                 return

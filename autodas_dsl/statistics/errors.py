@@ -28,6 +28,12 @@ class StatisticError(InputError):
         super().__init__(code, f"{statistic}: {message}" if statistic else message, help)
         self.statistic = statistic
 
+    @property
+    def told(self) -> str:
+        """What is wrong and what to do, in one line."""
+        first = self.diagnostics[0]
+        return f"{first.message}; {first.help}" if first.help else first.message
+
 
 class OutOfMemory(StatisticError):
     """The pass did not fit into memory; a smaller batch may."""

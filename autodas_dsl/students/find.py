@@ -19,10 +19,9 @@ from autodas_dsl.scoring.correlations import agreement
 from autodas_dsl.scoring.rank import Run, table_batch
 from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher, data_from
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.scorer import Bound, Score, bind, no_teacher
+from autodas_dsl.scoring.scorer import Bound, Score, bind, reads_teacher, require_teacher
 from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.samples import Samples
 from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.students.candidates import Candidates
@@ -165,10 +164,8 @@ def find_student(
         family, data_from(data, family.data), _teacher(teacher),
         dtype=dtype, device=device, classes=classes,
     )  # fmt: skip
-    needs = any(belongs_to_teacher(statistic) for statistic in formula.statistics)
-    guide = setting.teacher if needs else None
-    if needs and guide is None:
-        raise no_teacher([formula])
+    require_teacher([formula], setting.teacher)
+    guide = setting.teacher if reads_teacher(formula) else None
     sizes = Sizes(family, Limits(max_params, max_flops), classes)
     batch = table_batch(family, setting, setting.data.size, seed)
     notes = [f"data: {batch.source}"]
