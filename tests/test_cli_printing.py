@@ -176,7 +176,9 @@ def test_a_formula_too_large_for_sympy_says_so() -> None:
     deep = "log(1 + " * 60 + "params" + ")" * 60
     result = run("simplify", deep)
     assert result.stdout == deep + "\n"
-    assert result.stderr == "not simplified: sympy was not asked: nested 121 deep, its limit is 100\n"
+    assert (
+        result.stderr == "not simplified: sympy was not asked: nested 121 deep, its limit is 100\n"
+    )
     result = run("simplify", f"{large} + 0 * 3")
     assert result.stdout == f"{large}\n"
     assert result.stderr == "note: sympy was not asked: 351 nodes, its limit is 300\n"
