@@ -14,7 +14,9 @@ from autodas_dsl.algebra.proposals import ask_sympy
 from autodas_dsl.algebra.show import FORMS as KNOWN
 from autodas_dsl.algebra.show import show
 from autodas_dsl.cli.entry import cli
+from autodas_dsl.cli.evolve import _print_simpler
 from autodas_dsl.cli.show import FORMS
+from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.language.library import library_names, load
 from autodas_dsl.language.tree import Expr
 
@@ -163,6 +165,20 @@ def test_a_formula_that_takes_sympy_too_much_memory_stays(monkeypatch: pytest.Mo
     assert result.exit_code == 0
     assert result.stdout == "log(params^log(2^10^10)) + flops * 1\n"
     assert result.stderr == (
+        "not simplified: sympy reached its memory limit of 48 MiB and was stopped\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_a_search_says_that_sympy_took_too_much_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("autodas_dsl.algebra.simplify.ask_sympy", _small_memory)
+    best = load("log(params^log(2^(10^10))) + flops * 1")
+    found = simplified(best, [], 0)
+    assert found.proxy == best
+    _print_simpler(found)
+    assert capsys.readouterr().out == (
         "not simplified: sympy reached its memory limit of 48 MiB and was stopped\n"
     )
 

@@ -17,7 +17,6 @@ from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
 
-
 _OUT_OF_MEMORY = 3
 """The exit status of the process when it reached its memory limit."""
 
