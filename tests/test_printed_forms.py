@@ -167,6 +167,18 @@ def test_lets_and_library_proxies_are_inlined() -> None:
     assert "snip" not in labels
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_lets_without_use_print_in_every_form(form: str) -> None:
+    proxy = parse_document("proxy/1 a\n\nlet v = sum(|W|_F)\nlet w = v + 2\nscore = params\n")
+    assert show(proxy, form)
+
+
+def test_the_graph_leads_to_the_score() -> None:
+    text = "proxy/1 a\n\nlet v = sum(|W|_F)\nlet w = v + 2\nscore = params + snip\n"
+    graph = computation_graph(parse_document(text))
+    assert [n for n in graph if graph.out_degree(n) == 0] == [graph.graph["score"]]
+
+
 def test_operators_with_one_sign_stay_apart() -> None:
     graph = computation_graph(expression_proxy("max(|W|_F) + max(params, flops) + -params - flops"))
     labels = [data["label"] for _, data in graph.nodes(data=True)]

@@ -45,8 +45,10 @@ def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
     """
     verify(proxy)
     builder = _Builder(proxy.name)
-    builder.graph.graph["score"] = builder.of_proxied(proxy.as_proxied())
-    return builder.graph
+    graph = builder.graph
+    score = graph.graph["score"] = builder.of_proxied(proxy.as_proxied())
+    graph.remove_nodes_from(set(graph) - {score, *nx.ancestors(graph, score)})  # unused lets
+    return graph
 
 
 class _Builder:

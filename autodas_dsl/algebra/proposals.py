@@ -1,7 +1,7 @@
-"""What sympy proposes, asked in a process of its own that is stopped when it hangs.
+"""What sympy proposes, asked in a process of its own with a limit on its time and its memory.
 
-Run as a module it reads one formula from standard input and writes one proposal per line,
-``law<tab>formula``.
+Run as a module, with the limit in MiB as its argument, it reads one formula from standard input and
+writes one proposal per line, ``law<tab>formula``.
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
 
+_OUT_OF_MEMORY = 3
+"""The exit status of the process when it reached its memory limit."""
+
 
 class SympyStopped(Exception):
-    """sympy did not answer within the safety limit."""
+    """sympy did not answer within the safety limits."""
 
 
-def ask_sympy(expr: Expr, seconds: float) -> list[tuple[str, Expr]]:
+def ask_sympy(expr: Expr, seconds: float, megabytes: int) -> list[tuple[str, Expr]]:
     """Rewrites of a formula that sympy proposes; none of them is proven.
 
     Parameters
@@ -30,22 +34,27 @@ def ask_sympy(expr: Expr, seconds: float) -> list[tuple[str, Expr]]:
         Without lets.
     seconds : float
         Safety limit: sympy is killed after this.
+    megabytes : int
+        Safety limit in MiB: how much memory sympy may take for the formula, on Linux. Other systems
+        offer no such limit.
 
     Raises
     ------
     SympyStopped
-        When sympy hung or failed: the formula is then left as it is.
+        When sympy hung, took too much memory or failed: the formula is then left as it is.
     """
     # A fixed hash seed: sympy's answers may depend on the order of sets.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "autodas_dsl.algebra.proposals"],
+            [sys.executable, "-m", "autodas_dsl.algebra.proposals", str(megabytes)],
             input=format_expression(expr), capture_output=True, text=True, timeout=seconds,
             env=environment, check=False, encoding="utf-8",
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise SympyStopped(f"sympy did not answer within {seconds:g} s and was stopped") from None
+    if done.returncode == _OUT_OF_MEMORY:
+        raise SympyStopped(f"sympy reached its memory limit of {megabytes} MiB and was stopped")
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise SympyStopped(f"sympy failed: {last[0]}")
@@ -65,8 +74,8 @@ def propose(expr: Expr) -> list[tuple[str, Expr]]:
     for law, rewrite in _rewrites():
         try:
             answer = from_sympy(rewrite(raw))
-        except (InputError, PolynomialError):  # no formula, or nothing that this rewrite is for
-            continue
+        except (InputError, PolynomialError, OverflowError):
+            continue  # no formula, nothing that this rewrite is for, or a number beyond float64
         if answer != expr and answer not in (known for _, known in found):
             found.append((law, answer))
     return found
@@ -91,10 +100,35 @@ def _rewrites() -> list[tuple[str, Callable[..., object]]]:
     ]
 
 
-def main() -> None:
-    for law, formula in propose(parse(sys.stdin.read())):
+def limit_memory(megabytes: int) -> None:
+    """Let this process map this much more than it has mapped by now; does nothing outside Linux.
+
+    Elsewhere `resource` is missing (Windows) or its limit is not kept (macOS).
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + megabytes * 2**20
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    known = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([limit, *known]), hard))
+
+
+def main(megabytes: int) -> None:
+    # Imported before the limit is set, so that it counts only what the formula takes.
+    import autodas_dsl.algebra.from_sympy  # noqa: F401
+
+    expr = parse(sys.stdin.read())
+    limit_memory(megabytes)
+    try:
+        found = propose(expr)
+    except MemoryError:
+        sys.exit(_OUT_OF_MEMORY)
+    for law, formula in found:
         print(f"{law}\t{format_expression(formula)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -2,8 +2,8 @@
 
 Every step must make the formula smaller, keep its kind and its requirements, and be proven by the
 judge on numbers, both where it happens and for the whole formula. The number of steps is bounded
-and no clock decides, so the result is the same on every machine. The time limit on sympy is a
-safety net: when it strikes, the raw formula stays and the result says so.
+and no clock decides, so the result is the same on every machine. The limits on the time and the
+memory of sympy are a safety net: when it strikes, the raw formula stays and the result says so.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from autodas_dsl.language.tree import (
     Number,
     children,
     complexity,
+    depth,
     with_children,
 )
 
@@ -41,14 +42,17 @@ class Budget:
     """How much a simplification may try.
 
     `steps` bounds the steps taken, `proofs` the proofs asked for, `rounds` the questions to sympy,
-    `nodes` the size above which sympy is not asked. `seconds` is the safety net under sympy.
+    `nodes` and `depth` the size above which sympy is not asked. `seconds` and `megabytes` (MiB) are
+    the safety net under sympy.
     """
 
     steps: int = 100
     proofs: int = 600
     rounds: int = 3
     nodes: int = 300
+    depth: int = 100
     seconds: float = 60.0
+    megabytes: int = 1024
 
 
 DEFAULT = Budget()
@@ -146,7 +150,7 @@ def simplify(
     verify(proxy)
     lets = tuple((formula.name, formula.expr) for formula in proxy.lets)
     raw = inlined(proxy.score.expr, lets)
-    sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds))
+    sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds, budget.megabytes))
     search = _Search(raw, judges, budget, sympy_asked, proxy.better == "higher")
     try:
         search.run(rank)
@@ -211,10 +215,20 @@ class _Search:
                 continue
             if rank and self._at_root():
                 continue
-            asked = rounds < self.budget.rounds and complexity(self.current) <= self.budget.nodes
-            if not asked or not self._by_sympy():
+            if rounds >= self.budget.rounds or self._too_large() or not self._by_sympy():
                 return
             rounds += 1
+
+    def _too_large(self) -> bool:
+        """Whether the formula is too large to ask sympy about; then the reason says so."""
+        nodes, deep = complexity(self.current), depth(self.current)
+        if nodes > self.budget.nodes:
+            self.exhausted = f"sympy was not asked: {nodes} nodes, its limit is {self.budget.nodes}"
+        elif deep > self.budget.depth:
+            self.exhausted = (
+                f"sympy was not asked: nested {deep} deep, its limit is {self.budget.depth}"
+            )
+        return bool(self.exhausted)
 
     def _within_budget(self) -> bool:
         if len(self.steps) >= self.budget.steps:

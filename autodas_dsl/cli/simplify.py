@@ -77,10 +77,10 @@ def command(
     if name is not None:
         scores, terms = _on_table(proxy, name, **measuring)
     result = simplify(proxy, judges(scores, measuring["seed"]), rank=ranking)
-    if result.reason:
+    if not result.steps:
+        note(f"not simplified: {result.reason}")
+    elif result.reason:
         note(f"note: {result.reason}")
-    elif not result.steps:
-        note("note: nothing smaller was found")
     found = result.proxy if out is None else replace(result.proxy, name=out.stem)
     if out is not None:
         from autodas_dsl.language.files import write_atomic
