@@ -384,7 +384,7 @@ def untaught(tmp_path: Path) -> Path:
 
 
 RANK_KEYS = ["proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearman_low",
-             "spearman_high", "split"]  # fmt: skip
+             "spearman_high", "ndcg_10", "top_10", "split", "networks"]  # fmt: skip
 
 
 def test_rank_json_is_the_contract(table: Path) -> None:
@@ -396,9 +396,48 @@ def test_rank_json_is_the_contract(table: Path) -> None:
     assert set(found) == {"params", "flops", "-params"}
     assert found["params"]["spearman"] == pytest.approx(1)
     assert found["-params"]["kendall"] == pytest.approx(-1)
+    assert (found["params"]["ndcg_10"], found["params"]["top_10"]) == pytest.approx((1, 1))
+    assert found["-params"]["top_10"] == pytest.approx(0.8)  # the ten smallest of twelve
+    assert {row["networks"] for row in rows} == {"all"}
     assert "data: digits: 4 of " in result.stderr
     noise = run("rank", table, "-p", "snip", "--batch-size", 4, "--data", "noise")
     assert "stand in" in noise.stderr
+
+
+def test_rank_and_table_info_tell_cells_that_ignore_their_input(tmp_path: Path) -> None:
+    cell = "|{}~0|+|none~0|{}~1|+|none~0|none~1|nor_conv_1x1~2|"
+    firsts, seconds = ("skip_connect", "nor_conv_3x3", "none"), ("skip_connect", "nor_conv_1x1",
+                                                                 "avg_pool_3x3")  # fmt: skip
+    rows = [f"{cell.format(a, b)},{i + 3 * k}" for i, a in enumerate(firsts)
+            for k, b in enumerate(seconds)]  # fmt: skip
+    path = tmp_path / "cells.csv"
+    path.write_text("\n".join(["# space: nasbench201", "arch,acc", *rows, ""]))
+    words = ("rank", path, "-p", "params", "--batch-size", 2, "--data", "noise")
+    text = run(*words)
+    assert text.exit_code == 0
+    titles = [line for line in text.stdout.splitlines() if line.startswith("cells, ")]
+    assert titles == ["cells, acc, all", "cells, acc, all, 6 of 9 that use their input"]
+    rows_of = {form: run(*words, "--format", form).stdout for form in ("json", "csv")}
+    found = json.loads(rows_of["json"])
+    assert [(row["networks"], row["n"]) for row in found] == [("all", 9)] * 2 + [
+        ("reachable", 6)
+    ] * 2
+    sheet = list(csv.DictReader(io.StringIO(rows_of["csv"])))
+    assert [row["networks"] for row in sheet] == ["all", "all", "reachable", "reachable"]
+    assert "output depends on the input: 6\n" in run("table", "info", path).stdout
+
+
+def test_table_import_of_a_benchmark(tmp_path: Path) -> None:
+    source, out = tmp_path / "nb.json", tmp_path / "nb.csv"
+    source.write_text('[{"matrix": "0100", "ops": "input,output", "test_accuracy": 0.5}]')
+    told = run("table", "import", "nasbench101", source, "--out", out)
+    assert told.exit_code == 0
+    assert "1 architectures, cifar10_test" in told.stderr
+    assert out.read_text().splitlines()[-1] == '"matrix=01-00,ops=input-output",50'
+    refused(run("table", "import", "nasbench101", source, "--out", out), "E680")
+    refused(run("table", "import", "transnas", source, "--out", tmp_path / "t.csv"), "E538")
+    refused(run("table", "import", "nasbench301", tmp_path / "no", "--out", tmp_path / "t.csv"),
+            "E526")  # fmt: skip
 
 
 def test_rank_table_lists_what_it_cannot_rank(table: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import ndcg_score
 
+from autodas_dsl.scoring.best import ndcg, overlap
 from autodas_dsl.scoring.correlations import agreement, beyond_size, placed
 from autodas_dsl.scoring.regret import top_k_regret
 from autodas_dsl.tables import load_table
@@ -219,3 +221,48 @@ def test_cifar_resnet_depth_against_distilled_accuracy(shared: Path) -> None:
     ]
     found = agreement(size, accuracies)
     assert found.spearman == pytest.approx(0.968, abs=0.002)
+
+
+# --- the best k ----------------------------------------------------------------------------------
+
+
+@given(pairs, st.integers(1, 4))
+def test_ndcg_equals_that_of_scikit_learn(values: Floats, k: int) -> None:
+    x, y = split_pairs(values)
+    gains = (y - y.min()) / np.ptp(y)
+    assert ndcg(x, y, k) == pytest.approx(ndcg_score([gains], [x], k=k))
+    assert ndcg(x, 3 * y - 100, k) == pytest.approx(ndcg(x, y, k))
+    assert ndcg(y, y, k) == pytest.approx(1)
+
+
+@given(pairs, st.integers(1, 4))
+def test_overlap_equals_the_mean_over_all_choices(values: Floats, k: int) -> None:
+    x, y = split_pairs(values[:7])
+    shared = [len(set(a) & set(b)) for a in choices(x, k) for b in choices(y, k)]
+    assert overlap(x, y, k) == pytest.approx(np.mean(shared) / k)
+    assert overlap(x, y, k) == pytest.approx(overlap(y, x, k))
+
+
+def choices(values: Floats, k: int) -> list[tuple[int, ...]]:
+    """Every set of the k highest that ties allow."""
+    threshold = np.sort(values)[-k]
+    sure = tuple(np.flatnonzero(values > threshold))
+    tied = np.flatnonzero(values == threshold)
+    return [sure + drawn for drawn in itertools.combinations(tied, k - len(sure))]
+
+
+def test_invalid_scores_are_not_among_the_best() -> None:
+    y = np.arange(8.0)
+    x = np.where(y == 7, np.nan, y)
+    assert overlap(x, y, 2) == 0.5
+    assert overlap(-y, y, 2) == 0
+    assert ndcg(x, y, 2) == pytest.approx(ndcg(np.where(y == 7, -1, y), y, 2))
+
+
+@pytest.mark.parametrize(
+    ("scores", "accuracies"),
+    [(range(6), [2] * 6), ([1] * 6, range(6)), (range(5), range(5)), ([np.nan] * 6, range(6))],
+)
+def test_no_best_k_without_a_ranking(scores: list[float], accuracies: list[float]) -> None:
+    assert ndcg(list(scores), list(accuracies), 5) is None
+    assert overlap(list(scores), list(accuracies), 5) is None

@@ -158,6 +158,36 @@ def _many() -> list[str]:
     return [f"depth={d}-1-1,width={a}-{b}-8" for d in (1, 2, 3) for a in (4, 8) for b in (4, 8)]
 
 
+CELLS = tuple(
+    f"|{first}~0|+|none~0|{second}~1|+|none~0|none~1|nor_conv_1x1~2|"
+    for first in ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "none")
+    for second in ("skip_connect", "nor_conv_1x1", "nor_conv_3x3")
+)
+
+
+def test_cells_that_ignore_their_input_are_ranked_with_and_without() -> None:
+    """The three cells without an input beat the others in this made-up table."""
+    space = spaces.get("nasbench201")
+    table = Table("cells", "nasbench201", CELLS, {"acc": np.arange(12.0)})
+    found = rank(table, space, [], setting=Setting(Data("noise", 2)))
+    assert found.reachable is not None
+    assert (len(found), len(found.reachable)) == (12, 9)
+    assert {row.networks for row in found.rows} == {"all"}
+    assert {(row.networks, row.n) for row in found.reachable.rows} == {("reachable", 9)}
+    size = [one.rows[0].spearman or 0 for one in (found, found.reachable)]
+    assert size[0] < 0.5
+    assert size[1] > 0.85
+    assert found.rows[0].top_10 is not None
+    assert found.reachable.rows[0].top_10 is None  # nine architectures have no ten best
+
+
+def test_spaces_without_such_cells_are_ranked_once() -> None:
+    assert rank(_table(), SPACE, [], setting=SMALL).reachable is None
+    few = Table("cells", "nasbench201", (*CELLS[-3:], *CELLS[:3]), {"acc": np.arange(6.0)})
+    found = rank(few, spaces.get("nasbench201"), [], setting=Setting(Data("noise", 2)))
+    assert found.reachable is None  # three are too few to speak of a correlation
+
+
 def test_too_few_accuracies_are_refused() -> None:
     table = _table([np.nan] * 3 + [1.0] * 4)
     with pytest.raises(InputError, match="E513"):

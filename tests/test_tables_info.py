@@ -39,7 +39,7 @@ def test_an_empty_column_has_no_range() -> None:
 def test_isomorphic_cells_are_counted_once(shared: Path) -> None:
     table = load_table(shared / "ground_truth" / "nasbench201.csv")
     info = describe(table, get("nasbench201"))
-    assert (info.architectures, info.classes) == (15625, 6466)
+    assert (info.architectures, info.classes, info.reachable) == (15625, 6466, 15284)
     assert describe(table).classes is None
 
 

@@ -29,7 +29,7 @@ Examples:
   autodas-dsl rank nasbench201.csv -p nwot --limit 500 --target cifar10 --plot figures"""
 
 _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearman_low",
-             "spearman_high", "split")  # fmt: skip
+             "spearman_high", "ndcg_10", "top_10", "split", "networks")  # fmt: skip
 
 
 @click.command("rank", epilog=_EPILOG)
@@ -70,8 +70,10 @@ def command(
     """Rank a table with formulas, against its accuracies.
 
     Prints Kendall's tau-b, Spearman and Pearson with 95 % bootstrap intervals, what remains beyond
-    size, and the accuracy lost by picking a formula's best architectures. Invalid scores rank
-    last. Formulas whose requirements the networks do not meet are listed with the requirement.
+    size, the accuracy lost by picking a formula's best architectures, nDCG@10, and the share of
+    the ten most accurate among its ten best. Invalid scores rank last. Formulas whose requirements
+    the networks do not meet are listed with the requirement. Where the output of some networks
+    does not depend on the input, a second ranking leaves them out.
     """
     from autodas_dsl.language.library import load
 
@@ -128,10 +130,11 @@ def _library(without: str) -> list[str]:
 def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: str) -> None:
     from autodas_dsl.report.terminal import Column, note, show, to_json
 
-    rows = [asdict(row) for row in ranking.rows]
+    rankings = [ranking, *([ranking.reachable] if ranking.reachable else [])]
+    rows = [asdict(row) for one in rankings for row in one.rows]
     for row in rows:
-        mine = [one for one in moved if one.proxy == row["proxy"]]
-        row["depends_on"] = ", ".join(one.changed for one in mine if one.depends)
+        found = [one for one in moved if one.proxy == row["proxy"] and one.depends]
+        row["depends_on"] = ", ".join(one.changed for one in found)
     said = [f"not ranked: {proxy}: {reason}" for proxy, reason in ranking.unranked.items()]
     if format == "json":
         keys = (*_CONTRACT, "depends_on") if moved else _CONTRACT
@@ -140,7 +143,12 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
         dropped = () if moved else ("depends_on",)
         show(rows, [Column(key) for key in rows[0] if key not in dropped], format)
     else:
-        show(rows, _columns(ranking), format, title=title)
+        for one in rankings:
+            if one is not ranking:
+                click.echo()
+            of = "" if one is ranking else f", {len(one)} of {len(ranking)} that use their input"
+            mine = [row for row in rows if row["networks"] == one.networks]
+            show(mine, _columns(one), format, title=title + of)
         for text in said:
             click.echo(text)
         if moved:
@@ -170,6 +178,11 @@ def _columns(ranking: Ranking) -> list[Column]:
         correlation("beyond_size"),
         Column("regret_1", "regret@1", digits=4),
         Column("regret_3", "regret@3", digits=4),
+        *[
+            Column(key, title, digits=3)
+            for key, title in (("ndcg_10", "nDCG@10"), ("top_10", "top-10"))
+            if any(getattr(row, key) is not None for row in ranking.rows)
+        ],
     ]
     if any(row.seeds > 1 for row in ranking.rows):
         found.append(Column("spearman_std", "spearman std", digits=3))

@@ -132,6 +132,57 @@ def import_autoprox_command(path: Path, out: Path, force: bool) -> None:
     _write(import_autoprox(path), out)
 
 
+@import_.command("nasbench101")
+@_file()
+@_out()
+@_force()
+@click.option("--epochs", type=click.IntRange(1), default=108, show_default=True, metavar="N",
+              help="Length of the training.")  # fmt: skip
+def import_nasbench101_command(path: Path, out: Path, force: bool, epochs: int) -> None:
+    """NAS-Bench-101, from its .tfrecord (no TensorFlow needed), JSON or CSV.
+
+    JSON and CSV hold module_adjacency and module_operations (or matrix and ops) and
+    validation_accuracy, test_accuracy, train_accuracy as shares: one, or a list of trainings.
+    """
+    keep_existing(out, force)
+    from autodas_dsl.tables.benchmarks import import_nasbench101
+
+    _write(import_nasbench101(path, epochs=epochs), out)
+
+
+@import_.command("nasbench301")
+@_file("FILE|FOLDER")
+@_out()
+@_force()
+@click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, metavar="N",
+              help="Length of the training.")  # fmt: skip
+def import_nasbench301_command(path: Path, out: Path, force: bool, epochs: int) -> None:
+    """NAS-Bench-301, from the folder of its results_*.json, or genotypes as JSON.
+
+    A genotype is an object with normal and reduce, lists of operation and input, beside
+    val_accuracy and test_accuracy. Trainings of networks of other sizes are left out.
+    """
+    keep_existing(out, force)
+    from autodas_dsl.tables.benchmarks import import_nasbench301
+
+    _write(import_nasbench301(path, epochs=epochs), out)
+
+
+@import_.command("transnas")
+@_file()
+@_out()
+@_force()
+def import_transnas_command(path: Path, out: Path, force: bool) -> None:
+    """TransNAS-Bench-101, macro level, from its .pth (plain data only), JSON or CSV.
+
+    A CSV holds arch, such as 64-1234-basic or 1-2-3-4, and a column for each task.
+    """
+    keep_existing(out, force)
+    from autodas_dsl.tables.benchmarks import import_transnas
+
+    _write(import_transnas(path), out)
+
+
 def _write(table: Table, out: Path) -> None:
     from autodas_dsl.report.terminal import note
     from autodas_dsl.tables.write import write_table
@@ -181,4 +232,6 @@ def _facts(info: TableInfo) -> list[str]:
     found += [f"space: {info.space or 'not known'}"]
     if info.classes is not None:
         found += [f"up to isomorphism: {info.classes}, at most {info.largest_class} alike"]
+    if info.reachable not in (None, info.architectures):
+        found += [f"output depends on the input: {info.reachable}"]
     return [*found, *(f"{key}: {value}" for key, value in info.provenance.items()), ""]

@@ -15,7 +15,7 @@ from torch import nn
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import bootstrap, correlations, regret, splits
+from autodas_dsl.scoring import best, bootstrap, correlations, regret, splits
 from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import (
@@ -32,12 +32,17 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.statistics.model_source import ModelSource
-from autodas_dsl.tables.table import Table
+from autodas_dsl.tables.table import MINIMUM, Table
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int, str], None]
 BASELINES = ("params", "flops")
 TOP = (1, 3)
+BEST = 10
+"""How many places nDCG and the overlap of the best look at."""
+
+ALL, REACHABLE = "all", "reachable"
+"""Which networks of a table are ranked: every one, or those whose output depends on the input."""
 
 
 def _silent(done: int, label: str) -> None:
@@ -71,7 +76,7 @@ class Ranked:
 
     Correlations are oriented so that a positive one means that the formula is right; they are the
     mean over seeds, `*_std` the standard deviation over them (None for one seed). Intervals are
-    of the scores averaged over seeds.
+    of the scores averaged over seeds. `networks` is ``all`` or ``reachable``.
     """
 
     proxy: str
@@ -92,6 +97,9 @@ class Ranked:
     beyond_size: float | None
     regret_1: float
     regret_3: float
+    ndcg_10: float | None
+    top_10: float | None
+    networks: str
     seeds: int
     split: str
     baseline: bool
@@ -113,6 +121,10 @@ class Ranking:
     accuracies : float64 array [architectures]
     architectures : tuple of str
     notes : tuple of str
+    reachable : Ranking, optional
+        The same for the networks whose output depends on the input, where there are others.
+    networks : str
+        ``all``, or ``reachable`` for those.
     """
 
     rows: tuple[Ranked, ...]
@@ -121,6 +133,11 @@ class Ranking:
     accuracies: Floats
     architectures: tuple[str, ...]
     notes: tuple[str, ...]
+    reachable: Ranking | None = None
+    networks: str = ALL
+
+    def __len__(self) -> int:
+        return len(self.architectures)
 
 
 def rank(
@@ -175,9 +192,9 @@ def rank(
     runs, notes = score_table(chosen, space, formulas, setting, seeds, seed, book, progress)
     if unknown:
         notes = (*notes, f"{unknown} of {len(table)} architectures have no {table.target(target)}")
-    found = summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
-    require_scored(asked, found.unranked)
-    return found
+    ranking = summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")
+    require_scored(asked, ranking.unranked)
+    return replace(ranking, reachable=_reachable(space, formulas, runs, ranking, split or "all"))
 
 
 def with_baselines(proxies: Sequence[Proxy]) -> tuple[Bound, ...]:
@@ -336,6 +353,7 @@ def summarize(
     architectures: Sequence[str],
     notes: Sequence[str] = (),
     split: str = "all",
+    networks: str = ALL,
 ) -> Ranking:
     """Correlations of scores ``[seed][architecture][formula]`` with accuracies."""
     params = next(i for i, f in enumerate(formulas) if f.node is bind(library_proxy("params")).node)
@@ -349,10 +367,29 @@ def summarize(
             continue
         reasons = [row[place].reason for run in runs for row in run if row[place].reason]
         kept[formula.name] = values.mean(0)
-        rows.append(_row(formula, values, accuracies, sizes, split, reasons))
+        rows.append(_row(formula, values, accuracies, sizes, split, networks, reasons))
     rows.sort(key=lambda row: (row.spearman is None, -(row.spearman or 0.0), row.proxy))
     return Ranking(
-        tuple(rows), unranked, kept, accuracies, tuple(architectures), tuple(notes)
+        tuple(rows), unranked, kept, accuracies, tuple(architectures), tuple(notes),
+        networks=networks,
+    )  # fmt: skip
+
+
+def _reachable(
+    space: Space[Any],
+    formulas: Sequence[Bound],
+    runs: Sequence[Sequence[Sequence[Score]]],
+    ranking: Ranking,
+    split: str,
+) -> Ranking | None:
+    """The ranking of the networks whose output depends on the input; None if all or few are."""
+    texts = ranking.architectures
+    kept = [place for place, text in enumerate(texts) if space.reachable(space.parse(text))]
+    if len(kept) == len(texts) or len(kept) < MINIMUM:
+        return None
+    return summarize(
+        formulas, [[run[place] for place in kept] for run in runs], ranking.accuracies[kept],
+        [texts[place] for place in kept], split=split, networks=REACHABLE,
     )  # fmt: skip
 
 
@@ -362,6 +399,7 @@ def _row(
     accuracies: Floats,
     sizes: Floats,
     split: str,
+    networks: str,
     reasons: list[str],
 ) -> Ranked:
     each = [correlations.agreement(one, accuracies) for one in values]
@@ -380,7 +418,8 @@ def _row(
         beyond_size=correlations.beyond_size(mean, accuracies, sizes).value,
         regret_1=regret.top_k_regret(mean, accuracies, TOP[0]),
         regret_3=regret.top_k_regret(mean, accuracies, TOP[1]),
-        seeds=len(values), split=split, baseline=formula.name in BASELINES,
+        ndcg_10=best.ndcg(mean, accuracies, BEST), top_10=best.overlap(mean, accuracies, BEST),
+        networks=networks, seeds=len(values), split=split, baseline=formula.name in BASELINES,
         reason=overall.reason or (reasons[0] if reasons else ""), **ends,
     )  # fmt: skip
 

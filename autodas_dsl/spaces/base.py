@@ -101,6 +101,14 @@ class Space(ABC, Generic[Arch]):
         """A text that two architectures share exactly when they are the same network."""
         return self.format(arch)
 
+    def reachable(self, arch: Arch) -> bool:
+        """Whether the network's output depends on its input.
+
+        Published correlations leave the others out or keep them; a space that has such
+        architectures says which they are, and `rank` reports both.
+        """
+        return True
+
     def outside(self, arch: Arch) -> str:
         """Why an architecture that can be built is not one of the space; empty when it is.
 

@@ -176,6 +176,13 @@ class NasBench201Space(Space[NasBench201Arch]):
             values.append("+".join(sorted(terms)))
         return values[3]
 
+    def reachable(self, arch: NasBench201Arch) -> bool:
+        reached = {0}
+        for operation, (target, source) in zip(arch.operations, EDGES, strict=True):
+            if operation != "none" and source in reached:
+                reached.add(target)
+        return 3 in reached
+
 
 _NOTHING = "#"
 _ITEM = re.compile(r"([^|~+]+)~(\d)\|")

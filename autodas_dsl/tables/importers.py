@@ -94,7 +94,7 @@ def import_nats(
         if progress is not None:
             progress(row + 1, len(architectures))
     kept = {name: values for name, values in columns.items() if not np.isnan(values).all()}
-    return _checked(
+    return checked_table(
         "nasbench201",
         "nasbench201",
         architectures,
@@ -131,7 +131,9 @@ def import_diswot(kd: Path | None = None, vanilla: Path | None = None) -> Table:
             )
     columns = {name: np.array([rows[a] for a in architectures]) for name, rows in read.items()}
     names = ", ".join(path.name for path in files.values())
-    return _checked("diswot", "cifar-resnet", architectures, columns, {"source": f"DisWOT {names}"})
+    return checked_table(
+        "diswot", "cifar-resnet", architectures, columns, {"source": f"DisWOT {names}"}
+    )
 
 
 def _diswot_lines(path: Path) -> dict[str, float]:
@@ -181,10 +183,19 @@ def import_autoprox(path: Path) -> Table:
             raise _not_autoprox(path, f"entry {number} has other parts than the first")
         parts = {name: _field(path, number, value) for name, value in row["arch"].items()}
         architectures.append(",".join(f"{name}={text}" for name, text in parts.items()))
-    return _checked(path.stem, space, architectures, columns, {"source": f"Auto-Prox {path.name}"})
+    return checked_table(
+        path.stem, space, architectures, columns, {"source": f"Auto-Prox {path.name}"}
+    )
 
 
-def _plain_records(path: Path) -> list[dict[str, Any]]:
+def plain_data(path: Path) -> Any:
+    """What a ``.pth`` holds, when that is plain data; nothing in it is run.
+
+    Raises
+    ------
+    InputError
+        There is no such file (E526), or it holds more (E527).
+    """
     from autodas_dsl.statistics.weights import load_plain  # loads torch
 
     def describe(error: BaseException) -> InputError:
@@ -196,7 +207,11 @@ def _plain_records(path: Path) -> list[dict[str, Any]]:
 
     if not path.is_file():
         raise InputError("E526", f"there is no file {path}", "give a .pth file")
-    loaded = load_plain(path, describe)
+    return load_plain(path, describe)
+
+
+def _plain_records(path: Path) -> list[dict[str, Any]]:
+    loaded = plain_data(path)
     if not isinstance(loaded, list) or not loaded:
         raise _not_autoprox(path, "it holds no list")
     for number, row in enumerate(loaded):
@@ -243,7 +258,7 @@ def _text(path: Path) -> str:
         raise InputError("E526", f"cannot read {path}: {why}", "give a text file") from error
 
 
-def _checked(
+def checked_table(
     name: str,
     space: str,
     architectures: Sequence[str],

@@ -84,6 +84,8 @@ class TableInfo:
         Architectures that differ up to isomorphism; None when the space is not known.
     largest_class : int or None
         Rows of the largest isomorphism class.
+    reachable : int or None
+        Architectures whose output depends on the input.
     columns : tuple of ColumnInfo
     provenance : dict
     """
@@ -93,21 +95,25 @@ class TableInfo:
     architectures: int
     classes: int | None
     largest_class: int | None
+    reachable: int | None
     columns: tuple[ColumnInfo, ...]
     provenance: dict[str, str]
 
 
 def describe(table: Table, space: Space[Any] | None = None) -> TableInfo:
     """Count and measure a table; `space` is needed to recognise isomorphic architectures."""
-    classes = None
+    classes = reachable = None
     if space is not None:
-        classes = Counter(space.canonical(space.parse(text)) for text in table.architectures)
+        architectures = [space.parse(text) for text in table.architectures]
+        classes = Counter(map(space.canonical, architectures))
+        reachable = sum(map(space.reachable, architectures))
     return TableInfo(
         name=table.name,
         space=table.space,
         architectures=len(table),
         classes=None if classes is None else len(classes),
         largest_class=None if classes is None else max(classes.values()),
+        reachable=reachable,
         columns=tuple(_column(table, name) for name in table.columns),
         provenance=dict(table.provenance),
     )
