@@ -51,7 +51,8 @@ def score(
         A text is what the command line takes: ``FILE.py``, ``cifar-resnet:3-3-3``, ``hf:NAME``, ….
         A network is left exactly as it was found.
     proxies : str, Proxy, or sequence of them
-        Library names, files or expressions.
+        Library names, files or expressions. Those that fit none of the networks are listed in
+        `Result.unscored`; when that is all of them, it is an error.
     teacher : str or nn.Module, optional
     data : str, (inputs, labels), Dataset or DataLoader, optional
         As ``--data``, or samples at hand: tensors or arrays with whole-number labels, or what
