@@ -1,6 +1,6 @@
 """Random expressions and documents end in a diagnostic, or print in every form and read back.
 
-By default 600 of each. ``AUTODAS_FUZZ=15000`` tries that many, ``AUTODAS_FUZZ_SEED=7`` others; a
+By default 400 of each. ``AUTODAS_FUZZ=15000`` tries that many, ``AUTODAS_FUZZ_SEED=7`` others; a
 failure is run again by its number, ``-k "expressions and 123-0"`` (number and seed).
 """
 
@@ -28,7 +28,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.lexer import ProxyLexer
 
-COUNT = int(os.environ.get("AUTODAS_FUZZ", "600"))
+COUNT = int(os.environ.get("AUTODAS_FUZZ", "400"))
 SEED = int(os.environ.get("AUTODAS_FUZZ_SEED", "0"))
 SLOW = ("sympy", "dot", "json", "graphml", "svg")
 many = pytest.mark.parametrize(("number", "seed"), [(number, SEED) for number in range(COUNT)])

@@ -52,6 +52,13 @@ def test_is_rewritten(written: str, canonical: str) -> None:
     assert format_expression(parse(canonical)) == canonical
 
 
+@pytest.mark.parametrize("text", ["maximum(|W|_F)", "minimum(W, W, W)", "max(1, 2, 3)"])
+def test_what_does_not_check_is_not_rewritten_into_what_does(text: str) -> None:
+    with pytest.raises(InputError):
+        verify(expression_proxy(text))
+    assert format_expression(parse(text)) == text
+
+
 def test_identity_covers_every_operator_and_statistic() -> None:
     nodes = [node for text in IDENTITY for node in walk(parse(text))]
     called = {node.op for node in nodes if isinstance(node, Call)}
