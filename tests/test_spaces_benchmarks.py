@@ -15,10 +15,14 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autodas_dsl import spaces
+from autodas_dsl.language.library import load
 from autodas_dsl.language.spans import InputError
+from autodas_dsl.scoring.rank import Setting, rank
+from autodas_dsl.scoring.score import Data
 from autodas_dsl.spaces.nasbench101 import OPERATIONS, NasBench101Arch, published_hash
 from autodas_dsl.spaces.nasbench301 import Cell as DartsCell
 from autodas_dsl.spaces.nasbench301 import NasBench301Arch
+from autodas_dsl.tables.table import Table
 
 KNOWN = NasBench101Arch(
     ("0100110", "0010000", "0001001", "0000010", "0000010", "0000001", "0000000"),
@@ -152,6 +156,17 @@ def test_initial_weights_have_the_published_norm(shared: Path, name: str) -> Non
         layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         norm = sum(float(layer.weight.detach().norm()) for layer in layers)
         assert norm == pytest.approx(float(row["l2_norm"]), abs=2)
+
+
+@pytest.mark.parametrize("name", ["nasbench101", "nasbench301"])
+def test_synflow_of_the_smallest_networks_as_published(shared: Path, name: str) -> None:
+    space = spaces.get(name)
+    rows = sorted(reference(shared, name), key=lambda row: float(row["flops_million"]))[:5]
+    texts = [",".join(f"{part}={row[part]}" for part in space.fields) for row in rows]
+    table = Table(name, name, tuple(texts), {"acc": np.arange(5.0)})
+    found = rank(table, space, [load("synflow")], setting=Setting(Data("noise", 2))).scores
+    published = np.array([float(row["log_synflow"]) for row in rows])
+    np.testing.assert_allclose(np.log(found["synflow"]), published, atol=0.5)
 
 
 # --- networks ------------------------------------------------------------------------------------
