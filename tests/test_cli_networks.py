@@ -167,8 +167,40 @@ def test_score_explains_only_the_outermost_layer_operations() -> None:
 
     root = lower(load("sum(sum(|W|) / max(sum(|W|))) + mean(sum(W)) + L2(F_s, F_t)"))
     assert sorted(core_text(node) for node in outermost(root)) == [
-        "mean(sum(W))", "sum((sum(|W|) / max(sum(|W|))))",
+        "mean(sum(W))", "sum(sum(|W|) / max(sum(|W|)))",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "sum(|abs(W)|_*)",
+        "mean(mean(norm_F[HW](logsoftmax[B](A)) * -0.5 - 1e-5))",
+        "sum(mean(|abs(W) - W^2|) / (fan_in - -index))",
+        "sum(mean(norm_inf[C](grad[split=4] W)))",
+        "mean(mean(softmax[HW](A)))",
+    ],
+)
+def test_terms_that_are_explained_read_back(formula: str) -> None:
+    """Also those of the library, and to the same operation."""
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.parse import parse
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    for node in outermost(lower(parse(formula))):
+        assert lower(parse(core_text(node))) is node
+
+
+def test_library_terms_that_are_explained_read_back() -> None:
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.library import library_names, load
+    from autodas_dsl.language.parse import parse
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    found = [node for name in library_names() for node in outermost(lower(load(name)))]
+    assert len(found) > 10
+    for node in found:
+        assert lower(parse(core_text(node))) is node
 
 
 def test_score_compiled_gives_the_same_score(model, batch: Path) -> None:
