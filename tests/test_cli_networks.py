@@ -111,6 +111,14 @@ def test_score_table_and_csv(model) -> None:
     assert row["valid"] == "true"
 
 
+def test_score_counts_parameters_in_figures_that_people_read() -> None:
+    words = ("score", "cifar-resnet:3-3-3", "-p", "params", "--batch-size", 2)
+    assert "278,324" in run(*words).stdout
+    assert "params = 278,324" in run(*words, "--explain").stdout
+    assert ",params,278324.0," in run(*words, "--format", "csv").stdout
+    assert json.loads(run(*words, "--format", "json").stdout)[0]["score"] == 278324.0
+
+
 def test_score_repeats_with_its_seed(model) -> None:
     words = ("score", model(), "-p", "snip", "--batch-size", 4, "--format", "json", "--seed")
     first, again, other = (run(*words, seed).stdout for seed in (1, 1, 2))

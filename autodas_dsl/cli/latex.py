@@ -27,7 +27,7 @@ Examples:
 
 @click.command("latex", epilog=_EPILOG)
 @click.argument("specs", metavar="PROXY...", nargs=-1, required=True, type=options.PROXY)
-@click.option("--table", "name", metavar="TABLE",
+@click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Measure the formulas on this table; without it they are only printed.")  # fmt: skip
 @measured_on()
 @click.option("--split", metavar="half|K/N", help="Only the report side of a split.")
