@@ -117,7 +117,12 @@ def _measured(
         for row in ranking.rows
     ]
     rows += [TableRow(known[proxy], None, None) for proxy in ranking.unranked]
-    said = [f"{table.name}, {table.target(target)}, {split or 'all'} architectures, "
-            f"n = {len(ranking.accuracies)}; 95 % bootstrap intervals"]  # fmt: skip
-    said += [f"{proxy} not ranked: {reason}" for proxy, reason in ranking.unranked.items()]
+    of = f"{len(ranking.accuracies)} architectures of {table.name}"
+    if split is not None:
+        of = f"the {of} that the split {split} leaves to report on"
+    elif limit is not None:
+        of += ", drawn at random"
+    said = [f"Rank correlations with the accuracy {table.target(target)} of {of}.",
+            "In brackets: 95 % bootstrap intervals."]  # fmt: skip
+    said += [f"{proxy} is not ranked: {reason}." for proxy, reason in ranking.unranked.items()]
     return rows, said
