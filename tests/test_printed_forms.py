@@ -309,3 +309,44 @@ def test_every_library_formula_that_wraps_keeps_its_letters() -> None:
         annotation.text = ""
         letters = [c for c in "".join(plain.itertext()) if c.isalnum()]
         assert [c for c in re.sub("<[^>]*>", "", html) if c.isalnum()] == letters
+
+
+_EDGE = re.compile(
+    r'd="M(\S+) (\S+) H(\S+) C(\S+) (\S+) (\S+) (\S+) (\S+) (\S+)" fill="none"'
+)  # fmt: skip
+_KIND = re.compile(r'<text x="(\S+)" y="(\S+)" font-size="10.5"[^>]*>([^<]*)<')
+
+
+def _points(edge: tuple[float, ...]) -> list[tuple[float, float]]:
+    """Places along an edge: level, then a Bézier curve."""
+    x, y, turn, *curve = edge
+    ax, ay, bx, by, cx, cy = curve
+    steps = [n / 20 for n in range(21)]
+    level = [(x + (turn - x) * t, y) for t in steps]
+    bent = [
+        tuple(
+            (1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * a + 3 * (1 - t) * t**2 * b + t**3 * c
+            for p, a, b, c in ((turn, ax, bx, cx), (y, ay, by, cy))
+        )
+        for t in steps
+    ]
+    return level + bent  # type: ignore[return-value]
+
+
+def test_no_edge_of_a_drawn_graph_crosses_a_kind_and_each_ends_in_an_arrow() -> None:
+    for name in library_names():
+        proxy = library_proxy(name)
+        drawn = show(proxy, "svg")
+        edges = [tuple(map(float, found)) for found in _EDGE.findall(drawn)]
+        graph = computation_graph(proxy)
+        assert drawn.count(" v8 z") == len({(s, t) for s, t, _ in graph.edges})
+        kinds = [(float(x), float(y), text) for x, y, text in _KIND.findall(drawn)]
+        assert len(kinds) == sum(graph.out_degree(node) > 0 for node in graph)
+        for x, y, text in kinds:
+            crossed = [
+                point
+                for edge in edges
+                for point in _points(edge)
+                if x - 2 < point[0] < x + 6.4 * len(text) and y - 9 < point[1] < y + 3
+            ]
+            assert not crossed, (name, text)
