@@ -161,6 +161,14 @@ def test_score_builds_networks_of_other_classes() -> None:
     assert usual[0]["score"] - fewer[0]["score"] == 90 * 65
 
 
+def test_score_counts_parameters_in_figures_that_people_read() -> None:
+    words = ("score", "cifar-resnet:3-3-3", "-p", "params", "--batch-size", 2)
+    assert "278,324" in run(*words).stdout
+    assert "params = 278,324" in run(*words, "--explain").stdout
+    assert ",params,278324.0," in run(*words, "--format", "csv").stdout
+    assert json.loads(run(*words, "--format", "json").stdout)[0]["score"] == 278324.0
+
+
 def test_score_repeats_with_its_seed(model) -> None:
     words = ("score", model(), "-p", "snip", "--batch-size", 4, "--format", "json", "--seed")
     first, again, other = (run(*words, seed).stdout for seed in (1, 1, 2))
@@ -217,8 +225,40 @@ def test_score_explains_only_the_outermost_layer_operations() -> None:
 
     root = lower(load("sum(sum(|W|) / max(sum(|W|))) + mean(sum(W)) + L2(F_s, F_t)"))
     assert sorted(core_text(node) for node in outermost(root)) == [
-        "mean(sum(W))", "sum((sum(|W|) / max(sum(|W|))))",
+        "mean(sum(W))", "sum(sum(|W|) / max(sum(|W|)))",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "sum(|abs(W)|_*)",
+        "mean(mean(norm_F[HW](logsoftmax[B](A)) * -0.5 - 1e-5))",
+        "sum(mean(|abs(W) - W^2|) / (fan_in - -index))",
+        "sum(mean(norm_inf[C](grad[split=4] W)))",
+        "mean(mean(softmax[HW](A)))",
+    ],
+)
+def test_terms_that_are_explained_read_back(formula: str) -> None:
+    """Also those of the library, and to the same operation."""
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.parse import parse
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    for node in outermost(lower(parse(formula))):
+        assert lower(parse(core_text(node))) is node
+
+
+def test_library_terms_that_are_explained_read_back() -> None:
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.library import library_names, load
+    from autodas_dsl.language.parse import parse
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    found = [node for name in library_names() for node in outermost(lower(load(name)))]
+    assert len(found) > 10
+    for node in found:
+        assert lower(parse(core_text(node))) is node
 
 
 def test_score_compiled_gives_the_same_score(model, batch: Path) -> None:

@@ -76,6 +76,15 @@ def test_order_is_kept_by_what_keeps_it() -> None:
     assert not PROOF.same_order(parse("log(-params)"), parse("1")).agrees
 
 
+def test_a_constant_next_to_tiny_scores_keeps_their_order_but_not_their_digits() -> None:
+    assert PROOF.same_order(parse("snip + 3"), parse("snip")).agrees
+    assert PROOF.same_order(parse("3 - 2 * (fisher + 1) / 5"), parse("-fisher")).agrees
+    assert not PROOF.same_order(parse("3 - snip"), parse("snip")).agrees
+    assert not PROOF.same_order(parse("snip + 3"), parse("synflow")).agrees
+    assert not PROOF.same_order(parse("params + 1e300"), parse("params")).agrees
+    assert not PROOF.same_order(parse("(params + 1) * 1e308"), parse("params")).agrees
+
+
 def test_score_lists_are_compared_as_rankings() -> None:
     nan = math.nan
     assert same_order([1, 2, 3], [10, 20, 30]).agrees

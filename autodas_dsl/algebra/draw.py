@@ -9,7 +9,10 @@ import networkx as nx
 
 from autodas_dsl.language.visible import escape
 
-ROW, GAP, PAD, HEIGHT, LETTER = 64, 90, 24, 34, 8.2
+ROW, PAD, HEIGHT, LETTER = 64, 24, 34, 8.2
+CURVE, SMALL_LETTER, ARROW = 64, 6.6, 7
+"""How wide edges curve between two columns, and a letter of a kind; the length of an arrowhead."""
+_EDGE = "#7b8794"
 _FILL = {"statistic": "#e8f1fb", "number": "#f5f5f5", "operator": "#ffffff", "pair": "#fdf3e1"}
 _STROKE = {"statistic": "#2b6cb0", "number": "#8a8a8a", "operator": "#333333", "pair": "#b7791f"}
 SWEEPS = 8
@@ -25,16 +28,17 @@ def svg(graph: nx.MultiDiGraph) -> str:
     """
     routed, columns = _layers(graph)
     widths = {n: _width(graph, n) for n in routed}
-    left = _column_starts(graph, columns, widths)
+    left, turns = _column_starts(graph, columns, widths)
     rows = max(len(column) for column in columns)
     place = {
         node: (left[number], PAD + (rows - len(column)) * ROW / 2 + at * ROW + ROW / 2)
         for number, column in enumerate(columns)
         for at, node in enumerate(column)
     }
+    turn = {node: x for column, x in zip(columns, turns, strict=True) for node in column}
     total, height = left[-1] + widths[graph.graph["score"]] + PAD, rows * ROW + 2 * PAD
     title = escape(f"Computation graph of {graph.graph['name']}")
-    body = [*_edges(graph, routed, place, widths), *_kinds(graph, place, widths)]
+    body = [*_edges(graph, routed, place, widths, turn), *_kinds(graph, place, widths)]
     body += _nodes(graph, place, widths)
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total:.0f} {height:.0f}" '
@@ -101,34 +105,44 @@ def _sort_by_neighbours(routed: nx.DiGraph, columns: list[list[str]], forward: b
 
 def _column_starts(
     graph: nx.MultiDiGraph, columns: list[list[str]], widths: Mapping[str, float]
-) -> list[float]:
-    """Where each column begins: room for its widest node and for the longest kind behind it."""
-    starts = [float(PAD)]
-    for column in columns[:-1]:
-        own = [node for node in column if node in graph]
-        longest = max((len(graph.nodes[node]["kind"]) for node in own), default=0)
-        gap = max(GAP, 24 + 6.4 * longest)
-        starts.append(starts[-1] + max(widths[node] for node in column) + gap)
-    return starts
+) -> tuple[list[float], list[float]]:
+    """Where each column begins, and where the edges that leave it turn: behind all its kinds."""
+    starts, turns = [float(PAD)], []
+    for column in columns:
+        ends = [widths[node] + _width_of_kind(graph, node) for node in column]
+        turns.append(starts[-1] + max(ends))
+        starts.append(turns[-1] + CURVE)
+    return starts[:-1], turns
+
+
+def _width_of_kind(graph: nx.MultiDiGraph, node: str) -> float:
+    return SMALL_LETTER * len(graph.nodes[node]["kind"]) + 10 if node in graph else 0.0
 
 
 Place = Mapping[str, tuple[float, float]]
 
 
 def _edges(
-    graph: nx.MultiDiGraph, routed: nx.DiGraph, place: Place, widths: Mapping[str, float]
-) -> list[str]:
-    """Curves; the first argument of an operator arrives above the second."""
+    graph: nx.MultiDiGraph, routed: nx.DiGraph, place: Place, widths: Mapping[str, float],
+    turn: Mapping[str, float],
+) -> list[str]:  # fmt: skip
+    """Level below the kind of its value, an edge curves only between the columns.
+
+    So none crosses a kind. The first argument of an operator arrives above the second.
+    """
     lines: list[str] = []
     for node, user in routed.edges:
         (x, y), (tx, ty) = place[node], place[user]
         x += widths[node]
         ty += _arrival(graph, node.partition("@")[0], user)
-        bend = max(30.0, (tx - x) / 2)
+        end = tx - ARROW if user in graph else tx
+        middle = (turn[node] + end) / 2
         lines.append(
-            f'<path d="M{x:.1f} {y:.1f} C{x + bend:.1f} {y:.1f} {tx - bend:.1f} {ty:.1f} '
-            f'{tx:.1f} {ty:.1f}" fill="none" stroke="#9aa5b1" stroke-width="1.4"/>'
+            f'<path d="M{x:.1f} {y:.1f} H{turn[node]:.1f} C{middle:.1f} {y:.1f} {middle:.1f} '
+            f'{ty:.1f} {end:.1f} {ty:.1f}" fill="none" stroke="{_EDGE}" stroke-width="1.4"/>'
         )
+        if user in graph:
+            lines.append(f'<path d="M{tx:.1f} {ty:.1f} l-{ARROW} -4 v8 z" fill="{_EDGE}"/>')
     return lines
 
 
@@ -141,11 +155,10 @@ def _arrival(graph: nx.MultiDiGraph, source: str, user: str) -> float:
 
 
 def _kinds(graph: nx.MultiDiGraph, place: Place, widths: Mapping[str, float]) -> list[str]:
-    """The kind of each value, once, where its edges leave."""
+    """The kind of each value, once, above the edges that leave it."""
     return [
         f'<text x="{place[node][0] + widths[node] + 6:.1f}" y="{place[node][1] - 6:.1f}" '
-        'font-size="10.5" fill="#4a5568" stroke="#ffffff" stroke-width="3" '
-        f'paint-order="stroke">{escape(data["kind"])}</text>'
+        f'font-size="10.5" fill="#4a5568">{escape(data["kind"])}</text>'
         for node, data in graph.nodes(data=True)
         if graph.out_degree(node)
     ]

@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from autodas_dsl.algebra.typed import Typed
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
+from autodas_dsl.language.kinds import Pair
 from autodas_dsl.language.operators import OPERATORS, Operator, Value
 from autodas_dsl.language.spans import InputError
-from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, with_children
 from autodas_dsl.language.visible import visible
 
 PACKAGES = ("amsmath", "booktabs")
@@ -37,6 +38,11 @@ _COUNT = {"lin": "M", "act": r"M_{\mathrm{act}}", "bn": r"M_{\mathrm{bn}}"}
 _GREEK = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|upsilon"
     "|phi|chi|psi|omega"
+)
+_SIDE = "side"
+"""The attribute that a let name has here where one member of its pair is meant."""
+_OPEN_ENDED = re.compile(
+    r"\\right(?:\\[|}]|\\rangle|[^\\])(?:[_^](?:[^{]|\{(?:[^{}]|\{[^{}]*\})*\}))*$"
 )
 
 
@@ -85,9 +91,9 @@ def latex_of(node: Typed, digits: int | None = None) -> Piece:
         return number_latex(expr.value, digits)
     if isinstance(expr, Name):
         return _name(node)
-    pieces = [latex_of(child, digits) for child in node.children]
+    pieces = [latex_of(child, digits) for child in _arguments(node)]
     if isinstance(expr, PairOf):
-        return Piece(rf"\left[{pieces[0].text}, {pieces[1].text}\right]")
+        return Piece(rf"\left[{before_comma(pieces[0].text)}, {pieces[1].text}\right]")
     return _call(expr, node, pieces, digits)
 
 
@@ -101,7 +107,9 @@ def _name(node: Typed) -> Piece:
     if node.is_proxy:
         return Piece(score_symbol(node.expr.text))
     if statistic is None:
-        return Piece(symbol_latex(node.expr.text, index))
+        symbol = symbol_latex(node.expr.text, index)
+        sides = [value for key, value in node.expr.attrs if key == _SIDE]
+        return Piece(f"{symbol}^{{({sides[0]:g})}}", SCRIPT) if sides else Piece(symbol)
     return _statistic(statistic, index)
 
 
@@ -254,21 +262,38 @@ def _template(call: Call, node: Typed, pieces: list[Piece], digits: int | None) 
         fields["axis"] = f"_{{{axis}}}" if axis else ""
     fields["within"] = f",{axis}" if axis else ""
     fields["attrs"] = f"^{{{','.join(others)}}}" if others else ""
-    template, arguments = entry.latex, pieces
-    if entry.is_distance and len(pieces) == 1:
-        template, arguments = _one_pair(entry.latex, node, pieces)
-    shape = _shape(template)
-    texts = [piece.at(shape.floors.get(at, SUM)) for at, piece in enumerate(arguments)]
-    return Piece(_filled(f"operator `{entry.name}`", template, texts, fields), shape.level)
+    shape = _shape(entry.latex)
+    texts = [piece.at(shape.floors.get(at, SUM)) for at, piece in enumerate(pieces)]
+    texts = [before_comma(text) if f"{{{at}}}," in entry.latex else text
+             for at, text in enumerate(texts)]  # fmt: skip
+    return Piece(_filled(f"operator `{entry.name}`", entry.latex, texts, fields), shape.level)
 
 
-def _one_pair(template: str, node: Typed, pieces: list[Piece]) -> tuple[str, list[Piece]]:
-    """A distance written over one pair: its members where it is a literal, else the one value."""
-    only = node.children[0].expr
-    if isinstance(only, PairOf):
-        inner = pieces[0].text.removeprefix(r"\left[").removesuffix(r"\right]")
-        return template.replace("{0}, {1}", "{0}"), [Piece(inner)]
-    return template.replace("{0}, {1}", "{0}"), pieces
+def _arguments(node: Typed) -> tuple[Typed, ...]:
+    """What is printed between the brackets of a call; a distance of one pair has both its sides."""
+    distance = isinstance(node.expr, Call) and OPERATORS[node.expr.op].is_distance
+    if distance and len(node.children) == 1:
+        return _side(node.children[0], 0), _side(node.children[0], 1)
+    return node.children
+
+
+def _side(node: Typed, at: int) -> Typed:
+    """One member of a pair: operators lift over pairs, so they go to each of its members."""
+    if not isinstance(node.kind, Pair):
+        return node
+    if isinstance(node.expr, PairOf):
+        return node.children[at]
+    kind = (node.kind.first, node.kind.second)[at]
+    if isinstance(node.expr, Call):
+        children = tuple(_side(child, at) for child in node.children)
+        return Typed(with_children(node.expr, tuple(c.expr for c in children)), kind, children)
+    assert isinstance(node.expr, Name)  # a let
+    return Typed(replace(node.expr, attrs=((_SIDE, float(at + 1)),)), kind)
+
+
+def before_comma(text: str) -> str:
+    r"""Text in braces where TeX would set a space between its last ``\right`` and a comma."""
+    return f"{{{text}}}" if _OPEN_ENDED.search(text) else text
 
 
 def _axis(entry: Operator, call: Call, node: Typed, values: Mapping[str, Value]) -> str:

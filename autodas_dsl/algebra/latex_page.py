@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autodas_dsl.algebra.latex import PACKAGES, latex_of, score_symbol, symbol_latex
+from autodas_dsl.algebra.latex import PACKAGES, before_comma, latex_of, score_symbol, symbol_latex
 from autodas_dsl.algebra.tex import read_tex, width
 from autodas_dsl.algebra.typed import Typed, typed_proxy
 from autodas_dsl.language.format import terms
@@ -68,7 +68,9 @@ def latex(proxy: Proxy, options: LatexOptions = PLAIN) -> str:
     sides = _sides(proxy)
     if options.layout == "align":
         return _align(sides, options)
-    lines = [_equation(left, right, options) for left, right in sides]
+    printed = [(left, latex_of(right, options.digits).text) for left, right in sides]
+    printed[1:-1] = [(left, before_comma(right)) for left, right in printed[1:-1]]
+    lines = [f"{left} = {right}" for left, right in printed]
     for line in lines:
         read_tex(line)
     text = lines[0]
@@ -110,10 +112,6 @@ def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
 
 def let_symbol(name: str, body: Typed) -> str:
     return symbol_latex(name, r"\ell" if body.member.layers else "")
-
-
-def _equation(left: str, right: Typed, options: LatexOptions) -> str:
-    return f"{left} = {latex_of(right, options.digits).text}"
 
 
 def _align(sides: list[tuple[str, Typed]], options: LatexOptions) -> str:

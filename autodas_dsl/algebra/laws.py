@@ -14,7 +14,7 @@ from autodas_dsl.algebra.matching import fill, literal, match
 from autodas_dsl.algebra.typed import Typed
 from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, Expr, Name, Number
+from autodas_dsl.language.tree import Call, Expr, Name, Number, with_children
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,24 @@ def negated(expr: Expr) -> Expr:
     if isinstance(expr, Call) and expr.op == "neg":
         return expr.args[0]
     return Call("neg", (expr,))
+
+
+def unshifted(expr: Expr) -> Expr:
+    """A score without the constants added at its root; on the reals both rank alike."""
+    if not isinstance(expr, Call) or expr.attrs:
+        return expr
+    if expr.op == "neg":
+        return negated(unshifted(expr.args[0]))
+    if expr.op in ("add", "sub") and literal(expr.args[1]) is not None:
+        return unshifted(expr.args[0])
+    if expr.op in ("add", "sub") and literal(expr.args[0]) is not None:
+        inner = unshifted(expr.args[1])
+        return inner if expr.op == "add" else negated(inner)
+    if expr.op in ("mul", "div") and literal(expr.args[1]) is not None:
+        return with_children(expr, (unshifted(expr.args[0]), expr.args[1]))
+    if expr.op == "mul" and literal(expr.args[0]) is not None:
+        return with_children(expr, (expr.args[0], unshifted(expr.args[1])))
+    return expr
 
 
 def _by_rules(rules: tuple[Rule, ...], node: Typed) -> Iterator[Proposal]:

@@ -20,7 +20,8 @@ from autodas_dsl.algebra.tex import (
 from autodas_dsl.language.proxy import Proxy
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
-_APPLY = "\u2061"
+APPLY = "\u2061"
+"""The invisible sign between a function and its argument."""
 _SCRIPT = {"L": "ℒ", "D": "𝒟"}
 _BOLD = {str(digit): chr(0x1D7CE + digit) for digit in range(10)} | {
     chr(65 + at): chr(0x1D400 + at) for at in range(26)
@@ -57,26 +58,27 @@ def mathml_of(text: str, display: bool = True) -> str:
     """
     root = Element("math", xmlns=NAMESPACE, display="block" if display else "inline")
     semantics = SubElement(root, "semantics")
-    semantics.append(_element(read_tex(text)))
+    semantics.append(element(read_tex(text)))
     SubElement(semantics, "annotation", encoding="application/x-tex").text = text
     return tostring(root, encoding="unicode")
 
 
-def _element(box: Box) -> Element:
+def element(box: Box) -> Element:
+    """One box."""
     if isinstance(box, Mark):
         return _mark(box)
     if isinstance(box, Script):
         return _script(box)
     if isinstance(box, Fraction):
-        return _node("mfrac", _element(box.above), _element(box.below))
+        return _node("mfrac", element(box.above), element(box.below))
     if isinstance(box, Root):
-        return _node("msqrt", _element(box.inside))
+        return _node("msqrt", element(box.inside))
     if isinstance(box, Fence):
-        tall = _is_tall(box.inside)
-        return _node("mrow", _delimiter(box.opening, "prefix", tall), _element(box.inside),
-                     _delimiter(box.closing, "postfix", tall))  # fmt: skip
+        tall = is_tall(box.inside)
+        return _node("mrow", delimiter(box.opening, "prefix", tall), element(box.inside),
+                     delimiter(box.closing, "postfix", tall))  # fmt: skip
     if isinstance(box, Accent):
-        return _node("mover", _element(box.inside), _leaf("mo", box.mark))
+        return _node("mover", element(box.inside), _leaf("mo", box.mark))
     if isinstance(box, Space):
         return Element("mspace", width=f"{box.width:g}em")
     return _row(box)
@@ -86,16 +88,17 @@ def _row(row: Row) -> Element:
     """An ``mrow``; an invisible sign stands between a function and its argument."""
     items = [item for item in row.items if not (isinstance(item, Space) and item.width < 0)]
     if len(items) == 1:
-        return _element(items[0])
+        return element(items[0])
     result = Element("mrow")
     for number, item in enumerate(items):
-        result.append(_element(item))
-        if _is_function(item) and number + 1 < len(items) and isinstance(items[number + 1], Fence):
-            result.append(_leaf("mo", _APPLY))
+        result.append(element(item))
+        if is_function(item) and number + 1 < len(items) and isinstance(items[number + 1], Fence):
+            result.append(_leaf("mo", APPLY))
     return result
 
 
-def _is_function(box: Box) -> bool:
+def is_function(box: Box) -> bool:
+    """Whether a box is the name of a function, with or without scripts."""
     if isinstance(box, Script):
         box = box.base
     return isinstance(box, Mark) and box.role == "f"
@@ -117,8 +120,8 @@ def _mark(mark: Mark) -> Element:
 
 def _script(box: Script) -> Element:
     over = isinstance(box.base, Mark) and box.base.text in _LIMITS
-    parts = [_element(box.base)]
-    parts += [_element(part) for part in (box.below, box.above) if part is not None]
+    parts = [element(box.base)]
+    parts += [element(part) for part in (box.below, box.above) if part is not None]
     if len(parts) == 3:
         return _node("munderover" if over else "msubsup", *parts)
     if box.below is not None:
@@ -126,7 +129,7 @@ def _script(box: Script) -> Element:
     return _node("mover" if over else "msup", *parts)
 
 
-def _is_tall(box: Box) -> bool:
+def is_tall(box: Box) -> bool:
     """Whether a box is higher than a line: fences of a low one do not stretch.
 
     Browsers give a stretched fence the width of its largest form.
@@ -134,13 +137,14 @@ def _is_tall(box: Box) -> bool:
     if isinstance(box, Fraction | Root):
         return True
     if isinstance(box, Row):
-        return any(_is_tall(item) for item in box.items)
+        return any(is_tall(item) for item in box.items)
     if isinstance(box, Script):
-        return _is_tall(box.base) or (isinstance(box.base, Mark) and box.base.text in _LIMITS)
-    return isinstance(box, Fence | Accent) and _is_tall(box.inside)
+        return is_tall(box.base) or (isinstance(box.base, Mark) and box.base.text in _LIMITS)
+    return isinstance(box, Fence | Accent) and is_tall(box.inside)
 
 
-def _delimiter(text: str, form: str, tall: bool) -> Element:
+def delimiter(text: str, form: str, tall: bool) -> Element:
+    """A bracket, which stretches around what is tall."""
     element = _leaf("mo", text)
     element.set("fence", "true")
     element.set("stretchy", "true" if tall else "false")

@@ -183,7 +183,7 @@ class _Reader:
         if name in FUNCTIONS:
             return Mark("f", name)
         if name in SYMBOLS:
-            plain = SYMBOLS[name].isalpha() or name in ("partial", "ell", "#")
+            plain = SYMBOLS[name].isalpha() or name in ("partial", "ell", "infty", "#")
             return Mark("i" if plain else "o", SYMBOLS[name])
         if name in FONTS:
             return Mark("f" if name == "operatorname" else "t" if name == "text" else "i",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from autodas_dsl.cli import options
+from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
@@ -65,7 +65,7 @@ def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
         click.echo(json_text(_as_json(reports)))
     else:
         for report in reports:
-            click.echo("\n".join(_lines(report)))
+            colour.echo("\n".join(_lines(report)), colour.DIAGNOSTIC)
     if any(report.wrong for report in reports):
         ctx.exit(1)
 

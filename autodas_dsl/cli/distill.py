@@ -37,7 +37,7 @@ Examples:
               help="Use only N samples, chosen by the seed.  [default: all]")  # fmt: skip
 @click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), default=0.25,
               show_default=True, metavar="SHARE", help="Share of the samples that is tested on.")  # fmt: skip
-@click.option("--loss", default="kd", show_default=True, metavar="NAME",
+@click.option("--loss", type=options.LOSS, default="kd", show_default=True, metavar="NAME",
               help="kd, at, sp, nst, ickd, cc, rkd or pkt.")  # fmt: skip
 @click.option("--weight", type=float, metavar="W",
               help="Factor of the distillation loss.  [default: its usual one]")  # fmt: skip

@@ -45,7 +45,7 @@ def _number(name: str, kind: Any, help: str) -> Any:
 
 
 @click.command("evolve", epilog=_EPILOG)
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...", type=options.TABLE)
 @_number("--population", int, "Formulas kept.  [default: 20]")
 @_number("--iterations", int, "Generations.  [default: 100]")
 @_number("--tournament", float, "Share of the population a tournament draws.  [default: 0.9]")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from autodas_dsl.cli import options
+from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import STDIN, Document, documents
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.library import canonical
@@ -45,7 +45,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool)
         differs = text.encode() != document.data
         changed += differs
         if diff and differs:
-            click.echo(_diff(document, text), nl=False)
+            colour.echo(_diff(document, text), "diff", nl=False)
         elif not (check or diff):
             _put(document, text, differs)
         if check and differs and not diff:

@@ -27,7 +27,7 @@ Examples:
 
 @click.command("latex", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("specs", metavar="PROXY...", nargs=-1, required=True, type=options.PROXY)
-@click.option("--table", "name", metavar="TABLE",
+@click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Measure the formulas on this table; without it they are only printed.")  # fmt: skip
 @measured_on()
 @click.option("--split", metavar="half|K/N", help="Only the report side of a split.")
@@ -117,7 +117,12 @@ def _measured(
         for row in ranking.rows
     ]
     rows += [TableRow(known[proxy], None, None) for proxy in ranking.unranked]
-    said = [f"{table.name}, {table.target(target)}, {split or 'all'} architectures, "
-            f"n = {len(ranking.accuracies)}; 95 % bootstrap intervals"]  # fmt: skip
-    said += [f"{proxy} not ranked: {reason}" for proxy, reason in ranking.unranked.items()]
+    of = f"{len(ranking.accuracies)} architectures of {table.name}"
+    if split is not None:
+        of = f"the {of} that the split {split} leaves to report on"
+    elif limit is not None:
+        of += ", drawn at random"
+    said = [f"Rank correlations with the accuracy {table.target(target)} of {of}.",
+            "In brackets: 95 % bootstrap intervals."]  # fmt: skip
+    said += [f"{proxy} is not ranked: {reason}." for proxy, reason in ranking.unranked.items()]
     return rows, said

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
 from typing import Any
 
 import click
@@ -47,6 +48,28 @@ def repeatable(ctx: click.Context, left_out: Mapping[str, bool]) -> list[str]:
     return words
 
 
+class NameType(click.ParamType):
+    """An argument that is one of some names or a file; completes the names, else files.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is.
+    names : callable
+        The names, looked up when the shell asks.
+    """
+
+    def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self.names = names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        found = [CompletionItem(n) for n in self.names() if n.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
 _PROTECTED = "\0"
 """Stands before a formula that begins with a minus; no word of a command line can hold it."""
 _OPERATOR = "*/+-^@⊙·×²³⁴−"
@@ -54,10 +77,8 @@ _CALL = re.compile(r"[A-Za-zσ∑][\w]*[(\[]|(grad|hess)[ \[]|[|‖(√∂\[\d.]
 _WORD = re.compile(rf"([A-Za-z]\w*)(?=[\s{re.escape(_OPERATOR)}]|\Z)")
 
 
-class ProxyType(click.ParamType):
+class ProxyType(NameType):
     """A PROXY: a file, a library name or an expression; completes library names and files."""
-
-    name = "proxy"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -65,14 +86,6 @@ class ProxyType(click.ParamType):
         spec = str(value).removeprefix(_PROTECTED)
         _say_which(spec)
         return spec
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        from autodas_dsl.language.library import library_names
-
-        found = [CompletionItem(n) for n in library_names() if n.startswith(incomplete)]
-        return found or [CompletionItem(incomplete, type="file")]
 
 
 def _say_which(spec: str) -> None:
@@ -84,7 +97,36 @@ def _say_which(spec: str) -> None:
         click.echo(f"note: `{spec}` is the library's; the file is {file}", err=True)
 
 
-PROXY = ProxyType()
+def _library() -> Iterable[str]:
+    from autodas_dsl.language.library import library_names
+
+    return library_names()
+
+
+def _tables() -> Iterable[str]:
+    from autodas_dsl.tables import builtin_tables
+
+    return builtin_tables()
+
+
+def _spaces() -> Iterable[str]:
+    """The files that hold a space; to import them all would take seconds."""
+    folder = files("autodas_dsl") / "spaces"
+    held = (
+        entry.name.removesuffix(".py").replace("_", "-")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".py") and "\nSPACE = " in entry.read_text(encoding="utf-8")
+    )
+    return sorted(held)
+
+
+LOSSES = ("kd", "at", "sp", "nst", "ickd", "cc", "rkd", "pkt")
+"""The names of `training.losses.LOSSES`, which takes seconds to import."""
+
+PROXY = ProxyType("proxy", _library)
+TABLE = NameType("table", _tables)
+SPACE = NameType("space", _spaces)
+LOSS = NameType("loss", lambda: LOSSES)
 
 
 class FormulaCommand(click.Command):
@@ -247,6 +289,6 @@ def teacher_size() -> Decorator:
 
 def space() -> Decorator:
     return click.option(
-        "--space", metavar="NAME|FILE.py",
+        "--space", type=SPACE, metavar="NAME|FILE.py",
         help="The space of the architectures, where the table does not say; FILE.py needs build(arch).",
     )  # fmt: skip

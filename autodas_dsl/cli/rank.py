@@ -33,7 +33,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 
 
 @click.command("rank", epilog=_EPILOG)
-@click.argument("name", metavar="TABLE")
+@click.argument("name", metavar="TABLE", type=options.TABLE)
 @options.proxies(required=False)
 @click.option("--library", is_flag=True, help="Every formula of the library.")
 @click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")

@@ -101,7 +101,7 @@ def command(
 
 def _print_scores(result: Result, seeds: int, format: str) -> None:
     """The scores; in a table, what could not be scored stands below instead of in every row."""
-    from autodas_dsl.report.terminal import Column, show
+    from autodas_dsl.report.terminal import Column, for_people, show
 
     scores: Sequence[Scored] = result.scores
     if format == "table":
@@ -111,6 +111,7 @@ def _print_scores(result: Result, seeds: int, format: str) -> None:
     if format != "json" and seeds > 1:
         keys.insert(3, "std")
     if format == "table":
+        rows = [{**row, "score": for_people(row["score"], row["proxy"])} for row in rows]
         keys.remove("valid")
         keys.remove("rank")
         keys.insert(0, "rank")
@@ -150,6 +151,8 @@ _LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNor
 
 
 def _explained(model: Explanation) -> Iterator[str]:
+    from autodas_dsl.report.terminal import score_text
+
     yield model.model
     for symbol, module in model.taken.items():
         yield f"  {symbol} is {module}"
@@ -157,7 +160,8 @@ def _explained(model: Explanation) -> Iterator[str]:
         if names:
             yield f"  {len(names)} {_LISTS.get(kind, kind)}: {', '.join(names)}"
     for formula in model.formulas:
-        found = f"{formula.score.value:.6g}" if formula.score.valid else formula.score.reason
+        score = formula.score
+        found = score_text(score.value, formula.proxy) if score.valid else score.reason
         yield f"  {formula.proxy} = {found}"
         for term in formula.terms:
             yield f"    {term.text} = {term.value:.6g}"

@@ -52,7 +52,7 @@ class Amount(click.ParamType):
 
 
 @click.command("search", epilog=_EPILOG)
-@click.argument("space", metavar="SPACE")
+@click.argument("space", metavar="SPACE", type=options.SPACE)
 @click.option("-p", "--proxy", "spec", required=True, type=options.PROXY, metavar="PROXY",
               help="A .proxy file, a library name or an expression in quotes.")  # fmt: skip
 @click.option("--max-params", type=Amount(), metavar="N",
@@ -125,7 +125,7 @@ def _row(one: Student) -> Row:
 
 
 def _print(found: Students, format: str) -> None:
-    from autodas_dsl.report.terminal import Column, note, show, to_json
+    from autodas_dsl.report.terminal import Column, for_people, note, show, to_json
 
     if format == "json":
         whole = {**asdict(found), "best": list(map(_row, found.best))}
@@ -133,6 +133,8 @@ def _print(found: Students, format: str) -> None:
         return
     rows: list[Row] = [{"role": "student", **_row(one)} for one in found.best]
     rows.append({"role": "largest", **_row(found.largest)})
+    if format == "table":
+        rows = [{**row, "score": for_people(row["score"], found.proxy)} for row in rows]
     keys = ["role", *(key for key in _KEYS if format == "csv" or key != "reason")]
     how = "all under the limits" if found.exhaustive else "chosen by regularised evolution"
     title = f"{found.space}, {found.proxy}: {found.scored} networks scored, {how}"

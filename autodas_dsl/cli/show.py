@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autodas_dsl.cli import options
+from autodas_dsl.cli import colour, options
 from autodas_dsl.language.library import canonical, library_files, library_proxy, load
 from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.language.visible import json_text, visible
@@ -21,7 +21,12 @@ Examples:
   autodas-dsl show diswot --graph diswot.svg
   autodas-dsl show --list"""
 
-FORMS = ("text", "unicode", "latex", "mathml", "sympy", "python", "tree", "dot", "json", "graphml")
+_LANGUAGES = {
+    "text": colour.PROXY, "unicode": colour.PROXY, "latex": "latex", "mathml": "xml",
+    "sympy": "python", "python": "python", "tree": colour.PLAIN, "dot": "dot", "json": "json",
+    "graphml": "xml",
+}  # fmt: skip
+FORMS = tuple(_LANGUAGES)
 
 _GROUPS = {
     "parameter": "parameter-level",
@@ -61,7 +66,10 @@ def command(
     if spec is None:
         if form not in (None, "text", "json") or graph is not None:
             raise click.UsageError("--list is text or json")
-        click.echo(_library_json() if form == "json" else "\n".join(_library()))
+        if form == "json":
+            colour.echo(_library_json(), "json")
+        else:
+            colour.echo("\n".join(_library()), colour.LISTING)
         return
     proxy = load(spec)
     if graph is not None:
@@ -71,7 +79,7 @@ def command(
         click.echo(visible(f"wrote {graph}"), err=True)
     if graph is None or form is not None:
         text = _shown(proxy, form, {k: v for k, v in setting.items() if v is not None})
-        click.echo(text, nl=not text.endswith("\n"))
+        colour.echo(text, _LANGUAGES[form or "text"], nl=not text.endswith("\n"))
 
 
 def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ Examples:
 @click.option("--rank", "ranking", is_flag=True,
               help="Also drop what cannot change a ranking, and say so in the document.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Print each step with the law it used, as comments.")
-@click.option("--table", "name", metavar="TABLE",
+@click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Prove on this table too, and list how much each term matters.")  # fmt: skip
 @measured_on()
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.proxy",

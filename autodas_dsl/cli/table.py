@@ -28,7 +28,7 @@ def command() -> None:
 
 
 @command.command("build")
-@click.argument("space")
+@click.argument("space", type=options.SPACE)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Number of architectures.")
@@ -192,7 +192,7 @@ def _write(table: Table, out: Path) -> None:
 
 
 @command.command("info")
-@click.argument("name", metavar="TABLE")
+@click.argument("name", metavar="TABLE", type=options.TABLE)
 @options.space()
 @options.output_format()
 def info(name: str, space: str | None, format: str) -> None:

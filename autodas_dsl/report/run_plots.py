@@ -55,9 +55,8 @@ def _curve(session: Session, title: str) -> Figure:
 
 def _pareto(run: Run, title: str) -> Figure:
     chosen = {format_expression(proxy.expression) for proxy in run.pareto}
-    every = [(e.formula, Point(e.individual.complexity, e.individual.tau)) for e in run.entries]
-    front = [point for formula, point in every if formula in chosen]
-    points = [point for _, point in every]
+    points = [Point(e.individual.complexity, e.individual.tau, e.formula) for e in run.entries]
+    front = [point for point in points if point.label in chosen]
     baselines = {
         name: abs(found[0].agreement.kendall)
         for name, found in run.baselines.items()

@@ -31,6 +31,9 @@ Value = str | int | float | bool | None
 Row = Mapping[str, Value]
 Item = TypeVar("Item")
 
+COUNTS = ("params", "flops", "layers")
+"""Formulas whose scores are counts."""
+
 _WIDE = 10_000
 """Widest table in a pipe, where there is no terminal to fit."""
 
@@ -49,7 +52,8 @@ class Column:
     title : str
         Heading on the terminal; the key without underscores when empty.
     digits : int or None
-        Decimal places of a float on the terminal; None prints six significant digits.
+        Decimal places of a float on the terminal; None prints six significant digits. Integers have
+        a comma at each thousand.
     signed : bool
         Print a plus before a positive number, as for correlations.
     """
@@ -156,6 +160,18 @@ def rich_table(rows: Sequence[Row], columns: Sequence[Column]) -> RichTable:
     return table
 
 
+def for_people(score: Value, proxy: str) -> Value:
+    """A score as a table shows it: a count is a whole number, though it was computed as a float."""
+    if proxy in COUNTS and isinstance(score, float) and score.is_integer():
+        return int(score)
+    return score
+
+
+def score_text(score: float, proxy: str) -> str:
+    """A score within a line of text."""
+    return _shown(for_people(score, proxy), Column(proxy))
+
+
 def to_json(value: object) -> str:
     """JSON text, two spaces deep, without NaN."""
     return json_text(value) + "\n"
@@ -247,4 +263,4 @@ def _shown(value: Value, column: Column) -> str:
         sign = "+" if column.signed else ""
         kind = ".6g" if column.digits is None else f".{column.digits}f"
         return format(value, sign + kind)
-    return visible(str(value))
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import torch
 
+from autodas_dsl.algebra.laws import unshifted
 from autodas_dsl.algebra.simplify import Judges
 from autodas_dsl.algebra.verdict import Judge, Verdict
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
@@ -62,14 +63,24 @@ class Proof:
         return Verdict(True)
 
     def same_order(self, first: Expr, second: Expr) -> Verdict:
-        """Whether two scores, of which a higher one is better, rank random networks alike."""
+        """Whether two scores, of which a higher one is better, rank random networks alike.
+
+        A constant added to a score keeps its order but, next to a tiny score, not all of its
+        digits: scores that differ by rounding are compared without such constants.
+        """
         a, b = lower(first), lower(second)
         if a is b:
             return Verdict(True)
         drawn = self._networks(first, second, a, b, repeats=3)
-        left = [_number(_value(a, network)) for network in drawn]
-        right = [_number(_value(b, network)) for network in drawn]
-        return same_order(left, right)
+        left, right = _numbers(a, drawn), _numbers(b, drawn)
+        verdict = same_order(left, right)
+        plain = [lower(unshifted(expr)) for expr in (first, second)]
+        if verdict.agrees or plain == [a, b]:
+            return verdict
+        before, after = (_numbers(node, drawn) for node in plain)
+        if _swallowed(left, before) or _swallowed(right, after):
+            return verdict
+        return same_order(before, after)
 
     def _networks(
         self, first: Expr, second: Expr, a: Node, b: Node, repeats: int
@@ -119,6 +130,22 @@ def _number(value: Entry | None) -> float:
     if value is None or isinstance(value, tuple):
         return math.nan
     return float(value)
+
+
+def _numbers(node: Node, drawn: Sequence[RandomNetwork]) -> list[float]:
+    return [_number(_value(node, network)) for network in drawn]
+
+
+def _swallowed(shifted: Sequence[float], plain: Sequence[float]) -> bool:
+    """Whether a constant made scores infinite, or left nothing of what told them apart."""
+    if [math.isfinite(score) for score in shifted] != [math.isfinite(score) for score in plain]:
+        return True
+    return _all_tied(shifted) and not _all_tied(plain)
+
+
+def _all_tied(scores: Sequence[float]) -> bool:
+    valid = sorted(filter(math.isfinite, scores))
+    return not valid or _sign(valid[0], valid[-1]) == 0
 
 
 def _parts(value: Entry) -> tuple[torch.Tensor, ...]:
