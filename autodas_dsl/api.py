@@ -1,7 +1,7 @@
 """The functions most users call: plain arguments in, results out.
 
 The rooms below do the work and take its parts apart: `scoring.score` and
-`scoring.rank`; `evolve` and `distill` stand in their own.
+`evaluation.rank`; `evolve` and `distill` stand in their own.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.data.samples import Samples
+from autodas_dsl.evaluation import rank as ranking
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import rank as ranking
+from autodas_dsl.models.load import load_models
+from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring import score as scoring
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import Teacher, data_from, usual_setting
+from autodas_dsl.scoring.table import require_space
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.model_source import ModelSource
-from autodas_dsl.statistics.samples import Samples
-from autodas_dsl.statistics.sources import classes_of, load_models
+from autodas_dsl.statistics.collect import classes_of
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
@@ -72,9 +74,7 @@ def score(
     [('cifar-resnet:3-3-3', 1), ('cifar-resnet:1-1-1', 2)]
     """
     sources = _sources(models)
-    samples = scoring.data_from(
-        data, size=batch_size, classes_for=lambda x: _classes(sources, x.shape[1:])
-    )
+    samples = data_from(data, size=batch_size, classes_for=lambda x: _classes(sources, x.shape[1:]))
     return scoring.score(
         sources, _proxies(proxies), teacher=_teacher(teacher), data=samples, dtype=dtype,
         seeds=seeds, seed=seed,
@@ -113,7 +113,7 @@ def rank(
     InputError
     """
     loaded, family = _table(table, space)
-    samples = scoring.data_from(data, family.data, batch_size, lambda _: family.classes)
+    samples = data_from(data, family.data, batch_size, lambda _: family.classes)
     setting = usual_setting(family, samples, _teacher(teacher))
     with ScoreBook() as book:
         return ranking.rank(
@@ -142,13 +142,13 @@ def _module(network: nn.Module, name: str = "") -> ModelSource:
     return ModelSource(name or type(network).__name__, lambda: network, weights="weights as given")
 
 
-def _teacher(given: Model | None) -> scoring.Teacher | None:
+def _teacher(given: Model | None) -> Teacher | None:
     if given is None:
         return None
     found = _source(given)
     if len(found) > 1:
         raise InputError("E410", f"{given} holds {len(found)} models, the teacher is one")
-    return scoring.Teacher(found[0])
+    return Teacher(found[0])
 
 
 def _classes(models: Sequence[ModelSource], input_shape: Sequence[int]) -> int:
@@ -161,4 +161,4 @@ def _table(given: str | Path | Table, space: str | Space[Any] | None) -> tuple[T
     if isinstance(space, Space):
         return table, space
     name = space or table.space
-    return table, ranking.require_space(table, spaces.get(name) if name else None)
+    return table, require_space(table, spaces.get(name) if name else None)

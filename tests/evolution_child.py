@@ -13,7 +13,7 @@ from evolution_tables import Fake, fake_task
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 DATA = Path(__file__).parent / "data"
 

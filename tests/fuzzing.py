@@ -13,13 +13,13 @@ from collections.abc import Callable
 from mutations import DAMAGES, TOKENS, damaged, delete, flip, insert
 from strategies import Grower
 
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.algebra.unicode import unicode_of
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.library import library_names
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.tree import Call, Expr, Name
+from autodas_dsl.language.typed import typed
+from autodas_dsl.printing.unicode import unicode_of
 
 _NUMBERS = ("0", "1", "2", "007", ".5", "5.", "0.1", "1e-5", "1E3", "1e308", "1e-400", "1e400", "3.0.1",
             "0x1", "1_000", "9" * 40)  # fmt: skip

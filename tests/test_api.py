@@ -12,7 +12,7 @@ from torch import nn
 
 import autodas_dsl
 from autodas_dsl import api
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables.read import load_table
 
 

@@ -9,8 +9,8 @@ from fixtures import explained
 from mutations import damaged
 
 from autodas_dsl.language.documents import decode, parse_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import canonical, library_files, library_names, proxied, verify
-from autodas_dsl.language.spans import InputError
 
 COUNT = 10_000
 DOCUMENTS = [path.read_bytes() for path in library_files().values()]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch, load_batch
+from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.language.errors import InputError
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_score_with_a_teacher_and_its_weights(model, batch: Path, tmp_path: Path
     plain = run(*words, "--format", "json")
     assert plain.exit_code == 0
     assert f"teacher: {teacher}, weights as the file makes them" in plain.stderr
-    from autodas_dsl.statistics.sources import load_models
+    from autodas_dsl.models.load import load_models
 
     weights = tmp_path / "teacher.safetensors"
     save_file(load_models(str(teacher))[0].build(7).state_dict(), weights)

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from autodas_dsl.algebra.proposals import ask_sympy
-from autodas_dsl.algebra.show import FORMS as KNOWN
-from autodas_dsl.algebra.show import show
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.cli.evolve import _print_simpler
 from autodas_dsl.cli.show import FORMS
 from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.language.library import library_names, load
 from autodas_dsl.language.tree import Expr
+from autodas_dsl.printing.show import FORMS as KNOWN
+from autodas_dsl.printing.show import show
+from autodas_dsl.simplify.proposals import ask_sympy
 
 RANKED = ("--table", "digits-resnet", "--limit", 6, "--batch-size", 4)
 
@@ -163,7 +163,7 @@ def _small_memory(expr: Expr, seconds: float, megabytes: int) -> list[tuple[str,
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
 def test_a_formula_that_takes_sympy_too_much_memory_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autodas_dsl.algebra.simplify.ask_sympy", _small_memory)
+    monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", _small_memory)
     result = run("simplify", "log(params^log(2^(10^10))) + flops * 1")
     assert result.exit_code == 0
     assert result.stdout == "log(params^log(2^10^10)) + flops * 1\n"
@@ -176,7 +176,7 @@ def test_a_formula_that_takes_sympy_too_much_memory_stays(monkeypatch: pytest.Mo
 def test_a_search_says_that_sympy_took_too_much_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("autodas_dsl.algebra.simplify.ask_sympy", _small_memory)
+    monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", _small_memory)
     best = load("log(params^log(2^(10^10))) + flops * 1")
     found = simplified(best, [], 0)
     assert found.proxy == best

@@ -23,7 +23,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.folder import LOCK, differences, opened, probe
 from autodas_dsl.evolution.journal import Fact, Journal, decode, encode
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 TESTS = Path(__file__).parent
 SHORT = Config(iterations=5, population=6, seed=5)

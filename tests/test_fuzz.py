@@ -15,17 +15,17 @@ import pytest
 from fixtures import explained
 from fuzzing import case, document, expression, respelled, typed_tree
 
-from autodas_dsl.algebra.latex_page import LAYOUTS
-from autodas_dsl.algebra.show import FORMS, show
 from autodas_dsl.editing.complete import proposals
 from autodas_dsl.editing.draft import Draft
 from autodas_dsl.editing.explain import hover
 from autodas_dsl.language.documents import decode, expression_proxy, parse_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import canonical, proxied, verify
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.printing.latex_page import LAYOUTS
+from autodas_dsl.printing.show import FORMS, show
 from autodas_dsl.report.lexer import ProxyLexer
 
 COUNT = int(os.environ.get("AUTODAS_FUZZ", "400"))

@@ -18,7 +18,6 @@ from fake_networks import Fake, networks
 from random_formulas import random_formula
 from strategies import seeded_scores
 
-from autodas_dsl.algebra.simplify import Judges, simplify
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
 from autodas_dsl.compiler.lower import lower
@@ -27,7 +26,8 @@ from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.tree import Expr, complexity
-from autodas_dsl.scoring.proof import Proof
+from autodas_dsl.simplify.proof import Proof
+from autodas_dsl.simplify.simplify import Judges, simplify
 
 COUNT = int(os.environ.get("AUTODAS_FUZZ_COMPILED", "1000"))
 SEED = int(os.environ.get("AUTODAS_FUZZ_SEED", "0"))

@@ -9,23 +9,23 @@ from pathlib import Path
 import pytest
 from golden import check_golden
 
-from autodas_dsl.algebra.latex import (
+from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import FormulaError, InputError
+from autodas_dsl.language.inputs import INPUTS
+from autodas_dsl.language.library import library_names, library_proxy, load
+from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.typed import typed
+from autodas_dsl.printing.latex import (
     latex_of,
     number_latex,
     operator_latex,
     statistic_latex,
     symbol_latex,
 )
-from autodas_dsl.algebra.latex_page import LatexOptions, latex, page
-from autodas_dsl.algebra.mathml import mathml
-from autodas_dsl.algebra.tex import Fence, Mark, Script, marks, read_tex, width
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.language.documents import expression_proxy, parse_document
-from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_names, library_proxy, load
-from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import FormulaError, InputError
+from autodas_dsl.printing.latex_page import LatexOptions, latex, page
+from autodas_dsl.printing.mathml import mathml
+from autodas_dsl.printing.tex import Fence, Mark, Script, marks, read_tex, width
 
 
 def of(text: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.report import plots
 from autodas_dsl.report.plots import Bar, Curve, Point
 

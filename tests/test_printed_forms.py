@@ -14,19 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_formulas import random_formula
 
-from autodas_dsl.algebra.from_sympy import from_sympy
-from autodas_dsl.algebra.graph import computation_graph, dot
-from autodas_dsl.algebra.mathml import NAMESPACE, mathml, mathml_of
-from autodas_dsl.algebra.mathml_lines import wrapping_mathml
-from autodas_dsl.algebra.show import FORMS, show
-from autodas_dsl.algebra.to_sympy import to_sympy
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.algebra.unicode import unicode_of
 from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import library_names, library_proxy, load
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import FormulaError, InputError
+from autodas_dsl.language.typed import typed
+from autodas_dsl.printing.graph import computation_graph, dot
+from autodas_dsl.printing.mathml import NAMESPACE, mathml, mathml_of
+from autodas_dsl.printing.mathml_lines import wrapping_mathml
+from autodas_dsl.printing.show import FORMS, show
+from autodas_dsl.printing.sympy_form import to_sympy
+from autodas_dsl.printing.unicode import unicode_of
+from autodas_dsl.simplify.from_sympy import from_sympy
 
 CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "msubsup": 3, "munder": 2, "mover": 2,
             "munderover": 3, "semantics": 2}  # fmt: skip
@@ -70,7 +70,7 @@ def test_options_reach_the_printer() -> None:
 
 def test_show_imports_neither_torch_nor_sympy() -> None:
     code = (
-        "import sys\nfrom autodas_dsl.algebra.show import show\n"
+        "import sys\nfrom autodas_dsl.printing.show import show\n"
         "from autodas_dsl.language.library import load\n"
         "for form in ('text', 'unicode', 'latex', 'mathml', 'tree'):\n"
         "    show(load('rho_cnn'), form)\n"

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from autodas_dsl.algebra.verdict import Verdict
+from autodas_dsl.evaluation.importance import signed_terms, term_importance
 from autodas_dsl.language.check import check, kind_of_expression
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS, Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement, integer, symbol
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.scoring.importance import signed_terms, term_importance
-from autodas_dsl.scoring.proof import Proof, both, judges, on_architectures, same_order
-from autodas_dsl.scoring.random_statistics import (
+from autodas_dsl.simplify.proof import Proof, both, judges, on_architectures, same_order
+from autodas_dsl.simplify.random_statistics import (
     PROFILES,
     SHAPES,
     SQUARE,
@@ -25,6 +24,7 @@ from autodas_dsl.scoring.random_statistics import (
     networks,
     random_network,
 )
+from autodas_dsl.simplify.verdict import Verdict
 
 PROOF = Proof()
 

@@ -13,20 +13,19 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.evaluation import rank as ranking
+from autodas_dsl.evaluation.rank import rank
+from autodas_dsl.evaluation.sensitivity import CHANGES, UNMOVED, _compare, sensitivity
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.library import load
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import rank as ranking
-from autodas_dsl.scoring.rank import Setting, rank
-from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Scorer
-from autodas_dsl.scoring.sensitivity import CHANGES, UNMOVED, _compare, sensitivity
-from autodas_dsl.scoring.usual import usual_setting
-from autodas_dsl.statistics.batches import Batch
+from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
 from autodas_dsl.statistics.errors import OutOfMemory
-from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.tables.table import Table
 
 SPACE = spaces.get("digits-resnet")

@@ -17,11 +17,12 @@ from evolution_tables import Fake, fake_task
 from golden import DATA, check_golden
 
 from autodas_dsl.cli.entry import cli
+from autodas_dsl.evaluation.sensitivity import Sensitivity
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.session import Scores, scores_text
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.charts import Point, Scale, number, scale, scatter, search_curve
 from autodas_dsl.report.commands import rank_commands
 from autodas_dsl.report.graph import draw
@@ -30,7 +31,6 @@ from autodas_dsl.report.page import PARTS, report, write_report
 from autodas_dsl.report.parts import shown
 from autodas_dsl.report.repetition import python_call
 from autodas_dsl.report.run_folder import Moved, read_run, write_command, write_sensitivity
-from autodas_dsl.scoring.sensitivity import Sensitivity
 
 RUN = DATA / "report" / "run"
 VOID = frozenset({"br", "input", "link", "meta"})

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import autodas_dsl
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch
-from autodas_dsl.statistics.samples import as_batch
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.data.samples import as_batch
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.training.recipe import Recipe
 
 X = torch.randn(8, 1, 6, 6, generator=torch.Generator().manual_seed(0))

@@ -9,10 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_formulas import random_formula
 
-from autodas_dsl.algebra.laws import RULES, Rule, folded, is_nonnegative
-from autodas_dsl.algebra.matching import fill, match
-from autodas_dsl.algebra.proposals import SympyStopped, ask_sympy, limit_memory, propose
-from autodas_dsl.algebra.simplify import (
+from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import FormulaError, InputError
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.library import library_names, library_proxy
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.proxy import Proxy, format_document, format_formula
+from autodas_dsl.language.tree import Expr, complexity
+from autodas_dsl.language.typed import typed
+from autodas_dsl.simplify.laws import RULES, Rule, folded, is_nonnegative
+from autodas_dsl.simplify.matching import fill, match
+from autodas_dsl.simplify.proof import Proof
+from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy, limit_memory, propose
+from autodas_dsl.simplify.simplify import (
     NOTE,
     Budget,
     Judges,
@@ -21,16 +30,7 @@ from autodas_dsl.algebra.simplify import (
     measure,
     simplify,
 )
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.algebra.verdict import Verdict
-from autodas_dsl.language.documents import expression_proxy, parse_document
-from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.library import library_names, library_proxy
-from autodas_dsl.language.parse import parse
-from autodas_dsl.language.proxy import Proxy, format_document, format_formula
-from autodas_dsl.language.spans import FormulaError, InputError
-from autodas_dsl.language.tree import Expr, complexity
-from autodas_dsl.scoring.proof import Proof
+from autodas_dsl.simplify.verdict import Verdict
 
 DATA = Path(__file__).parent / "data"
 PROOF = Proof()

@@ -15,10 +15,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.optional import require
-from autodas_dsl.statistics.sources import classes_of, load_models
-from autodas_dsl.statistics.weights import load_weights
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.optional import require
+from autodas_dsl.models.load import load_models
+from autodas_dsl.models.weights import load_weights
+from autodas_dsl.statistics.collect import classes_of
 
 HEADER = "from torch import nn\n"
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = spaces.names()

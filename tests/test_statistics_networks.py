@@ -32,9 +32,9 @@ from small_networks import (
 )
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.errors import StatisticError
 

@@ -13,11 +13,10 @@ from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.parse import parse
-from autodas_dsl.scoring.rank import Setting
-from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.scoring.setting import Data, Setting, Teacher
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.statistics.errors import StatisticError
-from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.statistics.store import Store
 
 ARCHITECTURES = ("1-2", "2-3", "4-4")

@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner
 
 from autodas_dsl.cli.entry import cli
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables import load_table
 from autodas_dsl.tables.importers import import_autoprox, import_diswot, import_nats
 

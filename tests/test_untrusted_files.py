@@ -26,7 +26,6 @@ from safetensors.torch import save_file
 from small_networks import P_S, W
 
 import autodas_dsl
-from autodas_dsl.algebra.table import TableRow, booktabs
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.journal import Fact, decode, encode
@@ -36,12 +35,14 @@ from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.session import free_folder
 from autodas_dsl.language import folders, parser_tables
 from autodas_dsl.language.documents import MAX_DOCUMENT_BYTES, parse_document
+from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.files import plain_name, read_file
 from autodas_dsl.language.library import load
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import format_document
-from autodas_dsl.language.spans import Diagnostic, InputError, Source, Span
+from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.visible import UNSEEN, json_text, visible, visible_lines
+from autodas_dsl.printing.table import TableRow, booktabs
 from autodas_dsl.report.html import tag
 from autodas_dsl.report.page import report
 from autodas_dsl.report.plots import save, scatter

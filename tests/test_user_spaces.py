@@ -14,9 +14,9 @@ from torch import nn
 
 import autodas_dsl
 from autodas_dsl import spaces
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.models.load import load_models
 from autodas_dsl.spaces import Field, FieldSpace
-from autodas_dsl.statistics.sources import load_models
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

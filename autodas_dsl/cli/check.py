@@ -11,6 +11,7 @@ from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
+from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.library import (
     exists,
     library_files,
@@ -21,7 +22,7 @@ from autodas_dsl.language.library import (
     shadowed,
 )
 from autodas_dsl.language.proxy import inputs_fault
-from autodas_dsl.language.spans import Diagnostic, InputError, Source
+from autodas_dsl.language.spans import Source
 from autodas_dsl.language.visible import json_text, visible
 
 _EPILOG = """\b

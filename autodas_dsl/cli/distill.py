@@ -87,9 +87,9 @@ def command(
     if out is not None:
         keep_existing(out, force)
 
+    from autodas_dsl.data.batches import load_batch
     from autodas_dsl.report.terminal import Column, note, progress_bar, show
-    from autodas_dsl.scoring.score import NOISE, NOISE_NOTE
-    from autodas_dsl.statistics.batches import load_batch
+    from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE
     from autodas_dsl.training.distillation import accuracy_of, distill
     from autodas_dsl.training.holdout import hold_out
     from autodas_dsl.training.recipe import Recipe

@@ -13,8 +13,8 @@ import click
 
 from autodas_dsl import __version__
 from autodas_dsl.cli.options import WORDS
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
-from autodas_dsl.language.spans import InputError
 
 COMMANDS = {
     "score": "score",

@@ -12,9 +12,9 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.simplify import Simplified
     from autodas_dsl.evolution.results import Null
     from autodas_dsl.evolution.session import Compared, Session
+    from autodas_dsl.simplify.simplify import Simplified
 
 RUNS = Path("runs")
 
@@ -137,7 +137,7 @@ def command(
     from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.evolution.config import Config
     from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, free_folder, search
-    from autodas_dsl.language.spans import InputError
+    from autodas_dsl.language.errors import InputError
     from autodas_dsl.report.live import watching
     from autodas_dsl.report.run_folder import write_command
     from autodas_dsl.report.run_plots import draw

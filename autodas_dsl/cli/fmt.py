@@ -9,9 +9,9 @@ import click
 
 from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import STDIN, Document, documents
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.library import canonical
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.visible import visible, visible_lines
 
 _EPILOG = """\b

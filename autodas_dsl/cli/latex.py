@@ -14,7 +14,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.table import TableRow
+    from autodas_dsl.printing.table import TableRow
 
 _EPILOG = """\b
 params and flops stand below a line. The table needs \\usepackage{amsmath,booktabs}.
@@ -61,9 +61,9 @@ def command(
     if out is not None:
         keep_existing(out, force)
 
-    from autodas_dsl.algebra.latex_page import LatexOptions
-    from autodas_dsl.algebra.table import TableRow, booktabs
     from autodas_dsl.language.files import write_atomic
+    from autodas_dsl.printing.latex_page import LatexOptions
+    from autodas_dsl.printing.table import TableRow, booktabs
 
     rows = [TableRow(proxy, None, None) for proxy in proxies]
     notes: list[str] = []
@@ -89,9 +89,9 @@ def _measured(
     **networks: Any,
 ) -> tuple[list[TableRow], list[str]]:
     """The rows with what `rank` finds, best first, and what the numbers are."""
-    from autodas_dsl.algebra.table import Measured, TableRow
+    from autodas_dsl.evaluation.rank import Ranked, rank, with_baselines
+    from autodas_dsl.printing.table import Measured, TableRow
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.rank import Ranked, rank, with_baselines
     from autodas_dsl.scoring.scorebook import ScoreBook
 
     table, family = table_of(name, space)

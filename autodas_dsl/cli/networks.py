@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-    from autodas_dsl.scoring.score import Data, Teacher
-    from autodas_dsl.statistics.model_source import ModelSource
+    from autodas_dsl.models.source import ModelSource
+    from autodas_dsl.scoring.setting import Data, Teacher
 
 
 def models_of(
     texts: Sequence[str], input_shape: tuple[int, ...] | None = None, classes: int | None = None
 ) -> list[ModelSource]:
     """All networks that MODEL arguments name, with another input shape or classes where told."""
-    from autodas_dsl.statistics.sources import load_models
+    from autodas_dsl.models.load import load_models
 
     return [
         source
@@ -64,7 +64,7 @@ def teacher_of(
             option = "--teacher-weights" if teacher_weights is not None else "--teacher-size"
             raise InputError("E411", f"{option} is given without a teacher", "add --teacher MODEL")
         return None
-    from autodas_dsl.scoring.score import Teacher
+    from autodas_dsl.scoring.setting import Teacher
 
     source = model_of(teacher, "teacher", classes=classes)
     return Teacher(source, teacher_size, teacher_weights or "")
@@ -72,7 +72,7 @@ def teacher_of(
 
 def data_of(spec: str | None, size: int | None) -> Data:
     """Where the batch comes from: noise unless the user says."""
-    from autodas_dsl.scoring.score import NOISE, Data
+    from autodas_dsl.scoring.setting import NOISE, Data
 
     return Data(spec or NOISE, size)
 

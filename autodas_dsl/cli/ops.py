@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 import click
 from click.shell_completion import CompletionItem
 
-from autodas_dsl.algebra.latex import operator_latex, statistic_latex
 from autodas_dsl.cli import options
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import ALIASES, GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.visible import json_text
+from autodas_dsl.printing.latex import operator_latex, statistic_latex
 
 _EPILOG = """\b
 Examples:

@@ -91,7 +91,7 @@ def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
         from autodas_dsl.cli.compile import emitted
 
         return emitted(proxy)
-    from autodas_dsl.algebra.show import show
+    from autodas_dsl.printing.show import show
 
     return show(proxy, form, **setting)
 

@@ -18,8 +18,8 @@ from autodas_dsl.language.tree import Expr
 from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.simplify import Simplified
-    from autodas_dsl.scoring.importance import Term
+    from autodas_dsl.evaluation.importance import Term
+    from autodas_dsl.simplify.simplify import Simplified
 
 _EPILOG = """\b
 A smaller formula is accepted only when it equals the old one on seeded random statistics, NaN and
@@ -68,9 +68,9 @@ def command(
         require_name(out.stem)
         keep_existing(out, force)
 
-    from autodas_dsl.algebra.simplify import simplify
     from autodas_dsl.report.terminal import note
-    from autodas_dsl.scoring.proof import judges
+    from autodas_dsl.simplify.proof import judges
+    from autodas_dsl.simplify.simplify import simplify
 
     scores: Callable[[Expr], Sequence[float]] | None = None
     terms: list[Term] = []
@@ -104,11 +104,11 @@ def _on_table(
     **networks: Any,
 ) -> tuple[Callable[[Expr], Sequence[float]], list[Term]]:
     """Scores of formulas on the architectures of a table, and how much each term matters."""
-    from autodas_dsl.algebra.inline import inlined
     from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.evaluation.importance import signed_terms, term_importance
+    from autodas_dsl.evaluation.rank import chosen_rows
+    from autodas_dsl.language.inline import inlined
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.importance import signed_terms, term_importance
-    from autodas_dsl.scoring.rank import chosen_rows
     from autodas_dsl.scoring.scorer import bind
     from autodas_dsl.scoring.stored import collect_table
 
@@ -154,13 +154,13 @@ def _print(proxy: Proxy, result: Simplified, terms: Sequence[Term], explain: boo
 
 
 def _steps(result: Simplified) -> Iterator[str]:
-    from autodas_dsl.algebra.simplify import explain
+    from autodas_dsl.simplify.simplify import explain
 
     yield from explain(result).split("\n") if result.steps else ["no step"]
 
 
 def _print_json(result: Simplified, terms: Sequence[Term]) -> None:
-    from autodas_dsl.algebra.inline import complexity
+    from autodas_dsl.language.inline import complexity
     from autodas_dsl.report.terminal import to_json
 
     click.echo(to_json({

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from autodas_dsl.data.samples import Samples
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import Progress, Run
 from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
-from autodas_dsl.scoring.score import Data, Teacher, data_from
-from autodas_dsl.statistics.samples import Samples
-from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.models.load import load_models
+from autodas_dsl.scoring.setting import Data, Teacher, data_from
 from autodas_dsl.tables.table import Table
 
 AnyTable = str | Path | Table

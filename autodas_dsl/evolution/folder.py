@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autodas_dsl.evolution.journal import unwritable
-from autodas_dsl.language.files import read_file
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.tables.write import write_atomic
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file, write_atomic
 
 LOCK = ".lock"
 RUN = "run.json"

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 _DIGEST = 16
 _SCORES = "<f8"

@@ -21,9 +21,8 @@ from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import Progress, Search, described, without_truth
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
-from autodas_dsl.language.files import read_file
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.tables.write import write_atomic
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file, write_atomic
 
 REPEATS = 3
 _MAX_BYTES = 1 << 20

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
+from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.shared import Shared, mapped
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.workers import Pool, Shard, per_shard
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import splits
-from autodas_dsl.scoring.rank import Setting
+from autodas_dsl.scoring.setting import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.scoring.thinning import SCREEN, size_of, thinned
 from autodas_dsl.spaces.base import Space

@@ -29,10 +29,10 @@ from autodas_dsl.evolution.typed import Allowed, never
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import definitions
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load, proxied
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.statistics.collect import belongs_to_teacher
 

@@ -16,8 +16,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
-from autodas_dsl.algebra.simplify import Simplified
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.evaluation import splits
+from autodas_dsl.evaluation.bootstrap import interval
+from autodas_dsl.evaluation.correlations import STATISTICS, agreement
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.folder import probe, text_of
 from autodas_dsl.evolution.identity import inlined
@@ -30,24 +32,20 @@ from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
-from autodas_dsl.language.files import plain_name
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import plain_name, write_atomic
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import canonical, load
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import splits
-from autodas_dsl.scoring.bootstrap import interval
-from autodas_dsl.scoring.correlations import STATISTICS, agreement
-from autodas_dsl.scoring.rank import Setting, require_space
-from autodas_dsl.scoring.score import Data, Teacher
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
+from autodas_dsl.scoring.table import require_space
+from autodas_dsl.simplify.simplify import Simplified
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
-from autodas_dsl.tables.write import write_atomic
 
 BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
 BUILTIN = "digits-resnet"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import one_line
 from autodas_dsl.scoring.stored import Stored
-from autodas_dsl.statistics.errors import one_line
 
 _PREFIX = "autodas-dsl-"
 _LOCK = "lock"

@@ -23,8 +23,8 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.shards import joined
 from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed, loaded
-from autodas_dsl.language.spans import InputError
 
 DEADLY = "it ended two worker processes, perhaps for want of memory"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

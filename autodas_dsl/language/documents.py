@@ -9,6 +9,7 @@ import errno
 import re
 from pathlib import Path
 
+from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
 from autodas_dsl.language.files import read_file
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.inputs import INPUTS
@@ -26,7 +27,7 @@ from autodas_dsl.language.proxy import (
     moved,
 )
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import Diagnostic, FormulaError, InputError, Source, Span
+from autodas_dsl.language.spans import Source, Span
 
 __all__ = [
     "Formula",

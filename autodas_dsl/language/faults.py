@@ -6,8 +6,9 @@ import re
 
 from lark.exceptions import UnexpectedEOF, UnexpectedToken
 
+from autodas_dsl.language.errors import Diagnostic
 from autodas_dsl.language.operators import ALIASES, OPERATORS
-from autodas_dsl.language.spans import Diagnostic, Span
+from autodas_dsl.language.spans import Span
 
 _CLOSES = {")": "(", "]": "["}
 _PARTNER = {"(": ")", "[": "]"}

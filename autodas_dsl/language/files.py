@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 
 def read_file(path: Path, limit: int) -> bytes:

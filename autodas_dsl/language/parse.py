@@ -11,6 +11,7 @@ import lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from autodas_dsl.language import tree
+from autodas_dsl.language.errors import FormulaError
 from autodas_dsl.language.faults import (
     SyntaxFault,
     unexpected_character,
@@ -19,7 +20,7 @@ from autodas_dsl.language.faults import (
 )
 from autodas_dsl.language.operators import ALIASES, Attrs, Value
 from autodas_dsl.language.parser_tables import parser
-from autodas_dsl.language.spans import FormulaError, Source, Span
+from autodas_dsl.language.spans import Source, Span
 
 MAX_EXPRESSION_BYTES = 64 * 1024
 MAX_TOKENS = 4096

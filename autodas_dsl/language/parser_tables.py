@@ -16,9 +16,9 @@ from lark.exceptions import LarkError
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file, write_atomic
 from autodas_dsl.language.folders import cache_folder, data_folder
-from autodas_dsl.language.spans import InputError
 
 MAX_BYTES = 1024 * 1024
 _OPTIONS: dict[str, Any] = {

@@ -13,9 +13,10 @@ from autodas_dsl.language.check import (
     check,
     no_library,
 )
+from autodas_dsl.language.errors import Diagnostic
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.spans import Diagnostic, Source, Span
+from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import Call, Expr, Name, walk
 from autodas_dsl.language.visible import visible, visible_lines
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
-from autodas_dsl.language.spans import InputError, Source
+from autodas_dsl.language.spans import Source
 
 
 def run_file(file: Path, name: str, describe: Callable[[str], InputError]) -> ModuleType:

@@ -25,9 +25,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from autodas_dsl.evaluation.correlations import Agreement, agreement
+from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.visible import visible
-from autodas_dsl.scoring.correlations import Agreement, agreement
-from autodas_dsl.tables.write import write_atomic
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILION, PURPLE, SKY = "#D55E00", "#CC79A7", "#56B4E9"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autodas_dsl.evolution.folder import MAX_BYTES
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
-from autodas_dsl.language.spans import InputError
 
 _LARGEST = 2**53
 """Of a number of a run; beyond, whole numbers and floats part."""

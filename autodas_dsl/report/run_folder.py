@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autodas_dsl.evaluation.bootstrap import interval
 from autodas_dsl.evolution.folder import RUN
 from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, Step
 from autodas_dsl.language.documents import Proxy, read_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.run_files import (
     damaged,
     json_of,
@@ -25,10 +26,9 @@ from autodas_dsl.report.run_files import (
     text_of,
     whole_number_of,
 )
-from autodas_dsl.scoring.bootstrap import interval
 
 if TYPE_CHECKING:
-    from autodas_dsl.scoring.sensitivity import Sensitivity
+    from autodas_dsl.evaluation.sensitivity import Sensitivity
 
 SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"

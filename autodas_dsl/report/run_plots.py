@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from autodas_dsl.evaluation.bootstrap import interval
+from autodas_dsl.evaluation.correlations import agreement
 from autodas_dsl.evolution.run import Run
 from autodas_dsl.evolution.session import BEST, Scores, Session
 from autodas_dsl.language.files import plain_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.report.plots import Bar, Curve, Point, pareto, save, scatter, search_curve, summary
-from autodas_dsl.scoring.bootstrap import interval
-from autodas_dsl.scoring.correlations import agreement
 
 FOLDER = "plots"
 

@@ -15,11 +15,12 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Expr, Number
-from autodas_dsl.scoring.score import Batches, Data, Teacher
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.scoring.score import Batches
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct
+from autodas_dsl.scoring.setting import Data, Teacher
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.errors import of_network
-from autodas_dsl.statistics.model_source import ModelSource
 
 SHOWN = tuple(Statistic(name) for name in ("F_s", "E_s", "P_s", "W"))
 """What is looked for in every model that is explained, whatever the formulas read."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
 
+from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorer import (
     Bound,
     Score,
@@ -23,99 +24,14 @@ from autodas_dsl.scoring.scorer import (
     require_scored,
     require_teacher,
 )
-from autodas_dsl.statistics.batches import Batch, load_batch
+from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.statistics.errors import of_network
-from autodas_dsl.statistics.model_source import ModelSource
-from autodas_dsl.statistics.samples import Samples, as_batch
-from autodas_dsl.statistics.weights import load_weights
 
 Progress = Callable[[int, str], None]
-NOISE = "noise"
-NOISE_NOTE = "noise and random labels stand in for real samples: give --data for those"
 
 
 def _silent(done: int, label: str) -> None:
     """No progress shown."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where the batch comes from.
-
-    Parameters
-    ----------
-    spec : str
-        As `load_batch` takes it.
-    size : int, optional
-        Samples in the batch.
-    seed : int
-        Chooses the samples.
-    batch : Batch, optional
-        Samples at hand; nothing is loaded then.
-    """
-
-    spec: str = NOISE
-    size: int | None = None
-    seed: int = 0
-    batch: Batch | None = None
-
-
-def data_from(
-    given: str | Data | Samples | None,
-    usual: str = NOISE,
-    size: int | None = None,
-    classes_for: Callable[[torch.Tensor], int] | None = None,
-) -> Data:
-    """What ``data=`` stands for: a source by name, or samples at hand as `as_batch` takes them.
-
-    Raises
-    ------
-    InputError
-        When it is neither.
-    """
-    if isinstance(given, Data):
-        return given
-    if given is None or isinstance(given, str):
-        return Data(given or usual, size)
-    return Data("samples", size, batch=as_batch(given, size=size, classes_for=classes_for))
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """The teacher network.
-
-    Parameters
-    ----------
-    source : ModelSource
-    size : int, optional
-        The image size it works at when that is not the student's.
-    weights : str
-        A file of trained weights, as `load_weights` reads it; empty for those it comes with.
-    """
-
-    source: ModelSource
-    size: int | None = None
-    weights: str = ""
-
-    def build(self, seed: int = 0) -> nn.Module:
-        """The network with its weights.
-
-        Raises
-        ------
-        InputError
-            When it cannot be built or the weights do not fit.
-        """
-        network = self.source.build(seed)
-        if self.weights:
-            load_weights(network, self.weights)
-        return network
-
-    @property
-    def note(self) -> str:
-        """Which network it is and where its weights come from, in words."""
-        weights = f"weights of {self.weights}" if self.weights else self.source.weights
-        resized = f", at {self.size}x{self.size}" if self.size else ""
-        return f"teacher: {self.source.name}, {weights}{resized}"
 
 
 @dataclass(frozen=True)

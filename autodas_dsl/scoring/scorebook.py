@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 import autodas_dsl
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.scorer import Score
-from autodas_dsl.statistics.batches import Batch
 
 REVISION = 3
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""

@@ -16,14 +16,15 @@ from autodas_dsl.compiler.allocation import return_freed_memory
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
-from autodas_dsl.scoring.rank import Setting, source_of, table_batch
 from autodas_dsl.scoring.scorebook import setting_key
+from autodas_dsl.scoring.setting import Setting
+from autodas_dsl.scoring.table import source_of, table_batch
 from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import (
     Collected,
     belongs_to_teacher,

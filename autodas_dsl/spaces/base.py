@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn

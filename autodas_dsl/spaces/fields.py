@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Arch, Space, suggestion
 
 Value = int | float | str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.user_files import users_code
 from autodas_dsl.spaces.base import Space
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from autodas_dsl import spaces
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.user_files import run_file, users_code
 from autodas_dsl.spaces.base import Space, suggestion
 from autodas_dsl.spaces.functions import FunctionSpace

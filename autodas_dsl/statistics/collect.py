@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic
 from autodas_dsl.statistics import counts, layers
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.gradients import split_gradients, tangent_kernel
-from autodas_dsl.statistics.network import Network, converted, seed_for
+from autodas_dsl.statistics.network import Network, converted
 from autodas_dsl.statistics.passes import Pass
 from autodas_dsl.statistics.probes import one_hot, prepare
 
@@ -162,6 +163,22 @@ def _on_cpu(values: Mapping[Statistic, Value]) -> dict[Statistic, Value]:
         s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
         for s, v in values.items()
     }
+
+
+def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
+    """How many classes a network tells apart, from one forward pass on noise.
+
+    Raises
+    ------
+    StatisticError
+        When it does not take inputs of that shape (E440) or returns no logits (E441).
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *input_shape, generator=generator)
+    batch = Batch(x, torch.zeros(2, dtype=torch.int64), 1, "noise")
+    logits = collect(network, batch, [Statistic("P_s")])[Statistic("P_s")]
+    assert isinstance(logits, torch.Tensor)
+    return logits.shape[1]
 
 
 class _Collector:

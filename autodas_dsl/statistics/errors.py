@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodas_dsl.language.foreign import foreign, one_line
-from autodas_dsl.language.spans import InputError, Source
-
-__all__ = [
-    "OutOfMemory", "StatisticError", "foreign", "is_out_of_memory", "of_network", "one_line",
-]  # fmt: skip
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.spans import Source
 
 
 class StatisticError(InputError):

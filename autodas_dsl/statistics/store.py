@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.language.inputs import INPUTS, Statistic
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.statistics.collect import Collected, Value
 from autodas_dsl.statistics.fingerprint import raw
 

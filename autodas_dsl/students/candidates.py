@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.sizes import Sizes
 

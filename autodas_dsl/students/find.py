@@ -12,18 +12,17 @@ from typing import Any
 import torch
 
 from autodas_dsl import spaces
+from autodas_dsl.data.samples import Samples
+from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.correlations import agreement
-from autodas_dsl.scoring.rank import Run, table_batch
-from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher, data_from
+from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound, Score, bind, reads_teacher, require_teacher
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher, data_from, usual_setting
+from autodas_dsl.scoring.table import Run, table_batch
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.samples import Samples
-from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.students.candidates import Candidates
 from autodas_dsl.students.sizes import Limits, Sizes
 

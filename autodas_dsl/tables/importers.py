@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
 from autodas_dsl.language.foreign import foreign
-from autodas_dsl.language.spans import InputError, Source
+from autodas_dsl.language.spans import Source
 from autodas_dsl.tables.read import MAX_BYTES, read_table
 from autodas_dsl.tables.table import Floats, Table, assemble
 from autodas_dsl.tables.write import table_text
@@ -196,7 +197,7 @@ def plain_data(path: Path) -> Any:
     InputError
         There is no such file (E526), or it holds more (E527).
     """
-    from autodas_dsl.statistics.weights import load_plain  # loads torch
+    from autodas_dsl.models.weights import load_plain  # loads torch
 
     def describe(error: BaseException) -> InputError:
         return InputError(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
-from autodas_dsl.language.spans import InputError, Source
+from autodas_dsl.language.spans import Source
 from autodas_dsl.language.visible import visible
 from autodas_dsl.tables.architectures import architecture_columns, guess_space, read_architectures
 from autodas_dsl.tables.sheet import Sheet, read_sheet

@@ -11,7 +11,8 @@ from itertools import takewhile
 
 import numpy as np
 
-from autodas_dsl.language.spans import Diagnostic, InputError, Source, Span
+from autodas_dsl.language.errors import Diagnostic, InputError
+from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.visible import UNSEEN
 from autodas_dsl.tables.table import Floats
 

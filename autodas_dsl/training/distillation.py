@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.data.samples import Samples, as_batch
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import foreign
 from autodas_dsl.spaces.base import suggestion
-from autodas_dsl.statistics.errors import foreign
 from autodas_dsl.statistics.forward import failure, logits_of
-from autodas_dsl.statistics.samples import Samples, as_batch
 from autodas_dsl.training.losses import LOSSES, Loss, Seen
 from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
 from autodas_dsl.training.watching import watched
