@@ -25,7 +25,8 @@ from autodas_dsl.evolution.interrupt import Interrupt
 from autodas_dsl.evolution.journal import Memory
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
-from autodas_dsl.evolution.run import Progress, Search, statistics_needed
+from autodas_dsl.evolution.run import Search, statistics_needed
+from autodas_dsl.evolution.watch import Progress
 from autodas_dsl.report.plots import Curve, save, search_curve
 from autodas_dsl.scoring.setting import usual_setting
 from autodas_dsl.tables.read import load_table

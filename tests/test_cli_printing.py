@@ -246,8 +246,8 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     assert searched.exit_code == 0, searched.stderr
     command = (folder / "command.txt").read_text()
     assert command == (
-        "autodas-dsl evolve --population 4 --elite 2 --iterations 1 --batch-size 2 "
-        "--inputs 'W, E_s' --split 6/6\n"
+        "autodas-dsl evolve --population 4 --iterations 1 --elite 2 --inputs W,E_s --split 6/6 "
+        "--batch-size 2\n"
     )
     result = run("report", folder)
     assert result.exit_code == 0, result.stderr

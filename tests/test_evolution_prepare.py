@@ -243,7 +243,9 @@ def test_folders_of_processes_that_were_killed_are_removed(
     abandoned, other = tmp_path / "autodas-dsl-abandoned", tmp_path / "autodas-dsl-notes"
     for folder in (abandoned, other):
         folder.mkdir()
-    (abandoned / "lock").touch()
+    for folder in (abandoned, other):  # a new folder is not held yet
+        (folder / "lock").touch()
+    (abandoned / "held").touch()
     with ExitStack() as first:
         Shared(first)
         (own,) = set(tmp_path.iterdir()) - {abandoned, other}

@@ -30,7 +30,7 @@ from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.page import PARTS, report, write_report
 from autodas_dsl.report.parts import shown
 from autodas_dsl.report.repetition import python_call
-from autodas_dsl.report.run_folder import Moved, read_run, write_command, write_sensitivity
+from autodas_dsl.report.run_folder import Moved, read_run, write_sensitivity
 
 RUN = DATA / "report" / "run"
 VOID = frozenset({"br", "input", "link", "meta"})
@@ -271,7 +271,7 @@ def test_writing_never_replaces_a_file_unasked(tmp_path: Path) -> None:
 def test_sensitivity_and_command_are_kept_beside_a_run(run: Path) -> None:
     rows = [Sensitivity("best", "batch", 0.5, None, True)]
     write_sensitivity(run, rows)
-    write_command(run, ["autodas-dsl", "evolve", "a table.csv"])
+    (run / "command.txt").write_text("autodas-dsl evolve 'a table.csv'\n")
     found = read_run(run)
     assert found.sensitivity == (Moved("best", "batch", 0.5, None, True),)
     assert found.command == "autodas-dsl evolve 'a table.csv'"

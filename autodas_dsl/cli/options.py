@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -12,8 +12,8 @@ import click
 from click.shell_completion import CompletionItem
 
 FORMATS = ("table", "csv", "json")
-WORDS = "autodas-dsl.words"
-"""Under which the context keeps the words of the command line."""
+EXTENSIONS = "autodas-dsl.extensions"
+"""Under which the context keeps the files of ``--with``."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -30,22 +30,23 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def repeatable(ctx: click.Context, left_out: Mapping[str, bool]) -> list[str]:
-    """The command line without some options.
-
-    Parameters
-    ----------
-    left_out : mapping of str to bool
-        Options that do not change the result, and whether a value follows them.
-    """
-    words = ["autodas-dsl"]
-    skip = False
-    for word in ctx.meta[WORDS]:
-        name, equals, _ = word.partition("=")
-        if not skip and name not in left_out:
-            words.append(word)
-        skip = not skip and not equals and left_out.get(name, False)
-    return words
+def without_extensions(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without ``--with FILE``, which may stand anywhere, and the files."""
+    rest: list[str] = []
+    files: list[str] = []
+    words = iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*rest, word, *words], files
+        if name != "--with":
+            rest.append(word)
+            continue
+        file = value if equals else next(words, "")
+        if not file:
+            raise click.UsageError("--with needs a Python file")
+        files.append(file)
+    return rest, files
 
 
 class NameType(click.ParamType):

@@ -10,8 +10,9 @@ import torch
 
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.run import Progress, Run
+from autodas_dsl.evolution.run import SILENT, Run
 from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
+from autodas_dsl.evolution.watch import Progress, Told
 from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.setting import Data, Teacher, data_from
 from autodas_dsl.tables.table import Table
@@ -70,7 +71,7 @@ def evolve(
     run : str or Path, optional
         Run folder; nothing is written without it.
     resume : bool
-        Continue the run of that folder.
+        Continue the run of that folder; more ``iterations`` than it had extend it.
     max_time : float, optional
         Seconds after which the search stops at the end of a generation.
     stop_at : float
@@ -116,7 +117,7 @@ def evolve(
         folder=Path(run) if run is not None else None,
         resume=resume,
         max_time=max_time,
-        progress=progress,
+        watch=Told(progress) if progress else SILENT,
     ).run
 
 

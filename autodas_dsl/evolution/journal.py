@@ -23,6 +23,7 @@ from autodas_dsl.language.errors import InputError
 
 _DIGEST = 16
 _SCORES = "<f8"
+_AS_IT_IS: int = getattr(os, "O_BINARY", 0)  # Windows changes line ends otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Journal:
         self.facts: dict[Fact, Outcome] = {}
         self.dropped = 0
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _AS_IT_IS, 0o666)
         except OSError as error:
             raise unwritable(path, error) from error
         try:

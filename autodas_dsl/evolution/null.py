@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from autodas_dsl import __version__
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.interrupt import listening
+from autodas_dsl.evolution.interrupt import Interrupt, Stopped
 from autodas_dsl.evolution.journal import Fact, Memory
 from autodas_dsl.evolution.results import Null
-from autodas_dsl.evolution.run import Progress, Search, described, without_truth
+from autodas_dsl.evolution.run import SILENT, Search, described, without_truth
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
+from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file, write_atomic
 
@@ -36,7 +37,8 @@ def null_level(
     repeats: int = REPEATS,
     known: Mapping[Fact, Outcome] | None = None,
     cache: Path | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    interrupt: Interrupt | None = None,
+    watch: Watch = SILENT,
 ) -> Null:
     """Search shuffled accuracies, each time shuffled anew, as `evolve` searches the true ones.
 
@@ -51,23 +53,34 @@ def null_level(
         `Run.facts` of the true search.
     cache : Path, optional
         Folder where the level of this configuration on these tables is kept.
+    interrupt : Interrupt, optional
+        Asks to stop.
+    watch : Watch
+        Told about every generation.
 
     Raises
     ------
-    KeyboardInterrupt
-        On the first Ctrl-C.
+    Stopped
+        When `interrupt` asked to.
     """
     place = cache / f"null-{_key(config, tasks, repeats)}.json" if cache else None
     kept = _read(place, repeats) if place else None
     if kept is not None:
         return kept
+    each = config.iterations + 1
+    watch.phase("null searches", repeats * each)
+    interrupt = interrupt or Interrupt()
     memory = Memory(known)
     taus: list[float] = []
     for repeat in range(repeats):
         search = Search(config, without_truth(tasks, config.seed, repeat + 1), allowed, memory)
-        with listening() as interrupt:
-            if search.go(interrupt, None, progress) == "interrupt":
-                raise KeyboardInterrupt
+
+        def tell(progress: Progress, before: int = repeat * each) -> None:
+            watch.reached(before + progress.generation + 1)
+
+        if search.go(interrupt, None, tell) == "interrupt":
+            raise Stopped
+        watch.reached((repeat + 1) * each)
         best = search.archive.best
         taus.append(best.tau if best is not None else 0.0)
     found = Null(tuple(taus))

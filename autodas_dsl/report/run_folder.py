@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autodas_dsl.evaluation.bootstrap import interval
-from autodas_dsl.evolution.folder import RUN
+from autodas_dsl.evolution.folder import COMMAND, RUN
 from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, Step
 from autodas_dsl.language.documents import Proxy, read_document
 from autodas_dsl.language.errors import InputError
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"
 FORMAT = 1
-COMMAND = "command.txt"
 NULL = "null.json"
 _PLACE = ("table", "target", "architecture", "half", "accuracy")
 
@@ -193,7 +191,7 @@ def read_run(path: Path) -> RunFolder:
                          f"this version reads format {FORMAT}; install a newer one")  # fmt: skip
     if "outcome" not in data:
         raise InputError("E641", f"the run in {path} has not finished",
-                         "finish it with --resume, then report it")  # fmt: skip
+                         f"finish it with `evolve --resume {path}`, then report it")  # fmt: skip
     outcome = take(data, "outcome", dict, path / RUN)
     scores = _scores(path / SCORES)
     return RunFolder(
@@ -258,28 +256,19 @@ def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
     return folder / SENSITIVITY
 
 
-def write_command(folder: Path, words: Sequence[str]) -> Path:
-    """Keep the command that started a run beside it, for its report.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a run.
-    words : sequence of str
-        Without what does not change the result: the folder, the workers, resuming.
+def drop_sensitivity(folder: Path) -> bool:
+    """Remove what was measured about a best formula that is the best no more.
 
     Returns
     -------
-    Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        As `write_atomic`.
+    bool
+        Whether there was anything.
     """
-    write_atomic(folder / COMMAND, shlex.join(words) + "\n")
-    return folder / COMMAND
+    try:
+        (folder / SENSITIVITY).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _command(path: Path) -> str:
