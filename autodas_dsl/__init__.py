@@ -10,13 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.show import show as show
     from autodas_dsl.api import rank as rank
     from autodas_dsl.api import score as score
     from autodas_dsl.evolution.api import evolve as evolve
     from autodas_dsl.language.library import load as load
     from autodas_dsl.language.parse import parse as parse
     from autodas_dsl.language.proxy import Proxy as Proxy
+    from autodas_dsl.printing.show import show as show
     from autodas_dsl.students.find import find_student as find_student
     from autodas_dsl.training.distillation import distill as distill
 
@@ -31,7 +31,7 @@ _HOMES = {
     "parse": "autodas_dsl.language.parse",
     "rank": "autodas_dsl.api",
     "score": "autodas_dsl.api",
-    "show": "autodas_dsl.algebra.show",
+    "show": "autodas_dsl.printing.show",
 }
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The functions most users call: plain arguments in, results out.
 
 The rooms below do the work and take its parts apart: `scoring.score` and
-`scoring.rank`; `evolve` and `distill` stand in their own.
+`evaluation.rank`; `evolve` and `distill` stand in their own.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.data.samples import Samples
+from autodas_dsl.evaluation import rank as ranking
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import rank as ranking
+from autodas_dsl.models.load import load_models
+from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring import score as scoring
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import Teacher, data_from, usual_setting
+from autodas_dsl.scoring.table import require_space
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.batches import Batch
-from autodas_dsl.statistics.model_source import ModelSource
-from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.statistics.collect import classes_of
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
@@ -37,7 +39,7 @@ def score(
     proxies: Formula | Sequence[Formula],
     *,
     teacher: Model | None = None,
-    data: str | tuple[Tensor, Tensor] | None = None,
+    data: str | Samples | None = None,
     batch_size: int | None = None,
     dtype: torch.dtype = torch.float32,
     seeds: int = 1,
@@ -51,10 +53,14 @@ def score(
         A text is what the command line takes: ``FILE.py``, ``cifar-resnet:3-3-3``, ``hf:NAME``, ….
         A network is left exactly as it was found.
     proxies : str, Proxy, or sequence of them
-        Library names, files or expressions.
+        Library names, files or expressions. Those that fit none of the networks are listed in
+        `Result.unscored`; when that is all of them, it is an error.
     teacher : str or nn.Module, optional
-    data : str or (x, y), optional
-        As ``--data``, or samples and int64 labels; without it noise and random labels.
+    data : str, (inputs, labels), Dataset or DataLoader, optional
+        As ``--data``, or samples at hand: tensors or arrays with whole-number labels, or what
+        torch reads them from; inputs alone get random labels. Without it noise and random labels.
+    batch_size : int, optional
+        Samples to take; by default 64, of tensors and arrays all.
 
     Raises
     ------
@@ -67,10 +73,11 @@ def score(
     >>> [(row.model, row.rank) for row in result.scores]
     [('cifar-resnet:3-3-3', 1), ('cifar-resnet:1-1-1', 2)]
     """
+    sources = _sources(models)
+    samples = data_from(data, size=batch_size, classes_for=lambda x: _classes(sources, x.shape[1:]))
     return scoring.score(
-        _sources(models), _proxies(proxies),
-        teacher=_teacher(teacher), data=_data(data, batch_size, scoring.NOISE),
-        dtype=dtype, seeds=seeds, seed=seed,
+        sources, _proxies(proxies), teacher=_teacher(teacher), data=samples, dtype=dtype,
+        seeds=seeds, seed=seed,
     )  # fmt: skip
 
 
@@ -81,7 +88,7 @@ def rank(
     space: str | Space[Any] | None = None,
     target: str | None = None,
     teacher: Model | None = None,
-    data: str | None = None,
+    data: str | Samples | None = None,
     batch_size: int | None = None,
     seeds: int = 1,
     seed: int = 0,
@@ -98,13 +105,16 @@ def rank(
         A built-in name, a CSV file or a table.
     space : str or Space, optional
         Where the table does not say.
+    data : str, (inputs, labels), Dataset or DataLoader, optional
+        As in `score`; by default what the space is usually scored on.
 
     Raises
     ------
     InputError
     """
     loaded, family = _table(table, space)
-    setting = usual_setting(family, _data(data, batch_size, family.data), _teacher(teacher))
+    samples = data_from(data, family.data, batch_size, lambda _: family.classes)
+    setting = usual_setting(family, samples, _teacher(teacher))
     with ScoreBook() as book:
         return ranking.rank(
             loaded, family, _proxies(proxies), target=target, setting=setting,
@@ -132,31 +142,23 @@ def _module(network: nn.Module, name: str = "") -> ModelSource:
     return ModelSource(name or type(network).__name__, lambda: network, weights="weights as given")
 
 
-def _teacher(given: Model | None) -> scoring.Teacher | None:
+def _teacher(given: Model | None) -> Teacher | None:
     if given is None:
         return None
     found = _source(given)
     if len(found) > 1:
         raise InputError("E410", f"{given} holds {len(found)} models, the teacher is one")
-    return scoring.Teacher(found[0])
+    return Teacher(found[0])
 
 
-def _data(given: str | tuple[Tensor, Tensor] | None, size: int | None, usual: str) -> scoring.Data:
-    if isinstance(given, tuple):
-        x, y = given
-        return scoring.Data(
-            "samples", size, batch=Batch(x, y, int(y.max()) + 1, "samples as given")
-        )
-    return scoring.Data(given or usual, size)
+def _classes(models: Sequence[ModelSource], input_shape: Sequence[int]) -> int:
+    """Classes that all of the networks tell apart."""
+    return min(one.classes or classes_of(one.build(), input_shape) for one in models)
 
 
 def _table(given: str | Path | Table, space: str | Space[Any] | None) -> tuple[Table, Space[Any]]:
-    if isinstance(space, Space):
-        named: str | None = space.name
-    else:
-        named = space
-    table = given if isinstance(given, Table) else load_table(given, named)
+    table = given if isinstance(given, Table) else load_table(given, space)
     if isinstance(space, Space):
         return table, space
-    name = named or table.space
-    return table, ranking.require_space(table, spaces.get(name) if name else None)
+    name = space or table.space
+    return table, require_space(table, spaces.get(name) if name else None)

@@ -18,7 +18,7 @@ import numpy as np
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.session import Options, search
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
-from autodas_dsl.scoring.score import Data
+from autodas_dsl.scoring.setting import Data
 
 _PAIRS = tuple(name for name in DEFAULT_INPUTS if name.endswith(("_s", "_t")))
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.data.batches import load_batch
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.statistics.batches import load_batch
 from autodas_dsl.statistics.collect import collect
 
 WANTED = [Statistic(n) for n in ("W", "F_s", "E_s", "P_s")] + [Statistic("W", "grad")]

@@ -28,6 +28,9 @@ from autodas_dsl.cli.networks import teacher_of
 from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evaluation import splits
+from autodas_dsl.evaluation.bootstrap import Interval, interval
+from autodas_dsl.evaluation.correlations import Agreement, agreement
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
@@ -36,16 +39,12 @@ from autodas_dsl.language.extend import Input, kind, load_extension, register
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_names, load
-from autodas_dsl.scoring import splits
-from autodas_dsl.scoring.bootstrap import Interval, interval
-from autodas_dsl.scoring.correlations import Agreement, agreement
-from autodas_dsl.scoring.rank import Setting, score_table
-from autodas_dsl.scoring.score import Data
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import bind
+from autodas_dsl.scoring.setting import Data, Setting, usual_setting
 from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.table import score_table
 from autodas_dsl.scoring.thinning import Sample, thinned
-from autodas_dsl.scoring.usual import usual_setting
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.read import load_table

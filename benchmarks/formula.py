@@ -13,9 +13,9 @@ from autodas_dsl import spaces
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.data.batches import load_batch
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
-from autodas_dsl.statistics.batches import load_batch
 from autodas_dsl.statistics.collect import Collected, collect, collect_teacher
 
 ARCHITECTURES = ("1-1-1", "1-3-5", "3-3-3", "5-5-5", "7-7-7")

@@ -10,8 +10,8 @@ from s0 import OF_TEACHER, OWN
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.generate import Generator
-from autodas_dsl.evolution.randomness import Purpose, Stream
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
+from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import sizes_of, unmet

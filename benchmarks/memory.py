@@ -16,17 +16,15 @@ from pathlib import Path
 
 
 def nothing() -> None:
-    import autodas_dsl.evolution.session
-    import autodas_dsl.scoring.rank  # noqa: F401
+    pass
 
 
 def ranking(table: str, data: str | None, size: int) -> None:
     """All first-order proxies of the library that these networks allow, nothing stored."""
     from autodas_dsl import spaces
+    from autodas_dsl.evaluation.rank import rank
     from autodas_dsl.language.library import library_names, load
-    from autodas_dsl.scoring.rank import rank
-    from autodas_dsl.scoring.score import Data
-    from autodas_dsl.scoring.usual import usual_setting
+    from autodas_dsl.scoring.setting import Data, usual_setting
 
     found = _loaded(table)
     space = spaces.get(found.space or "")
@@ -40,9 +38,8 @@ def passing(table: str, data: str | None) -> None:
     from autodas_dsl import spaces
     from autodas_dsl.evolution.config import Config
     from autodas_dsl.evolution.run import statistics_needed
-    from autodas_dsl.scoring.score import Data
+    from autodas_dsl.scoring.setting import Data, usual_setting
     from autodas_dsl.scoring.stored import collect_table
-    from autodas_dsl.scoring.usual import usual_setting
 
     found = _loaded(table)
     space = spaces.get(found.space or "")
@@ -58,7 +55,7 @@ def searching(table: str, data: str | None, budget: float) -> None:
     """A short search with all default statistics."""
     from autodas_dsl.evolution.config import Config
     from autodas_dsl.evolution.session import Options, search
-    from autodas_dsl.scoring.score import Data
+    from autodas_dsl.scoring.setting import Data
 
     options = Options(
         data=Data(data, 64) if data else None, memory=int(budget * 2**30), null_repeats=0

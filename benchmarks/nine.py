@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.allocation import tune_memory
+from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.scorer import Scorer, bind
-from autodas_dsl.statistics.batches import Batch, load_batch
 
 LAYERS = (nn.Conv2d, nn.Linear)
 Plain = Callable[[nn.Module, Tensor, Tensor], float]

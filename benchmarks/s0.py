@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from autodas_dsl import spaces
+from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import Collected, collect, collect_teacher
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -29,13 +29,13 @@ from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.fitness import Fitness, Objective
 from autodas_dsl.evolution.prepare import SCREENED_ON
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.evolution.workers import Pool, Shard
 from autodas_dsl.language.library import load
-from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.scoring.thinning import SCREEN, thinned
 from autodas_dsl.statistics.collect import Collected

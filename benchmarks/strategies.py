@@ -18,16 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from autodas_dsl import spaces
+from autodas_dsl.evaluation.correlations import agreement
 from autodas_dsl.evolution.config import STRATEGIES, Config
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt
 from autodas_dsl.evolution.journal import Memory
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
-from autodas_dsl.evolution.run import Progress, Search, statistics_needed
+from autodas_dsl.evolution.run import Search, statistics_needed
+from autodas_dsl.evolution.watch import Progress
 from autodas_dsl.report.plots import Curve, save, search_curve
-from autodas_dsl.scoring.correlations import agreement
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import usual_setting
 from autodas_dsl.tables.read import load_table
 
 POINTS = 40

@@ -10,7 +10,7 @@ from autodas_dsl.spaces import Field, FieldSpace
 @dataclass(frozen=True)
 class Arch:
     width: int
-    kernels: tuple[int, ...]
+    ops: tuple[str, ...]
 
 
 class TinyConvNets(FieldSpace[Arch]):
@@ -18,13 +18,16 @@ class TinyConvNets(FieldSpace[Arch]):
     input_shape = (3, 32, 32)
     classes = 10
     arch_type = Arch
-    parts = (Field("width", (8, 16, 32)), Field("kernels", (1, 3, 5), length=4))
+    parts = (Field("width", (8, 16, 32)), Field("ops", ("skip", "conv1", "conv3"), length=4))
 
     def build(self, arch, classes=None):
+        """``width=8,ops=conv3-skip-conv1-conv3``: choices are numbers or names."""
         layers, channels = [], self.input_shape[0]
-        for kernel in arch.kernels:
-            layers += [nn.Conv2d(channels, arch.width, kernel, padding="same"), nn.ReLU()]
-            channels = arch.width
+        for op in arch.ops:
+            if op != "skip":
+                kernel = int(op.removeprefix("conv"))
+                layers += [nn.Conv2d(channels, arch.width, kernel, padding="same"), nn.ReLU()]
+                channels = arch.width
         head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes or self.classes)]
         return nn.Sequential(*layers, *head)
 

@@ -57,6 +57,8 @@ CHOSEN = (
 UNFIT = (
     "mean(local[s=3](F_s))",
     "sum(total(W))",
+    "sum(hard(W, chancov(A)))",
+    "hard(V_t, NTK[n=3])",
 )
 
 

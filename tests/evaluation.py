@@ -6,16 +6,19 @@ operators that could hide a value that is not finite give NaN for that unit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from reference import REFERENCE
-from worlds import World
 
+from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
+from autodas_dsl.compiler.ir import Node
 from autodas_dsl.language.check import aligned
 from autodas_dsl.language.documents import Proxy
-from autodas_dsl.language.inputs import kind_of
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.operators import OPERATORS, Operator, Value, result_kind
@@ -24,9 +27,38 @@ from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
 
 Valued = tuple[Kind, Any]
 NUMBER = Kind()
+Formula = Expr | Proxy
 
 
-def score(formula: Expr | Proxy, world: World, noise: float = 0.0, seed: int = 0) -> float:
+class Statistics(Protocol):
+    """The statistics of one network, as NumPy arrays, such as those of a `worlds.World`."""
+
+    def __getitem__(self, statistic: Statistic) -> Any: ...
+
+
+def interpreted(node: Node, values: object) -> float:
+    try:
+        return interpret(node, values)
+    except (NotFinite, ShapeMismatch):
+        return math.nan
+
+
+def agree(mine: float, reference: float, world: Statistics, formula: Formula) -> bool:
+    """Equal up to rounding, as far as rounding on the way lets the score be known."""
+    if np.isclose(mine, reference, rtol=1e-9, atol=1e-12, equal_nan=True):
+        return True
+    moved = [score(formula, world, noise, s) for s in range(12) for noise in (1e-14, 1e-12)]
+    if any(math.isnan(m) != math.isnan(reference) for m in moved):
+        return True
+    slack = 100 * max(abs(m - reference) for m in moved)
+    return bool(slack > abs(reference) or abs(mine - reference) <= slack)
+
+
+def text(formula: Formula) -> str:
+    return str(formula) if isinstance(formula, Proxy) else format_expression(formula)
+
+
+def score(formula: Formula, world: Statistics, noise: float = 0.0, seed: int = 0) -> float:
     """The score of a formula; NaN where it is invalid.
 
     With `noise`, every intermediate value is moved by about this much, relative to itself and to
@@ -39,11 +71,11 @@ def score(formula: Expr | Proxy, world: World, noise: float = 0.0, seed: int = 0
 
 
 class Evaluator:
-    def __init__(self, world: World, noise: float, seed: int) -> None:
+    def __init__(self, world: Statistics, noise: float, seed: int) -> None:
         self.world, self.noise = world, noise
         self._source = np.random.default_rng(seed)
 
-    def formula(self, formula: Expr | Proxy) -> Any:
+    def formula(self, formula: Formula) -> Any:
         if not isinstance(formula, Proxy):
             return self.value(formula, {})
         scope: dict[str, Any] = {}

@@ -13,7 +13,8 @@ from evolution_tables import Fake, fake_task
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.evolution.watch import Told
+from autodas_dsl.language.errors import InputError
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
     try:
         run = evolve(
             config, [task], folder=options.folder, resume=options.resume,
-            progress=lambda now: print(now.generation, now.from_journal, flush=True),
+            watch=Told(lambda now: print(now.generation, now.from_journal, flush=True)),
         )  # fmt: skip
     except InputError as error:
         print(error.render(), file=sys.stderr)

@@ -36,6 +36,7 @@ def teacher(dtype: torch.dtype = torch.float64) -> dict[Statistic, Tensor]:
         Statistic("P_t"): draw(BATCH, CLASSES), Statistic("V_t"): draw(CLASSES, WIDTH),
         Statistic("V_t", "grad"): draw(CLASSES, WIDTH),
         Statistic("Y"): torch.eye(CLASSES, dtype=dtype)[:BATCH],
+        Statistic("F_t", stage=-2): draw(BATCH, 4, 8, 8),
     }  # fmt: skip
 
 
@@ -78,11 +79,15 @@ def fake(
     for place, name in enumerate(("params", "flops", "layers")):
         values[Statistic(name)] = torch.tensor(1000.0 * (place + 1) + seed)
     values.update(teacher(dtype))
+    values[Statistic("X", every=True)] = tuple(draw(BATCH, 5, 3) for _ in range(layers + 1))
+    values[Statistic("P_s", probe="jitter")] = draw(BATCH, CLASSES)
+    values[Statistic("NTK", parts=3)] = kernel[:3] @ kernel[:3].T
     return Fake(
         values,
         {
             "lin": tuple(f"l{i}" for i in range(layers)),
             "act": tuple(f"a{i}" for i in range(layers)),
+            "act[all]": tuple(f"f{i}" for i in range(layers + 1)),
             "bn": tuple(f"b{i}" for i in range(layers)),
         },
     )

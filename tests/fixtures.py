@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from autodas_dsl.language.errors import InputError
+
 DATA = Path(__file__).parent / "data"
 
 
@@ -69,6 +71,16 @@ def _wrong(block: list[str], number: int) -> Wrong:
     text, spans = unmarked(_joined(bad, document))
     expected = tuple(Expected(*span, *words) for span, words in zip(spans, told, strict=True))
     return Wrong(number, document, _joined(ok, document), text, expected)
+
+
+def explained(error: InputError) -> None:
+    """Every diagnostic has a code and a message, and is short enough to be read."""
+    assert error.diagnostics
+    assert len(error.diagnostics) <= 51
+    for diagnostic in error.diagnostics:
+        assert diagnostic.code[0] == "E"
+        assert diagnostic.message
+    assert all(len(line) < 400 for line in error.render().split("\n"))
 
 
 def _joined(parts: list[str], document: bool) -> str:

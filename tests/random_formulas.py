@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from autodas_dsl.evolution.generate import Generator
-from autodas_dsl.evolution.randomness import Purpose, Stream
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
+from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.tree import Expr
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.statistics.batches import Batch
 
 W, GRAD, HESS = Statistic("W"), Statistic("W", "grad"), Statistic("W", "hess")
 A, GRAD_A, X, J, S = (

@@ -120,7 +120,7 @@ class Grower:
 
     def score(self, steps: int) -> Expr:
         """A tree of one number."""
-        return self._closed(*self.tree(steps))
+        return self.closed(*self.tree(steps))
 
     def _step(self, expr: Expr, kind: AnyKind) -> Grown:
         if self.pick((True, True, False)):
@@ -158,11 +158,12 @@ class Grower:
         fitting = tuple(leaf for leaf in leaves() if binary(kind, leaf[1]))
         return self.pick(fitting) if fitting else (expr, kind)
 
-    def _closed(self, expr: Expr, kind: AnyKind) -> Expr:
+    def closed(self, expr: Expr, kind: AnyKind) -> Expr:
+        """A tree of this kind made one number."""
         if isinstance(kind, Pair):
             consuming = tuple(c for c in unary(kind) if OPERATORS[c[0]].is_distance)
             if not consuming:  # nothing takes a pair of numbers or of unlike values
-                return self._closed(*self.pick(_single_leaves()))
+                return self.closed(*self.pick(_single_leaves()))
             expr, kind = self._applied((expr,), (kind,), consuming)
         while kind != NUMBER:
             expr = Call(self.pick(("sum", "mean", "norm_F", "max", "std")), (expr,))

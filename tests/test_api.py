@@ -12,7 +12,7 @@ from torch import nn
 
 import autodas_dsl
 from autodas_dsl import api
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables.read import load_table
 
 
@@ -42,6 +42,16 @@ def test_a_teacher_may_be_a_network_too() -> None:
 def test_a_formula_without_its_teacher_is_an_error() -> None:
     with pytest.raises(InputError, match="--teacher"):
         autodas_dsl.score(_network(4), "cc", data=SAMPLES)
+
+
+def test_a_formula_that_cannot_be_scored_takes_no_other_with_it() -> None:
+    result = autodas_dsl.score(_network(4), ["cc", "zen", "snip"], data=SAMPLES)
+    assert {row.proxy for row in result.scores if row.valid} == {"snip"}
+    assert "add --teacher MODEL" in result.unscored["cc"]
+    assert "no BatchNorm layer" in result.unscored["zen"]
+    with pytest.raises(InputError) as caught:
+        autodas_dsl.score(_network(4), ["cc", "zen"], data=SAMPLES)
+    assert [one.code for one in caught.value.diagnostics] == ["E461", "E461"]
 
 
 def test_rank_takes_names() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
+from fixtures import explained
 from mutations import damaged
 
 from autodas_dsl.language.documents import decode, parse_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import canonical, library_files, library_names, proxied, verify
-from autodas_dsl.language.spans import InputError
 
 COUNT = 10_000
 DOCUMENTS = [path.read_bytes() for path in library_files().values()]
@@ -28,16 +29,6 @@ def outcome(data: bytes) -> str:
     assert parse_document(text) == proxy
     assert canonical(parse_document(text)) == text
     return text
-
-
-def explained(error: InputError) -> None:
-    """Every diagnostic has a code and a message, and is short enough to be read."""
-    assert error.diagnostics
-    assert len(error.diagnostics) <= 51
-    for diagnostic in error.diagnostics:
-        assert diagnostic.code[0] == "E"
-        assert diagnostic.message
-    assert all(len(line) < 400 for line in error.render().split("\n"))
 
 
 @pytest.mark.parametrize("seed", range(10))

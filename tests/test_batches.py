@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch, load_batch
+from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.language.errors import InputError
 
 
 @pytest.fixture
@@ -104,8 +104,21 @@ def test_noise() -> None:
     assert float(batch.x.std()) == pytest.approx(1, abs=0.05)
     assert "random labels" in batch.source
     assert torch.equal(batch.x, load_batch("noise", size=500, input_shape=(3, 4, 4), classes=7).x)
-    with pytest.raises(InputError, match=r"E428.*\n.*input = "):
-        load_batch("noise", size=5)
+    assert "inputs of shape 3x4x4 with random labels from 7 classes" in batch.source
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({}, "the shape of one input and the number of classes, which.*\n.*"
+             "--input-shape 3x32x32 --classes 10 with"),
+        ({"classes": 3}, "needs the shape of one input, which.*\n.*--input-shape 3x32x32 with"),
+        ({"input_shape": (3, 4, 4)}, "needs the number of classes, which.*\n.*add --classes 10 with"),
+    ],
+)  # fmt: skip
+def test_noise_of_an_unknown_shape(told: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"E428.*{message}"):
+        load_batch("noise", size=5, **told)
 
 
 def test_images_are_resized_to_what_the_network_takes(store) -> None:
@@ -210,7 +223,10 @@ def test_folders_without_images(folder: Path, tmp_path: Path) -> None:
 
 def test_pillow_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(InputError, match=r"E405.*needs Pillow"):
+    with pytest.raises(InputError, match=r"E414.*needs Pillow.*does not import"):
+        load_batch(str(folder))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(InputError, match=r"E405.*needs Pillow.*not installed"):
         load_batch(str(folder))
 
 

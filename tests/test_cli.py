@@ -102,6 +102,88 @@ def test_version() -> None:
     assert run("--version").stdout == f"autodas-dsl {autodas_dsl.__version__}\n"
 
 
+# --- formulas that begin with a minus ---------------------------------------------------------
+
+NEGATIVE = (
+    "-mean(|grad W|_F)", "-params", "-2 * params", "-|sum(sum(W))|", "- params", "-snip + 1",
+    "-(params)", "--mean(|W|_F)", "-[params, flops] @ [1, 2]", "-params^2", "-sum(sum(|hess W|))",
+    "-√params", "-.5 * params",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", NEGATIVE)
+def test_a_formula_may_begin_with_a_minus(formula: str) -> None:
+    for command in ("check", "show", "compile"):
+        plain, after = run(command, formula), run(command, "--", formula)
+        assert plain.exit_code in (0, 1), plain.stderr
+        assert (plain.stdout, plain.stderr) == (after.stdout, after.stderr)
+
+
+def test_a_formula_with_a_minus_beside_options(tmp_path: Path) -> None:
+    assert run("check", "--format", "json", "-params", "-snip").stdout == "[]\n"
+    assert run("show", "-params", "--as", "unicode").stdout == "−params\n"
+    assert run("show", "--as", "text", "-hess(W)").stderr.count("E202") == 1
+    assert "E109" in run("check", "-sum(W").stdout
+    out = tmp_path / "o.proxy"
+    for words in ([f"-o{out}"], ["-o", str(out), "--force"], [f"--out={out}", "--force"]):
+        assert run("simplify", "-params", *words).exit_code == 0
+        assert "score = -params" in out.read_text()
+    assert run("latex", "-params", "--digits", "2").stdout.count("params") > 0
+    assert run("simplify", "params", "-o", str(tmp_path / "not a name.proxy")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "-x"], ["check", "--fromat", "json", "W"], ["check", "-paramz"],
+        ["show", "--params"], ["show", "params", "-o"], ["compile", "-f", "params"],
+        ["simplify", "params", "--rnk"], ["show", "--digits=-mean(W)", "params"],
+    ],
+)  # fmt: skip
+def test_a_mistyped_option_is_still_a_usage_error(words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr
+
+
+# --- whose formula ------------------------------------------------------------------------------
+
+
+def test_a_file_that_shadows_the_library_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("show", "snip").stderr == ""
+    Path("snip.proxy").write_text("proxy/1 snip\n\nscore = params\n")
+    told = "note: `snip` is the library's; the file is snip.proxy\n"
+    assert run("show", "snip").stderr == told
+    assert run("show", "snip.proxy").stderr == ""
+    mine = run("check", "snip.proxy")
+    assert mine.exit_code == 0
+    assert "warning[E321]: the library has another `snip`" in mine.stdout
+    Path("snip.proxy").write_text(run("show", "snip").stdout)  # a copy is not another formula
+    assert "E321" not in run("check", "snip.proxy").stdout
+    assert "E321" not in run("check", "snip").stdout
+
+
+def test_a_document_without_a_head_is_told_about_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mine.proxy"
+    file.write_text("score = params\n")
+    assert "write `proxy/1 mine` above it" in run("check", str(file)).stdout
+    odd = tmp_path / "not-a-name.proxy"
+    odd.write_text("score = params\n")
+    assert "rename the file" in run("check", str(odd)).stdout
+    assert "a document named snip" in run("check", "-", given="score = params\n").stdout
+
+
+def test_a_tab_is_shown_as_a_space() -> None:
+    shown = run("check", "-", given="proxy/1 a\nbetter: higher\n\tscore = params\n").stdout
+    assert "E304" in shown
+    assert "�" not in shown
+    assert "product" not in shown
+    assert shown.count("error[") == 1
+
+
 # --- fmt ----------------------------------------------------------------------------------------
 
 
@@ -144,10 +226,29 @@ def test_fmt_check_passes_the_library() -> None:
     assert result.stderr == f"{len(library_names())} already formatted\n"
 
 
-def test_fmt_rewrites_crlf_and_byte_order_marks(tmp_path: Path) -> None:
+def test_fmt_keeps_line_ends_and_removes_byte_order_marks(tmp_path: Path) -> None:
     file = tmp_path / "tidy.proxy"
-    file.write_bytes(b"\xef\xbb\xbf" + TIDY.replace("\n", "\r\n").encode())
+    windows = TIDY.replace("\n", "\r\n").encode()
+    file.write_bytes(windows)
+    assert run("fmt", "--check", str(file)).exit_code == 0
+    assert run("check", str(file)).exit_code == 0
+    file.write_bytes(b"\xef\xbb\xbf" + windows)
     assert run("fmt", "--check", str(file)).exit_code == 1
+    assert run("fmt", str(file)).exit_code == 0
+    assert file.read_bytes() == windows
+    untidy = UNTIDY.replace("  # all of it", "").replace("\n", "\r\n")
+    file.write_bytes(untidy.encode())
+    shown = run("fmt", "--diff", str(file))
+    assert "-score=sum( sum(abs(W)))\r\n+inputs: W\r\n" in shown.stdout_bytes.decode()
+    assert run("fmt", str(file)).exit_code == 0
+    assert file.read_bytes() == windows
+    assert run("fmt", "-", given=untidy).stdout_bytes == windows
+
+
+def test_fmt_makes_mixed_line_ends_those_of_the_first_line(tmp_path: Path) -> None:
+    file = tmp_path / "tidy.proxy"
+    file.write_bytes(TIDY.replace("\n", "\r", 3).encode())
+    assert "proxy/1 tidy\\r\\rbetter" in run("fmt", "--diff", str(file)).stdout
     assert run("fmt", str(file)).exit_code == 0
     assert file.read_bytes() == TIDY.encode()
 

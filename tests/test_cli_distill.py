@@ -32,6 +32,17 @@ def test_distill_says_that_noise_stands_in() -> None:
     assert "noise" not in run(*words, "--data", "digits").stderr
 
 
+def test_distill_is_told_what_the_model_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text("from torch import nn\ndef net(classes): return nn.Sequential("
+                    "nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, classes))")  # fmt: skip
+    words = ("distill", f"{path}:net(10)", "--teacher", f"{path}:net(10)", "--data", "noise",
+             "--steps", 2)  # fmt: skip
+    refused(run(*words), "E428", "add --input-shape")
+    told = run(*words, "--input-shape", "1x8x8", "--classes", 10)
+    assert told.exit_code == 0, told.output
+
+
 def test_distill_refuses(tmp_path: Path) -> None:
     refused(run("distill", STUDENT, *TEACHER, *QUICK, "--loss", "kdd"), "E730", 'mean "kd"')
     refused(

@@ -111,6 +111,64 @@ def test_score_table_and_csv(model) -> None:
     assert row["valid"] == "true"
 
 
+BARE = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Linear(width, 10),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+"""
+
+
+def test_score_is_told_the_arguments_the_shape_and_the_classes(tmp_path: Path) -> None:
+    path = tmp_path / "bare.py"
+    path.write_text(BARE)
+    words = ("-p", "snip", "--batch-size", 4)
+    assert f"write its arguments: '{path}:Net(width)'" in refused(
+        run("score", path, *words), "E403", "defines the class Net"
+    )
+    net = f"{path}:Net(4)"
+    refused(run("score", net, *words), "E428", "add --input-shape 3x32x32 --classes 10")
+    refused(run("score", net, *words, "--input-shape", "3x8x8"), "E428", "add --classes 10")
+    result = run("score", net, *words, "--input-shape", "3x8x8", "--classes", 10)
+    assert result.exit_code == 0, result.output
+    assert "inputs of shape 3x8x8" in result.stderr
+    assert net in result.stdout
+    wrong = run("score", net, *words, "--input-shape", "1x8x8", "--classes", 10)
+    refused(wrong, "E440", "[4, 1, 8, 8]")
+
+
+@pytest.mark.parametrize("shape", ["3,32,32", "3x", "0x8x8", "x", "3x-1x4", ""])
+def test_shapes_that_are_none(shape: str) -> None:
+    result = run("score", "cifar-resnet:1-1-1", "-p", "params", "--input-shape", shape)
+    assert result.exit_code == 2
+    assert "is no shape such as 3x32x32" in result.stderr
+
+
+def test_score_builds_networks_of_other_classes() -> None:
+    words = ("-p", "params", "--batch-size", 2, "--format", "json", "--teacher")
+    usual, fewer = (
+        json.loads(run("score", "cifar-resnet:1-1-1", *words, "cifar-resnet:1-1-1", *more).stdout)
+        for more in ((), ("--classes", 10))
+    )
+    assert usual[0]["score"] - fewer[0]["score"] == 90 * 65
+
+
+def test_score_counts_parameters_in_figures_that_people_read() -> None:
+    words = ("score", "cifar-resnet:3-3-3", "-p", "params", "--batch-size", 2)
+    assert "278,324" in run(*words).stdout
+    assert "params = 278,324" in run(*words, "--explain").stdout
+    assert ",params,278324.0," in run(*words, "--format", "csv").stdout
+    assert json.loads(run(*words, "--format", "json").stdout)[0]["score"] == 278324.0
+
+
 def test_score_repeats_with_its_seed(model) -> None:
     words = ("score", model(), "-p", "snip", "--batch-size", 4, "--format", "json", "--seed")
     first, again, other = (run(*words, seed).stdout for seed in (1, 1, 2))
@@ -133,7 +191,7 @@ def test_score_with_a_teacher_and_its_weights(model, batch: Path, tmp_path: Path
     plain = run(*words, "--format", "json")
     assert plain.exit_code == 0
     assert f"teacher: {teacher}, weights as the file makes them" in plain.stderr
-    from autodas_dsl.statistics.sources import load_models
+    from autodas_dsl.models.load import load_models
 
     weights = tmp_path / "teacher.safetensors"
     save_file(load_models(str(teacher))[0].build(7).state_dict(), weights)
@@ -167,8 +225,40 @@ def test_score_explains_only_the_outermost_layer_operations() -> None:
 
     root = lower(load("sum(sum(|W|) / max(sum(|W|))) + mean(sum(W)) + L2(F_s, F_t)"))
     assert sorted(core_text(node) for node in outermost(root)) == [
-        "mean(sum(W))", "sum((sum(|W|) / max(sum(|W|))))",
+        "mean(sum(W))", "sum(sum(|W|) / max(sum(|W|)))",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "sum(|abs(W)|_*)",
+        "mean(mean(norm_F[HW](logsoftmax[B](A)) * -0.5 - 1e-5))",
+        "sum(mean(|abs(W) - W^2|) / (fan_in - -index))",
+        "sum(mean(norm_inf[C](grad[split=4] W)))",
+        "mean(mean(softmax[HW](A)))",
+    ],
+)
+def test_terms_that_are_explained_read_back(formula: str) -> None:
+    """Also those of the library, and to the same operation."""
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.parse import parse
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    for node in outermost(lower(parse(formula))):
+        assert lower(parse(core_text(node))) is node
+
+
+def test_library_terms_that_are_explained_read_back() -> None:
+    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.language.library import library_names, load
+    from autodas_dsl.language.parse import parse
+    from autodas_dsl.scoring.explain import core_text, outermost
+
+    found = [node for name in library_names() for node in outermost(lower(load(name)))]
+    assert len(found) > 10
+    for node in found:
+        assert lower(parse(core_text(node))) is node
 
 
 def test_score_compiled_gives_the_same_score(model, batch: Path) -> None:
@@ -207,12 +297,41 @@ def test_score_of_a_model_with_nan_weights(model) -> None:
         ("softmx(W)", "E202", "did you mean `softmax`?"),
         ("W + X", "E207", ""),
         ("|grad W|_F", "E203", "the score must be one number"),
-        ("kd", "E444", "add --teacher MODEL"),
         ("nowhere.proxy", "E301", "cannot read nowhere.proxy"),
     ],
 )
 def test_score_of_a_wrong_formula(model, formula: str, code: str, message: str) -> None:
     refused(run("score", model(), "-p", "params", "-p", formula), code, message)
+
+
+def test_score_lists_what_it_cannot_score(model) -> None:
+    words = ("score", model(), "-p", "nwot", "-p", "synflow", "-p", "kd", "--batch-size", 4)
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    table, _, below = result.stdout.partition("not scored: ")
+    assert "synflow" in table
+    assert "nwot" not in table
+    assert below.splitlines() == [
+        "nwot: X: the network calls no activation module; X[all] takes functional activations too",
+        "not scored: kd: P_t: there is no teacher to take it from; add --teacher MODEL",
+    ]
+    rows = {row["proxy"]: row for row in json.loads(run(*words, "--format", "json").stdout)}
+    assert {name: row["valid"] for name, row in rows.items()} == {
+        "nwot": False, "synflow": True, "kd": False
+    }  # fmt: skip
+    assert rows["kd"]["reason"].endswith("add --teacher MODEL")
+    explained = run(*words, "--explain")
+    assert explained.exit_code == 0, explained.stderr
+    assert "kd = P_t: there is no teacher" in explained.stdout
+
+
+def test_score_of_nothing_that_can_be_scored(model) -> None:
+    result = run("score", model(), "-p", "nwot", "-p", "zen", "-p", "kd")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [line.partition(" fits")[0] for line in result.stderr.splitlines()] == [
+        "error[E461]: `nwot`", "error[E461]: `zen`", "error[E461]: `kd`"
+    ]  # fmt: skip
+    refused(run("score", model(), "-p", "kd"), "E444", "`kd` reads a teacher", "--teacher MODEL")
 
 
 def test_score_of_maps_that_do_not_match(model) -> None:
@@ -292,6 +411,18 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+TINY = Path(__file__).with_name("tiny_space.py")
+
+
+@pytest.fixture
+def untaught(tmp_path: Path) -> Path:
+    """A table of a space that names no teacher, and whose networks have functional ReLUs."""
+    path = tmp_path / "untaught.csv"
+    rows = [f"{a}-{b},{a * b / 100}" for a in range(1, 5) for b in range(a, 5)]
+    path.write_text("\n".join(["arch,kd", *rows]) + "\n")
+    return path
+
+
 RANK_KEYS = ["proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearman_low",
              "spearman_high", "ndcg_10", "top_10", "split", "networks"]  # fmt: skip
 
@@ -361,6 +492,21 @@ def test_rank_table_lists_what_it_cannot_rank(table: Path) -> None:
     assert "not ranked: L2(F_s, F_t): requires C_s = C_t: student has" in result.stdout
 
 
+def test_rank_without_a_teacher_lists_what_needs_one(untaught: Path) -> None:
+    words = ("rank", untaught, "--space", TINY, "--batch-size", 4)
+    result = run(*words, "-p", "kd", "-p", "l2_norm", "-p", "zen")
+    assert result.exit_code == 0, result.stderr
+    assert "l2_norm" in result.stdout
+    assert "not ranked: kd: P_t: there is no teacher to take it from; add --teacher MODEL" in (
+        result.stdout
+    )
+    assert "not ranked: zen: S[noise]: the network has no BatchNorm layer" in result.stdout
+    library = run(*words, "--library", "--without", "grasp,te_nas", "--format", "csv")
+    assert library.exit_code == 0, library.stderr
+    assert len(library.stdout.splitlines()) > 10
+    refused(run(*words, "-p", "kd"), "E444", "add --teacher MODEL")
+
+
 def test_rank_splits_samples_and_draws(table: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "plots"
     result = run("rank", table, "-p", "|params|", *SPLIT, "--format", "csv", "--plot", folder)
@@ -409,11 +555,13 @@ SMALL = ("--population", 6, "--elite", 2, "--iterations", 3, "--batch-size", 4)
 
 def test_evolve_writes_a_run_and_reports_held_out(table: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    words = ("evolve", table, *SMALL, "--run", folder, "--format", "json")
-    result = run(*words)
+    words = ("evolve", table, *SMALL, "--format", "json")
+    result = run(*words, "--run", folder)
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert list(found) == ["best", "complexity", "selection", "held_out", "baselines", "run"]
+    assert list(found) == [
+        "best", "complexity", "selection", "held_out", "baselines", "run", "stopped"
+    ]  # fmt: skip
     for half in ("selection", "held_out"):
         assert list(found[half]) == ["kendall", "spearman", "pearson", "n"]
         assert found[half]["n"] == 6
@@ -422,13 +570,14 @@ def test_evolve_writes_a_run_and_reports_held_out(table: Path, tmp_path: Path) -
     assert beside["params"]["spearman"] == pytest.approx(1)
     assert "requires D_s = D_t" in beside["rho_cnn_s0"]["reason"]
     assert found["run"] == str(folder)
+    assert found["stopped"] == "iterations"
     names = {path.name for path in folder.rglob("*")}
     assert {"best.proxy", "hall_of_fame.csv", "run.json", "search_curve.svg", "pareto.png",
             "scatter.svg", "comparison.png"} < names  # fmt: skip
     assert run("check", folder / "best.proxy").exit_code == 0
 
     before = (folder / "hall_of_fame.csv").read_bytes()
-    again = run(*words, "--resume")
+    again = run(*words, "--resume", folder)
     assert again.stdout == result.stdout
     assert (folder / "hall_of_fame.csv").read_bytes() == before
 
@@ -443,6 +592,46 @@ def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> N
     assert lines[2] == "small, kd: held-out architectures"
     assert lines[3].split()[:2] == ["proxy", "n"]
     assert "data: digits: 4 of " in result.stderr
+
+
+UNTAUGHT = ("--space", TINY, "--inputs", "W,grad W", "--terms", "instinct", "--null-repeats", 0)
+
+
+def test_evolve_without_a_teacher_lists_the_baselines_that_need_one(
+    untaught: Path, tmp_path: Path
+) -> None:
+    words = ("evolve", untaught, *SMALL, *UNTAUGHT)
+    result = run(*words, "--run", tmp_path / "run")
+    assert result.exit_code == 0, result.stderr
+    assert "rho_cnn_s0: E_t: there is no teacher to take it from; add --teacher MODEL" in (
+        result.stdout
+    )
+    told = run(*words, "--run", tmp_path / "csv", "--format", "csv", "--baselines", "params, zen")
+    rows = list(csv.DictReader(io.StringIO(told.stdout)))
+    assert [row["proxy"] for row in rows] == ["best", "params", "zen"]
+    assert "zen: S[noise]: the network has no BatchNorm layer" in told.stderr
+    options = json.loads((tmp_path / "csv" / "run.json").read_text())["run"]
+    assert options["baselines"] == ["params", "zen"]
+    none = run(*words, "--run", tmp_path / "none", "--format", "json", "--baselines", "")
+    assert json.loads(none.stdout)["baselines"] == []
+
+
+def test_evolve_about_the_student_alone_needs_no_teacher(untaught: Path, tmp_path: Path) -> None:
+    words = (
+        "evolve",
+        untaught,
+        *SMALL,
+        "--space",
+        TINY,
+        "--null-repeats",
+        0,
+        "--baselines",
+        "params",
+    )
+    result = run(*words, "--run", tmp_path / "run")
+    refused(result, "E444", "E_t", "add --teacher MODEL, or --terms instinct")
+    alone = run(*words, "--terms", "instinct", "--run", tmp_path / "alone")
+    assert alone.exit_code == 0, alone.stderr
 
 
 def test_evolve_numbers_its_folders(
@@ -463,6 +652,7 @@ def test_evolve_numbers_its_folders(
         (["--inputs", "W, grad Z"], "E622", "grad Z"),
         (["--operators", "softmx"], "E624", "softmax"),
         (["--seed-with", "sum("], "E109", "never closed"),
+        (["--baselines", "params,snipp"], "E201", "did you mean `snip`?"),
         (["--target", "speed"], "E511", "speed"),
     ],
 )
@@ -477,7 +667,6 @@ def test_evolve_into_a_folder_that_cannot_be(table: Path, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     result = run("evolve", table, *SMALL, "--run", tmp_path / "file" / "run")
     refused(result, "E605")
-    refused(run("evolve", table, "--resume"), "E613", "--run DIR")
 
 
 def test_the_defaults_in_the_help_of_evolve_are_those_of_the_configuration() -> None:

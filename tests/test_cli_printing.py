@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from autodas_dsl.algebra.show import FORMS as KNOWN
-from autodas_dsl.algebra.show import show
 from autodas_dsl.cli.entry import cli
+from autodas_dsl.cli.evolve import _print_simpler
 from autodas_dsl.cli.show import FORMS
+from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.language.library import library_names, load
+from autodas_dsl.language.tree import Expr
+from autodas_dsl.printing.show import FORMS as KNOWN
+from autodas_dsl.printing.show import show
+from autodas_dsl.simplify.proposals import ask_sympy
 
 RANKED = ("--table", "digits-resnet", "--limit", 6, "--batch-size", 4)
 
@@ -117,8 +122,11 @@ def test_latex_measures_on_a_table(tmp_path: Path) -> None:
     assert r"\rho_{\mathrm{snip}}" in own
     assert r"\rho_{\mathrm{params}}" in baselines
     assert r"\rho_{\mathrm{flops}}" in baselines
-    assert "digits-resnet, kd, all architectures, n = 6" in text
-    assert "not ranked: requires C_s = C_t" in text
+    assert (
+        "% Rank correlations with the accuracy kd of 6 architectures of digits-resnet, drawn at random."
+        "\n% In brackets: 95 % bootstrap intervals.\n"
+    ) in text
+    assert "is not ranked: requires C_s = C_t" in text
     refused(run(*words), "E680", "--force")
 
 
@@ -146,7 +154,53 @@ def test_simplify_keeps_what_it_cannot_make_smaller() -> None:
     result = run("simplify", "l2_norm", "--explain")
     assert result.exit_code == 0
     assert result.stdout.startswith("# no step\nproxy/1 l2_norm\n")
-    assert result.stderr.startswith("note: ")
+    assert result.stderr.startswith("not simplified: ")
+
+
+def _small_memory(expr: Expr, seconds: float, megabytes: int) -> list[tuple[str, Expr]]:
+    return ask_sympy(expr, seconds, 48)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_a_formula_that_takes_sympy_too_much_memory_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", _small_memory)
+    result = run("simplify", "log(params^log(2^(10^10))) + flops * 1")
+    assert result.exit_code == 0
+    assert result.stdout == "log(params^log(2^10^10)) + flops * 1\n"
+    assert result.stderr == (
+        "not simplified: sympy reached its memory limit of 48 MiB and was stopped\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_a_search_says_that_sympy_took_too_much_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", _small_memory)
+    best = load("log(params^log(2^(10^10))) + flops * 1")
+    found = simplified(best, [], 0)
+    assert found.proxy == best
+    _print_simpler(found)
+    assert capsys.readouterr().out == (
+        "not simplified: sympy reached its memory limit of 48 MiB and was stopped\n"
+    )
+
+
+def test_a_formula_too_large_for_sympy_says_so() -> None:
+    large = " + ".join(f"params^{n}" for n in range(2, 90))
+    result = run("simplify", large)
+    assert result.exit_code == 0
+    assert result.stdout == large + "\n"
+    assert result.stderr == "not simplified: sympy was not asked: 351 nodes, its limit is 300\n"
+    deep = "log(1 + " * 60 + "params" + ")" * 60
+    result = run("simplify", deep)
+    assert result.stdout == deep + "\n"
+    assert (
+        result.stderr == "not simplified: sympy was not asked: nested 121 deep, its limit is 100\n"
+    )
+    result = run("simplify", f"{large} + 0 * 3")
+    assert result.stdout == f"{large}\n"
+    assert result.stderr == "note: sympy was not asked: 351 nodes, its limit is 300\n"
 
 
 def test_simplify_for_ranking_says_so_in_the_file(tmp_path: Path) -> None:
@@ -192,8 +246,8 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     assert searched.exit_code == 0, searched.stderr
     command = (folder / "command.txt").read_text()
     assert command == (
-        "autodas-dsl evolve --population 4 --elite 2 --iterations 1 --batch-size 2 "
-        "--inputs 'W, E_s' --split 6/6\n"
+        "autodas-dsl evolve --population 4 --iterations 1 --elite 2 --inputs W,E_s --split 6/6 "
+        "--batch-size 2\n"
     )
     result = run("report", folder)
     assert result.exit_code == 0, result.stderr

@@ -108,13 +108,42 @@ def test_ctrl_c_ends_with_one_line(tmp_path: Path) -> None:
     assert err == "interrupted\n"
 
 
-def test_completion_offers_library_names() -> None:
+def completed(words: str) -> list[str]:
+    """What the shell is offered for the last word."""
     done = subprocess.run(
-        PROGRAM, capture_output=True, text=True, check=False,
-        env=environment(_AUTODAS_DSL_COMPLETE="bash_complete", COMP_WORDS="autodas-dsl show rho",
-                        COMP_CWORD="2"),
+        PROGRAM, capture_output=True, text=True, check=True,
+        env=environment(_AUTODAS_DSL_COMPLETE="bash_complete", COMP_WORDS=f"autodas-dsl {words}",
+                        COMP_CWORD=str(len(words.split()))),
     )  # fmt: skip
-    assert "plain,rho_cnn\n" in done.stdout
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("show rho", "plain,rho_cnn"),
+        ("rank digits-r", "plain,digits-resnet"),
+        ("evolve digits-r", "plain,digits-resnet"),
+        ("latex snip --table digits-v", "plain,digits-vit"),
+        ("table info digits-v", "plain,digits-vit"),
+        ("search nasb", "plain,nasbench201"),
+        ("rank x.csv --space cifar", "plain,cifar-resnet"),
+        ("distill x.py --loss ic", "plain,ickd"),
+        ("rank mine.c", "file,mine.c"),
+        ("search mine.p", "file,mine.p"),
+    ],
+)
+def test_completion_offers_names_else_files(words: str, offered: str) -> None:
+    assert offered in completed(words)
+
+
+def test_completion_knows_every_space_and_loss_without_importing_them() -> None:
+    from autodas_dsl import spaces
+    from autodas_dsl.cli import options
+    from autodas_dsl.training.losses import LOSSES
+
+    assert tuple(options.SPACE.names()) == spaces.names()
+    assert tuple(options.LOSS.names()) == tuple(LOSSES)
 
 
 def test_the_public_names_load_on_first_use() -> None:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from autodas_dsl.scoring import bootstrap
-from autodas_dsl.scoring.bootstrap import (
+from autodas_dsl.evaluation import bootstrap
+from autodas_dsl.evaluation.bootstrap import (
     interval,
     resampled,
 )
-from autodas_dsl.scoring.correlations import STATISTICS
+from autodas_dsl.evaluation.correlations import STATISTICS
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import pytest
 from strategies import seeded_scores
 
 from autodas_dsl.language.documents import parse_document, read_document
+from autodas_dsl.language.errors import FormulaError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import canonical, library_files
-from autodas_dsl.language.spans import FormulaError
 
 SAMPLE = """\
 proxy/1 sample

@@ -7,19 +7,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from evaluation import score
+from evaluation import Formula, agree, interpreted, score, text
 from reference import REFERENCE
 from strategies import seeded_scores
 from worlds import Shapes, World, collected, shapes
 
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.engine import Engine
-from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
-from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import Proxy
-from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_names, library_proxy, proxied
 from autodas_dsl.language.parse import parse
@@ -29,29 +26,6 @@ COUNT = 5000
 SLICE = 250
 EQUAL = shapes()
 UNEQUAL = shapes(teacher=10, layers=4)
-Formula = Expr | Proxy
-
-
-def interpreted(node: Node, values: object) -> float:
-    try:
-        return interpret(node, values)
-    except (NotFinite, ShapeMismatch):
-        return math.nan
-
-
-def agree(mine: float, reference: float, world: World, formula: Formula) -> bool:
-    """Equal up to rounding, as far as rounding on the way lets the score be known."""
-    if np.isclose(mine, reference, rtol=1e-9, atol=1e-12, equal_nan=True):
-        return True
-    moved = [score(formula, world, noise, s) for s in range(12) for noise in (1e-14, 1e-12)]
-    if any(math.isnan(m) != math.isnan(reference) for m in moved):
-        return True
-    slack = 100 * max(abs(m - reference) for m in moved)
-    return bool(slack > abs(reference) or abs(mine - reference) <= slack)
-
-
-def text(formula: Formula) -> str:
-    return str(formula) if isinstance(formula, Proxy) else format_expression(formula)
 
 
 def compare(formulas: list[Formula], worlds: list[World], shape: Shapes) -> list[str]:

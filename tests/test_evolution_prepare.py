@@ -19,15 +19,14 @@ from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.shared import Shared
 from autodas_dsl.evolution.vocabulary import chosen_statistics
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.rank import Setting
-from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.models.load import load_models
+from autodas_dsl.scoring.setting import Data, Setting, Teacher
 from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
 from autodas_dsl.spaces import get
 from autodas_dsl.statistics.collect import Collected
-from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
@@ -244,7 +243,9 @@ def test_folders_of_processes_that_were_killed_are_removed(
     abandoned, other = tmp_path / "autodas-dsl-abandoned", tmp_path / "autodas-dsl-notes"
     for folder in (abandoned, other):
         folder.mkdir()
-    (abandoned / "lock").touch()
+    for folder in (abandoned, other):  # a new folder is not held yet
+        (folder / "lock").touch()
+    (abandoned / "held").touch()
     with ExitStack() as first:
         Shared(first)
         (own,) = set(tmp_path.iterdir()) - {abandoned, other}

@@ -23,7 +23,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.folder import LOCK, differences, opened, probe
 from autodas_dsl.evolution.journal import Fact, Journal, decode, encode
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 TESTS = Path(__file__).parent
 SHORT = Config(iterations=5, population=6, seed=5)
@@ -187,6 +187,40 @@ def test_changed_options_or_tables_are_refused(tmp_path: Path) -> None:
             evolve(config, [task], folder=tmp_path, resume=True)
         assert code(caught) == "E603"
         assert said in str(caught.value)
+
+
+def test_a_longer_run_extends_a_shorter_one_to_the_same_bytes(tmp_path: Path) -> None:
+    longer = replace(SHORT, iterations=9)
+    evolve(longer, [fake_task()], folder=tmp_path / "whole")
+    expected = final_files(tmp_path / "whole")
+    for moment in ("finished", "stopped", "stopped again"):
+        folder = tmp_path / moment
+        seconds = None if moment == "finished" else 0.0
+        evolve(SHORT, [fake_task()], folder=folder, max_time=seconds)
+        if moment == "stopped again":
+            evolve(longer, [fake_task()], folder=folder, resume=True, max_time=seconds)
+        evolve(longer, [fake_task()], folder=folder, resume=True)
+        assert final_files(folder) == expected, moment
+
+
+def test_a_run_is_not_extended_otherwise(tmp_path: Path) -> None:
+    evolve(SHORT, [fake_task()], folder=tmp_path)
+    before = final_files(tmp_path)
+    for config in (replace(SHORT, iterations=4), replace(SHORT, iterations=9, seed=6)):
+        with pytest.raises(InputError) as caught:
+            evolve(config, [fake_task()], folder=tmp_path, resume=True)
+        assert code(caught) == "E603"
+        assert final_files(tmp_path) == before
+
+
+def test_the_command_is_there_before_the_run_is(tmp_path: Path) -> None:
+    words = ["autodas-dsl", "evolve", "my table.csv"]
+    with opened(tmp_path, {"options": {"iterations": 2}}, resume=False, command=words):
+        assert (tmp_path / "command.txt").read_text() == "autodas-dsl evolve 'my table.csv'\n"
+    times = [(tmp_path / name).stat().st_mtime_ns for name in ("command.txt", "run.json")]
+    assert times == sorted(times)
+    with opened(tmp_path, {"options": {"iterations": 3}}, resume=True):
+        assert not (tmp_path / "command.txt").exists(), "it was that of the shorter run"
 
 
 def test_differences_are_named() -> None:

@@ -27,17 +27,19 @@ from autodas_dsl.evolution.fitness import (
     shuffled,
 )
 from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.interrupt import Interrupt, Stopped
 from autodas_dsl.evolution.judge import Judge
 from autodas_dsl.evolution.null import null_level
-from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
+from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.typed import never
+from autodas_dsl.evolution.watch import Progress, Told, Watch
 from autodas_dsl.language.documents import format_document, parse_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
 
 SHORT = Config(iterations=15, population=10)
 TRUTH = np.arange(12.0)
@@ -318,7 +320,7 @@ def test_time_stops_between_generations() -> None:
 
 def test_the_watcher_is_told_every_generation() -> None:
     seen: list[Progress] = []
-    run = evolve(SHORT, [fake_task()], progress=seen.append, baselines=())
+    run = evolve(SHORT, [fake_task()], watch=Told(seen.append), baselines=())
     assert [p.generation for p in seen] == list(range(SHORT.iterations + 1))
     assert seen[-1].counts == run.counts
     assert seen[-1].best is run.champion.individual
@@ -404,6 +406,29 @@ def test_the_null_level_is_below_what_the_search_finds_and_reuses_its_facts() ->
     assert len(alone.seen) == run.counts.evaluations
 
 
+def test_null_searches_are_counted_and_stop_when_asked() -> None:
+    told: list[object] = []
+
+    class Counting(Watch):
+        def phase(self, label: str, total: int | None = None) -> None:
+            told.append((label, total))
+
+        def reached(self, done: int) -> None:
+            told.append(done)
+
+    config = replace(SHORT, patience=1)
+    null_level(config, [fake_task()], never, repeats=2, watch=Counting())
+    each = config.iterations + 1
+    label, *steps = told
+    assert label == ("null searches", 2 * each)
+    assert steps == sorted(steps)
+    assert {each, 2 * each} <= set(steps), "also a repeat that ends early is a whole one"
+    interrupt = Interrupt()
+    interrupt.asked = True
+    with pytest.raises(Stopped):
+        null_level(config, [fake_task()], never, repeats=2, interrupt=interrupt)
+
+
 def test_the_null_level_is_kept_for_the_same_search_only(tmp_path: Path) -> None:
     fake = Fake()
     task = fake_task(evaluator=fake)
@@ -436,7 +461,7 @@ def test_held_out_architectures_are_looked_at_once_when_the_search_is_over() -> 
 
     task = Task("t", "kd", Networks(selection, accuracies()), Networks(late, accuracies(start=40)))
     generations: list[int] = []
-    run = evolve(SHORT, [task], baselines=(), progress=lambda p: generations.append(len(asked)))
+    run = evolve(SHORT, [task], baselines=(), watch=Told(lambda p: generations.append(len(asked))))
     assert set(generations) == {0}
     assert asked
     assert run.champion.held_out

@@ -11,7 +11,6 @@ from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import inlined, oriented, settled, unsigned
 from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
 from autodas_dsl.evolution.plausible import plausible, risky
-from autodas_dsl.evolution.randomness import Purpose, Stream
 from autodas_dsl.evolution.typed import Typing, positions
 from autodas_dsl.evolution.vary import MUTATIONS, Varier, crossover
 from autodas_dsl.evolution.vocabulary import (
@@ -21,15 +20,16 @@ from autodas_dsl.evolution.vocabulary import (
     chosen_statistics,
     needs_gradient,
 )
+from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import expression_proxy
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.kinds import NUMBER, Requirement
 from autodas_dsl.language.library import library_names, library_proxy
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Call, Expr, Name, PairOf, complexity, walk
 
 EVERYTHING = tuple(name for name in INPUTS if name not in ("params", "flops", "layers"))

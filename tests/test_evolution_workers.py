@@ -18,8 +18,8 @@ from evolution_tables import Deadly, Fake, stillborn
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.shards import Sharded, joined, shards
 from autodas_dsl.evolution.workers import DEADLY, Pool, Shard
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
 
 NODES = [lower(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
 PARTS = [(0, 10), (10, 17), (17, 20)]

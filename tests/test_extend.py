@@ -14,20 +14,20 @@ from click.testing import CliRunner, Result
 from conftest import REPOSITORY
 from worlds import World, collected, shapes
 
-from autodas_dsl.algebra.latex import operator_latex
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import interpret
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language import extend
 from autodas_dsl.language.check import check, kind_of_expression
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch
+from autodas_dsl.printing.latex import operator_latex
 from autodas_dsl.statistics.collect import collect
 
 EXAMPLE = REPOSITORY / "examples" / "my_operator.py"

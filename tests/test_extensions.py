@@ -18,16 +18,16 @@ from torch import nn
 from autodas_dsl.cli.entry import COMMANDS, cli
 from autodas_dsl.compiler.interpret import interpret
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.language import extend
 from autodas_dsl.language.extend import load_extension
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.spaces import get
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.errors import StatisticError
-from autodas_dsl.statistics.network import seeded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EXAMPLE = REPOSITORY / "examples" / "my_operator.py"

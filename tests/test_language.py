@@ -10,13 +10,14 @@ from fixtures import Wrong, lines, wrong_inputs
 
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import expression_proxy, parse_document, read_document
+from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.library import library_names, proxied, verify
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import MAX_DEPTH, MAX_TOKENS, parse
-from autodas_dsl.language.spans import Diagnostic, FormulaError, InputError, Source
+from autodas_dsl.language.spans import Source
 from autodas_dsl.language.tree import Call, Name, walk
 
 IDENTITY = lines("identity.proxies")
@@ -50,6 +51,13 @@ def test_is_rewritten(written: str, canonical: str) -> None:
     assert format_expression(parse(written)) == canonical
     assert parse(canonical) == parse(written)
     assert format_expression(parse(canonical)) == canonical
+
+
+@pytest.mark.parametrize("text", ["maximum(|W|_F)", "minimum(W, W, W)", "max(1, 2, 3)"])
+def test_what_does_not_check_is_not_rewritten_into_what_does(text: str) -> None:
+    with pytest.raises(InputError):
+        verify(expression_proxy(text))
+    assert format_expression(parse(text)) == text
 
 
 def test_identity_covers_every_operator_and_statistic() -> None:

@@ -15,8 +15,8 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 from autodas_dsl.editing import lsp
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import library_files, library_names
-from autodas_dsl.language.spans import InputError
 
 # torch and sympy are made impossible to import: an editor must not wait seconds for them
 SERVER = """

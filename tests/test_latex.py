@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -8,22 +9,23 @@ from pathlib import Path
 import pytest
 from golden import check_golden
 
-from autodas_dsl.algebra.latex import (
+from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import FormulaError, InputError
+from autodas_dsl.language.inputs import INPUTS
+from autodas_dsl.language.library import library_names, library_proxy, load
+from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.typed import typed
+from autodas_dsl.printing.latex import (
     latex_of,
     number_latex,
     operator_latex,
     statistic_latex,
     symbol_latex,
 )
-from autodas_dsl.algebra.latex_page import LatexOptions, latex, page
-from autodas_dsl.algebra.tex import Fence, Mark, Script, marks, read_tex, width
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.language.documents import expression_proxy, parse_document
-from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_names, library_proxy, load
-from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import FormulaError, InputError
+from autodas_dsl.printing.latex_page import LatexOptions, latex, page
+from autodas_dsl.printing.mathml import mathml
+from autodas_dsl.printing.tex import Fence, Mark, Script, marks, read_tex, width
 
 
 def of(text: str) -> str:
@@ -33,7 +35,7 @@ def of(text: str) -> str:
 
 def test_the_canonical_example_prints_as_in_the_paper() -> None:
     assert latex(library_proxy("rho_cnn")) == (
-        r"\rho_{\mathrm{cnn}} = \mathcal{D}_{KL}\!\left(\sigma\!\left(F_s\right), "
+        r"\rho_{\mathrm{cnn}} = \mathcal{D}_{KL}\!\left({\sigma\!\left(F_s\right)}, "
         r"\sigma\!\left(F_t\right)\right) + \frac{1}{M}\sum_{\ell=1}^{M} "
         r"\left\|\operatorname{logsoftmax}\!\left(\frac{\partial\mathcal{L}}"
         r"{\partial W_{\ell}}\right)\right\|_{F}"
@@ -261,5 +263,50 @@ def test_the_whole_library_compiles(tmp_path: Path) -> None:
 
 
 def test_a_pair_keeps_its_brackets_inside_a_fraction() -> None:
-    text = latex(expression_proxy("L2(invert([F_s, F_t]))"))
-    assert text.endswith(r"\left(\frac{1}{\left[F_s, F_t\right] + \epsilon}\right)")
+    text = "proxy/1 x\n\nlet v = invert([F_s, F_t])\nscore = L2(v)\n"
+    assert latex(parse_document(text, "x.proxy")).endswith(
+        r"v = \frac{1}{\left[F_s, F_t\right] + \epsilon}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "sides"),
+    [
+        ("KL(sigmoid([F_s, F_t]))", r"{\sigma\!\left(F_s\right)}, \sigma\!\left(F_t\right)"),
+        ("L2(2 * [P_s, P_t] + params)", r"2\,P_s + \#\mathrm{params}, 2\,P_t + \#\mathrm{params}"),
+        ("cosine(align([E_s, E_t]))", r"{\operatorname{align}\!\left(E_s\right)}, "
+                                      r"\operatorname{align}\!\left(E_t\right)"),
+        ("sum(L1([W, grad W] - 1))", r"W_{\ell} - 1, \frac{\partial\mathcal{L}}"
+                                     r"{\partial W_{\ell}} - 1"),
+        ("L2([F_s, F_t])", "F_s, F_t"),
+    ],
+)  # fmt: skip
+def test_a_distance_of_one_argument_shows_both_sides(formula: str, sides: str) -> None:
+    assert rf"\left({sides}\right)" in latex(expression_proxy(formula))
+
+
+def test_a_distance_of_a_name_shows_both_members() -> None:
+    text = "proxy/1 x\n\nlet e_1 = sigmoid([F_s, F_t])\nlet dist = KL(e_1)\nscore = dist + L2(2 * e_1)\n"
+    shown = latex(parse_document(text, "x.proxy"))
+    assert r"\mathcal{D}_{KL}\!\left(e_{1}^{(1)}, e_{1}^{(2)}\right)" in shown
+    assert r"\left(2\,e_{1}^{(1)}, 2\,e_{1}^{(2)}\right)" in shown
+    assert r"e_{1} = {\sigma\!\left(\left[F_s, F_t\right]\right)},\quad" in shown
+
+
+def test_no_space_stands_before_a_comma() -> None:
+    """TeX sets one between a closing delimiter of \\left and a comma, unless braces hide it."""
+    texts = [latex(library_proxy(name)) for name in library_names()]
+    texts += [
+        latex(expression_proxy(formula))
+        for formula in (
+            "KL(|F_s|, sqrt(|F_t|))", "sum(dot(|W|^2, grad W))", "max(|params|^2, sum(|W|_inf))",
+            "L2([abs(F_s), F_t])", "sum(L2(norm_F[HW](A), norm_F[HW](A)))",
+        )
+    ]  # fmt: skip
+    for text in texts:
+        assert not re.search(r"\\right(\W|\\rangle)([_^](\w|\{[^{}]*\}))*\s*,", text), text
+    assert any("}, " in text for text in texts)
+
+
+def test_infinity_is_a_letter_beside_a_comma() -> None:
+    assert "<mi>∞</mi><mo>,</mo>" in mathml(expression_proxy("mean(mean(norm_inf[HW](A)))"))

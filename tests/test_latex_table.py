@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from golden import check_golden
 
-from autodas_dsl.algebra.latex_page import LatexOptions
-from autodas_dsl.algebra.table import Measured, TableRow, booktabs
 from autodas_dsl.language.documents import expression_proxy
+from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.library import library_proxy
-from autodas_dsl.language.spans import FormulaError, InputError
+from autodas_dsl.printing.latex_page import LatexOptions
+from autodas_dsl.printing.table import Measured, TableRow, booktabs
 
 
 def row(name: str, tau: float, rho: float, baseline: bool = False) -> TableRow:

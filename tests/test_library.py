@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autodas_dsl.language.documents import parse_document, read_document
+from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.library import (
     canonical,
     library_files,
@@ -16,7 +17,6 @@ from autodas_dsl.language.library import (
     proxied,
     verify,
 )
-from autodas_dsl.language.spans import FormulaError, InputError
 
 GROUPS = {"parameter", "activation", "teacher_student", "discovered"}
 NAMES = {

@@ -8,7 +8,6 @@ import torch
 from numpy.testing import assert_allclose
 from reference import REFERENCE
 
-from autodas_dsl.algebra.latex import operator_latex
 from autodas_dsl.compiler import kernels
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.examples import example_of
@@ -18,6 +17,7 @@ from autodas_dsl.language.kinds import Axis, Kind, integer
 from autodas_dsl.language.operators import ALIASES, OPERATORS, op
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Call, walk
+from autodas_dsl.printing.latex import operator_latex
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in OPERATORS.items()]
 

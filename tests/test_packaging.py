@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -69,3 +70,33 @@ def test_a_wheel_holds_what_the_checkout_holds(wheel: list[str]) -> None:
 
 def test_a_wheel_holds_nothing_beside_the_package(wheel: list[str]) -> None:
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"autodas_dsl"}
+
+
+_WITHOUT_POSIX = """
+import importlib, pathlib, pkgutil, sys
+for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp"):
+    sys.modules[name] = None
+import autodas_dsl
+for module in pkgutil.walk_packages(autodas_dsl.__path__, "autodas_dsl."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from autodas_dsl.evolution.folder import opened
+from autodas_dsl.language.spans import InputError
+run = pathlib.Path(sys.argv[1], "run")
+with opened(run, {}, resume=False):
+    try:
+        with opened(run, {}, resume=True):
+            print("twice")
+    except InputError as error:
+        print(error.diagnostics[0].code)
+with opened(run, {}, resume=True):
+    print("again")
+"""
+
+
+def test_every_module_imports_and_locks_where_posix_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _WITHOUT_POSIX, str(tmp_path)], check=False,
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (0, ["E604", "again"]), done.stderr

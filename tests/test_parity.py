@@ -17,7 +17,7 @@ TOLERANCE = 1e-6  # relative, float64
 RESNET = """
 from pathlib import Path
 from autodas_dsl.spaces.resnet import CifarResNet
-from autodas_dsl.statistics.weights import load_weights
+from autodas_dsl.models.weights import load_weights
 
 input, classes = (3, 32, 32), 10
 
@@ -30,7 +30,7 @@ def build_model():
 VIT = """
 from pathlib import Path
 from transformers import ViTConfig, ViTForImageClassification
-from autodas_dsl.statistics.weights import load_weights
+from autodas_dsl.models.weights import load_weights
 
 input, classes = (3, 32, 32), 10
 

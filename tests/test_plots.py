@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +13,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.report import plots
 from autodas_dsl.report.plots import Bar, Curve, Point
 
@@ -50,6 +52,17 @@ def texts(svg: bytes) -> str:
     return " ".join("".join(node.itertext()) for node in root.iter() if node.tag.endswith("text"))
 
 
+def test_names_of_baselines_do_not_overlap() -> None:
+    near = {"params": 0.5, "flops": 0.501, "snip": 0.499, "synflow": 0.2}
+    figure = plots.pareto([Point(1, 0.1)], [Point(2, 0.9, "x")], title="", baselines=near)
+    names = [found for found in figure.axes[0].texts if found.get_text() in near]
+    # the extent of an annotation counts its stroke too
+    boxes = sorted((Text.get_window_extent(name) for name in names), key=lambda box: box.y0)
+    assert len(boxes) == 4
+    assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+
+
 @pytest.mark.parametrize("draw", FIGURES)
 def test_the_same_bytes_every_time(draw: Callable[[], Figure]) -> None:
     one, other = draw(), draw()
@@ -66,7 +79,19 @@ def test_the_same_bytes_every_time(draw: Callable[[], Figure]) -> None:
         (a_scatter, ["|W|_F", "Kendall τ = 0.", "n = 20, 3 invalid", "invalid", "kd accuracy"]),
         (a_summary, ["snip", "params", "why", "n = 64, report half", "size baseline"]),
         (a_search, ["aging, held out", "random, selection", "best on shuffled", "a table"]),
-        (a_pareto, ["complexity", "sum(|W|_F)", "Pareto front", "params"]),
+        (
+            a_pareto,
+            [
+                "complexity",
+                "sum(|W|_F)",
+                "Pareto front",
+                "params",
+                "selection architectures",
+                "best formula of its complexity",
+                " 1 ",
+                " 2 ",
+            ],
+        ),
     ],
 )
 def test_what_a_plot_says(draw: Callable[[], Figure], words: list[str]) -> None:

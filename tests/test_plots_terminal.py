@@ -10,7 +10,15 @@ import re
 
 import pytest
 
-from autodas_dsl.report.terminal import Column, note, progress_bar, render, show
+from autodas_dsl.report.terminal import (
+    Column,
+    for_people,
+    note,
+    progress_bar,
+    render,
+    score_text,
+    show,
+)
 
 COLUMNS = (
     Column("proxy"),
@@ -134,3 +142,22 @@ def test_progress_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     with pytest.raises(KeyError), progress_bar("scoring", None, out=Terminal()):
         raise KeyError
+
+
+def test_counts_are_read_by_people_and_by_programs() -> None:
+    rows = [{"proxy": "params", "params": 11_689_512, "score": 11_689_512.5, "n": 64}]
+    columns = [Column(key) for key in rows[0]]
+    assert render(rows, columns).split() == [
+        "proxy", "params", "score", "n", "params", "11,689,512", "1.16895e+07", "64",
+    ]  # fmt: skip
+    assert render(rows, columns, "csv").split("\n")[1] == "params,11689512,11689512.5,64"
+    assert '"params": 11689512,' in render(rows, columns, "json")
+
+
+def test_a_score_that_is_a_count_is_shown_as_one() -> None:
+    assert score_text(11_689_512.0, "params") == "11,689,512"
+    assert score_text(253_149_824.0, "flops") == "253,149,824"
+    assert score_text(float("nan"), "params") == "–"
+    assert score_text(float("inf"), "params") == "inf"
+    assert score_text(11_689_512.0, "snip") == "1.16895e+07"
+    assert for_people(0.5, "params") == 0.5

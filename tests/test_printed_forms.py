@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -13,18 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_formulas import random_formula
 
-from autodas_dsl.algebra.from_sympy import from_sympy
-from autodas_dsl.algebra.graph import computation_graph, dot
-from autodas_dsl.algebra.mathml import NAMESPACE, mathml_of
-from autodas_dsl.algebra.show import FORMS, show
-from autodas_dsl.algebra.to_sympy import to_sympy
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.algebra.unicode import unicode_of
 from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import library_names, library_proxy, load
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import FormulaError, InputError
+from autodas_dsl.language.typed import typed
+from autodas_dsl.printing.graph import computation_graph, dot
+from autodas_dsl.printing.mathml import NAMESPACE, mathml, mathml_of
+from autodas_dsl.printing.mathml_lines import wrapping_mathml
+from autodas_dsl.printing.show import FORMS, show
+from autodas_dsl.printing.sympy_form import to_sympy
+from autodas_dsl.printing.unicode import unicode_of
+from autodas_dsl.simplify.from_sympy import from_sympy
 
 CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "msubsup": 3, "munder": 2, "mover": 2,
             "munderover": 3, "semantics": 2}  # fmt: skip
@@ -68,7 +70,7 @@ def test_options_reach_the_printer() -> None:
 
 def test_show_imports_neither_torch_nor_sympy() -> None:
     code = (
-        "import sys\nfrom autodas_dsl.algebra.show import show\n"
+        "import sys\nfrom autodas_dsl.printing.show import show\n"
         "from autodas_dsl.language.library import load\n"
         "for form in ('text', 'unicode', 'latex', 'mathml', 'tree'):\n"
         "    show(load('rho_cnn'), form)\n"
@@ -165,6 +167,18 @@ def test_lets_and_library_proxies_are_inlined() -> None:
     labels = [data["label"] for _, data in graph.nodes(data=True)]
     assert labels.count("W") == labels.count("‖·‖_F") == 1
     assert "snip" not in labels
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_lets_without_use_print_in_every_form(form: str) -> None:
+    proxy = parse_document("proxy/1 a\n\nlet v = sum(|W|_F)\nlet w = v + 2\nscore = params\n")
+    assert show(proxy, form)
+
+
+def test_the_graph_leads_to_the_score() -> None:
+    text = "proxy/1 a\n\nlet v = sum(|W|_F)\nlet w = v + 2\nscore = params + snip\n"
+    graph = computation_graph(parse_document(text))
+    assert [n for n in graph if graph.out_degree(n) == 0] == [graph.graph["score"]]
 
 
 def test_operators_with_one_sign_stay_apart() -> None:
@@ -271,3 +285,80 @@ def test_random_formulas_print_and_read_back(slot: int) -> None:
     ElementTree.fromstring(show(proxy, "mathml"))
     ElementTree.fromstring(show(proxy, "svg"))
     assert from_sympy(to_sympy(expr)) is not None
+
+
+def wrapped(text: str) -> list[str]:
+    """The texts of the parts between which a line may break, without invisible signs."""
+    parts = wrapping_mathml(expression_proxy(text), digits=3).split("<wbr />")
+    return ["".join(ElementTree.fromstring(p).itertext()).replace("\u2061", "") for p in parts]
+
+
+@pytest.mark.parametrize(
+    ("formula", "parts"),
+    [
+        ("params - 2 * flops", ["ρ=", "#params", "−2#flops"]),
+        ("-sum(|W|_F)", ["ρ=", "−∑ℓ=1M", "‖Wℓ‖F"]),
+        ("L2(F_s, F_t)", ["ρ=", "𝒟L2(Fs,Ft)"]),
+        ("KL(softmax(F_s), sigmoid(F_t))", ["ρ=", "𝒟KL(", "softmax(Fs),", "σ(Ft))"]),
+        ("log(params + exp(flops) + layers^2)", ["ρ=", "ln(", "#params", "+exp(#flops)", "+M2)"]),
+        ("sqrt(params + flops + layers + 1)", ["ρ=", "√(", "#params", "+#flops", "+M", "+1)"]),
+        ("3 / (params + flops + layers)", ["ρ=", "3", "/(", "#params", "+#flops", "+M)"]),
+        ("sqrt(params) + 1 / layers", ["ρ=", "#params", "+1M"]),
+    ],
+)
+def test_formulas_wrap_at_signs_and_inside_what_is_wide(formula: str, parts: list[str]) -> None:
+    assert wrapped(formula) == parts
+
+
+def test_every_library_formula_that_wraps_keeps_its_letters() -> None:
+    for name in library_names():
+        html = wrapping_mathml(library_proxy(name))
+        for part in html.split("<wbr />"):
+            assert ElementTree.fromstring(part).tag.endswith("math")
+        plain = ElementTree.fromstring(mathml(library_proxy(name)))
+        annotation = plain.find(".//{*}annotation")
+        assert annotation is not None
+        annotation.text = ""
+        letters = [c for c in "".join(plain.itertext()) if c.isalnum()]
+        assert [c for c in re.sub("<[^>]*>", "", html) if c.isalnum()] == letters
+
+
+_EDGE = re.compile(
+    r'd="M(\S+) (\S+) H(\S+) C(\S+) (\S+) (\S+) (\S+) (\S+) (\S+)" fill="none"'
+)  # fmt: skip
+_KIND = re.compile(r'<text x="(\S+)" y="(\S+)" font-size="10.5"[^>]*>([^<]*)<')
+
+
+def _points(edge: tuple[float, ...]) -> list[tuple[float, float]]:
+    """Places along an edge: level, then a Bézier curve."""
+    x, y, turn, *curve = edge
+    ax, ay, bx, by, cx, cy = curve
+    steps = [n / 20 for n in range(21)]
+    level = [(x + (turn - x) * t, y) for t in steps]
+    bent = [
+        tuple(
+            (1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * a + 3 * (1 - t) * t**2 * b + t**3 * c
+            for p, a, b, c in ((turn, ax, bx, cx), (y, ay, by, cy))
+        )
+        for t in steps
+    ]
+    return level + bent  # type: ignore[return-value]
+
+
+def test_no_edge_of_a_drawn_graph_crosses_a_kind_and_each_ends_in_an_arrow() -> None:
+    for name in library_names():
+        proxy = library_proxy(name)
+        drawn = show(proxy, "svg")
+        edges = [tuple(map(float, found)) for found in _EDGE.findall(drawn)]
+        graph = computation_graph(proxy)
+        assert drawn.count(" v8 z") == len({(s, t) for s, t, _ in graph.edges})
+        kinds = [(float(x), float(y), text) for x, y, text in _KIND.findall(drawn)]
+        assert len(kinds) == sum(graph.out_degree(node) > 0 for node in graph)
+        for x, y, text in kinds:
+            crossed = [
+                point
+                for edge in edges
+                for point in _points(edge)
+                if x - 2 < point[0] < x + 6.4 * len(text) and y - 9 < point[1] < y + 3
+            ]
+            assert not crossed, (name, text)

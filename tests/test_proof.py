@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from autodas_dsl.algebra.verdict import Verdict
+from autodas_dsl.evaluation.importance import signed_terms, term_importance
 from autodas_dsl.language.check import check, kind_of_expression
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS, Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement, integer, symbol
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.scoring.importance import signed_terms, term_importance
-from autodas_dsl.scoring.proof import Proof, both, judges, on_architectures, same_order
-from autodas_dsl.scoring.random_statistics import (
+from autodas_dsl.simplify.proof import Proof, both, judges, on_architectures, same_order
+from autodas_dsl.simplify.random_statistics import (
     PROFILES,
     SHAPES,
     SQUARE,
@@ -25,6 +24,7 @@ from autodas_dsl.scoring.random_statistics import (
     networks,
     random_network,
 )
+from autodas_dsl.simplify.verdict import Verdict
 
 PROOF = Proof()
 
@@ -74,6 +74,15 @@ def test_order_is_kept_by_what_keeps_it() -> None:
     assert not PROOF.same_order(parse("sum(mean(W))^2"), parse("sum(mean(W))")).agrees
     assert not PROOF.same_order(parse("log(sum(mean(W)))"), parse("sum(mean(W))")).agrees
     assert not PROOF.same_order(parse("log(-params)"), parse("1")).agrees
+
+
+def test_a_constant_next_to_tiny_scores_keeps_their_order_but_not_their_digits() -> None:
+    assert PROOF.same_order(parse("snip + 3"), parse("snip")).agrees
+    assert PROOF.same_order(parse("3 - 2 * (fisher + 1) / 5"), parse("-fisher")).agrees
+    assert not PROOF.same_order(parse("3 - snip"), parse("snip")).agrees
+    assert not PROOF.same_order(parse("snip + 3"), parse("synflow")).agrees
+    assert not PROOF.same_order(parse("params + 1e300"), parse("params")).agrees
+    assert not PROOF.same_order(parse("(params + 1) * 1e308"), parse("params")).agrees
 
 
 def test_score_lists_are_compared_as_rankings() -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from autodas_dsl.algebra.verdict import Verdict
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, transform, walk
-from autodas_dsl.scoring.proof import Proof
+from autodas_dsl.simplify.proof import Proof
+from autodas_dsl.simplify.verdict import Verdict
 
 PROOF = Proof(profiles=("normal", "positive", "negative", "zeros"))
 DECLARED = [(n, law) for n, op in OPERATORS.items() for law in LAWS if law in op.laws]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.evaluation import rank as ranking
+from autodas_dsl.evaluation.rank import rank
+from autodas_dsl.evaluation.sensitivity import CHANGES, UNMOVED, _compare, sensitivity
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.inputs import INPUTS, Input
+from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.library import load
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import rank as ranking
-from autodas_dsl.scoring.rank import Setting, rank
-from autodas_dsl.scoring.score import Data
+from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Scorer
-from autodas_dsl.scoring.sensitivity import sensitivity
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
 from autodas_dsl.statistics.errors import OutOfMemory
 from autodas_dsl.tables.table import Table
 
@@ -101,9 +105,11 @@ def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch: pytest.MonkeyPa
 
 def test_a_misfit_is_listed_with_its_requirement_and_not_ranked() -> None:
     setting = usual_setting(SPACE, Data("digits", 8))
-    found = rank(_table(), SPACE, [load("rho_cnn")], setting=setting)
+    found = rank(_table(), SPACE, [load("rho_cnn"), load("snip")], setting=setting)
     assert "requires C_s = C_t" in found.unranked["rho_cnn"]
-    assert all(row.proxy != "rho_cnn" for row in found.rows)
+    assert {row.proxy for row in found.rows} == {"snip", "params", "flops"}
+    with pytest.raises(InputError, match=r"E461.*`rho_cnn` fits no model: requires C_s = C_t"):
+        rank(_table(), SPACE, [load("rho_cnn")], setting=setting)
 
 
 def test_a_formula_of_a_statistic_that_no_network_has_is_listed_with_it() -> None:
@@ -116,8 +122,28 @@ def test_a_formula_of_a_statistic_that_no_network_has_is_listed_with_it() -> Non
 
 
 def test_a_formula_about_the_teacher_without_one_is_an_error() -> None:
-    with pytest.raises(InputError, match="--teacher"):
-        rank(_table(), SPACE, [load("cc")], setting=SMALL)
+    with pytest.raises(InputError, match="E444") as caught:
+        rank(_table(), SPACE, [load("cc"), load("kd")], setting=SMALL)
+    told = caught.value.render()
+    assert "`cc` reads a teacher" in told
+    assert "`kd` reads a teacher" in told
+    assert told.count("add --teacher MODEL") == 2
+
+
+def test_formulas_about_a_teacher_without_one_do_not_stop_the_others() -> None:
+    found = rank(_table(), SPACE, [load("cc"), load("snip")], setting=SMALL)
+    assert {row.proxy for row in found.rows} == {"snip", "params", "flops"}
+    assert found.unranked == {"cc": "E_t: there is no teacher to take it from; add --teacher MODEL"}
+    moved = sensitivity(_table(), SPACE, [load("cc"), load("snip")], setting=SMALL)
+    assert {one.proxy for one in moved} == {"snip", "params", "flops"}
+
+
+def test_a_stage_that_the_teacher_lacks_does_not_stop_the_others() -> None:
+    setting = usual_setting(SPACE, Data("digits", 8))
+    formulas = [load("|F_t[-9]|_F"), load("|F_t|_F * params")]
+    found = rank(_table(), SPACE, formulas, setting=setting)
+    assert "F_t[-9]: the network has 3 stage(s)" in found.unranked["|F_t[-9]|_F"]
+    assert "|F_t|_F * params" in {row.proxy for row in found.rows}
 
 
 def test_a_split_reports_the_held_out_side_only() -> None:
@@ -176,6 +202,87 @@ def test_sensitivity_finds_what_a_formula_reads() -> None:
     assert not moved["l2_norm", "labels"]
     assert moved["l2_norm", "initial weights"]
     assert not moved["params", "initial weights"]
+
+
+NOTHING: set[str] = set()
+BY_CONSTRUCTION = {
+    "sum(|W|_F)": {"initial weights"},
+    "own_images": {"batch", "noise images"},
+    "own_labels": {"batch", "labels"},
+    "sum(|V_t|)": {"teacher"},
+    "own_teacher_t": {"teacher"},
+    "params": NOTHING,
+    "mean(sum[C](softmax[C](P_s)))": NOTHING,  # one, up to rounding
+}
+
+
+def _own(name: str, collect: Callable[[nn.Module, Batch], object]) -> Input:
+    return Input(name, NUMBER, "", "", "user", collect=collect)
+
+
+@pytest.fixture
+def own_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statistics that read one thing each."""
+    entries = (
+        _own("own_images", lambda model, batch: batch.x.square().sum()),
+        _own("own_labels", lambda model, batch: (batch.y * torch.arange(batch.size)).sum()),
+        _own("own_teacher_t", lambda model, batch: sum(p.sum() for p in model.parameters())),
+    )
+    for entry in entries:
+        monkeypatch.setitem(INPUTS, entry.name, entry)
+
+
+def _dependence(formulas: Sequence[str], setting: Setting) -> dict[str, set[str]]:
+    found = sensitivity(_table(), SPACE, [load(text) for text in formulas], setting=setting)
+    assert {one.changed for one in found} == set(CHANGES)
+    return {
+        text: {one.changed for one in found if one.proxy == text and one.depends}
+        for text in formulas
+    }
+
+
+@pytest.mark.usefixtures("own_statistics")
+def test_sensitivity_of_formulas_that_read_one_thing_by_construction() -> None:
+    trained = usual_setting(SPACE, Data("digits", 8))
+    assert trained.teacher is not None
+    assert trained.teacher.weights
+    assert _dependence(tuple(BY_CONSTRUCTION), trained) == BY_CONSTRUCTION
+    untrained = replace(trained, teacher=replace(trained.teacher, weights=""))
+    assert _dependence(tuple(BY_CONSTRUCTION), untrained) == BY_CONSTRUCTION
+
+
+def test_sensitivity_finds_a_new_order_behind_a_small_change() -> None:
+    before = np.arange(100.0, 110.0)
+    near = 100 + before / 100
+    swapped = _compare("x", "batch", near, near[::-1].copy())
+    assert swapped.change is not None
+    assert swapped.change < UNMOVED
+    assert swapped.agreement == pytest.approx(-1.0)
+    assert swapped.depends
+    rounding = 1 + before / 1e9
+    assert not _compare("x", "batch", rounding, rounding[::-1].copy()).depends
+
+
+def test_a_score_that_becomes_invalid_depends_on_what_was_changed() -> None:
+    before = np.arange(1.0, 11.0)
+    lost = np.where(before > 8, np.nan, before)
+    assert _compare("x", "noise images", before, lost).depends
+    assert _compare("x", "noise images", before, np.full(10, np.nan)).depends
+    assert not _compare("x", "noise images", lost, lost).depends
+
+
+def test_sensitivity_leaves_the_teacher_as_it_was() -> None:
+    network = SPACE.build(SPACE.parse(ARCHITECTURES[0]))
+    weights = [p.detach().clone() for p in network.parameters()]
+    teacher = Teacher(ModelSource("mine", lambda: network))
+    sensitivity(_table(), SPACE, [load("|F_t|_F")], setting=replace(SMALL, teacher=teacher))
+    assert all(map(torch.equal, weights, network.parameters()))
+
+
+def test_sensitivity_says_nothing_about_a_formula_without_a_score() -> None:
+    setting = usual_setting(SPACE, Data("digits", 8))
+    found = sensitivity(_table(), SPACE, [load("rho_cnn")], setting=setting)
+    assert {one.proxy for one in found} == {"params", "flops"}
 
 
 def test_several_seeds_give_a_spread() -> None:

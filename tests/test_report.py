@@ -17,11 +17,12 @@ from evolution_tables import Fake, fake_task
 from golden import DATA, check_golden
 
 from autodas_dsl.cli.entry import cli
+from autodas_dsl.evaluation.sensitivity import Sensitivity
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.session import Scores, scores_text
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.charts import Point, Scale, number, scale, scatter, search_curve
 from autodas_dsl.report.commands import rank_commands
 from autodas_dsl.report.graph import draw
@@ -29,8 +30,7 @@ from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.page import PARTS, report, write_report
 from autodas_dsl.report.parts import shown
 from autodas_dsl.report.repetition import python_call
-from autodas_dsl.report.run_folder import Moved, read_run, write_command, write_sensitivity
-from autodas_dsl.scoring.sensitivity import Sensitivity
+from autodas_dsl.report.run_folder import Moved, read_run, write_sensitivity
 
 RUN = DATA / "report" / "run"
 VOID = frozenset({"br", "input", "link", "meta"})
@@ -146,7 +146,8 @@ def test_every_formula_correlation_and_command_is_there(page: str) -> None:
     for expected in ("0.600", "−0.100 to 1.000", "−0.200", "another teacher",
                      run.command, "23 formulas"):  # fmt: skip
         assert expected in text
-    assert page.count("<math") == 1 + len(run.pareto)
+    assert page.count('class="formula"') + page.count('class="math"') == 1 + len(run.pareto)
+    assert page.count("<math") > 1 + len(run.pareto)  # they wrap between their parts
 
 
 def test_a_run_without_scores_sensitivity_or_command_says_so(run: Path) -> None:
@@ -270,7 +271,7 @@ def test_writing_never_replaces_a_file_unasked(tmp_path: Path) -> None:
 def test_sensitivity_and_command_are_kept_beside_a_run(run: Path) -> None:
     rows = [Sensitivity("best", "batch", 0.5, None, True)]
     write_sensitivity(run, rows)
-    write_command(run, ["autodas-dsl", "evolve", "a table.csv"])
+    (run / "command.txt").write_text("autodas-dsl evolve 'a table.csv'\n")
     found = read_run(run)
     assert found.sensitivity == (Moved("best", "batch", 0.5, None, True),)
     assert found.command == "autodas-dsl evolve 'a table.csv'"
@@ -290,9 +291,16 @@ def test_rank_keeps_sensitivity_in_a_run_only(tmp_path: Path) -> None:
 
 def test_folders_without_a_run_are_refused(tmp_path: Path, run: Path) -> None:
     assert refused(tmp_path / "nowhere")[0] == "E640"
-    assert "is no folder" in refused(tmp_path / "nowhere")[1]
+    assert "there is no run" in refused(tmp_path / "nowhere")[1]
+    assert "is no folder" in refused(run / "run.json")[1]
     assert refused(tmp_path)[0] == "E640"
     assert refused(run / "run.json")[0] == "E640"
+
+
+def test_the_command_says_that_there_is_no_run(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "nothing")])
+    assert result.exit_code == 1
+    assert f"error[E640]: there is no run {tmp_path / 'nothing'}" in result.stderr
 
 
 def test_a_run_that_has_not_finished_is_refused(run: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from browser import Page, executable, page
 from golden import DATA
 
+from autodas_dsl.language.library import load
 from autodas_dsl.report.page import write_report
+from autodas_dsl.report.parts import formula_math
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="Chromium is not installed")
 
@@ -43,6 +45,35 @@ def test_nothing_is_wider_than_the_window(
         ".map(e => e.outerHTML)"
     )
     assert small == []
+
+
+LONG = (
+    "mean(abslog(abssqrt(symlog(|norm_inf[HW](minmax(A))|_1))))",
+    "-(sum(|W|_F) - 3 * mean(|grad W|_1)) / (sum(mean(|A|)) + 2 * sum(mean(|grad A|)) + 1e-5)",
+    "sum(sqrt(mean(W^2) + mean((grad W)^2) + mean(|W * grad W|)))^2",
+    "rho_cnn_s0_aligned",
+    "rho_vit_released",
+)
+
+
+@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+def test_formulas_wrap_instead_of_scrolling(
+    browser: Page, report: Path, tmp_path: Path, width: int
+) -> None:
+    """Those of the run, and long ones in their places."""
+    page = report.read_text(encoding="utf-8")
+    start = page.index('class="math"')
+    before, opened, rest = page[:start], *page[start:].partition(">")[::2]
+    formulas = "<p>".join(formula_math(load(text), display=False) for text in LONG)
+    crowded = tmp_path / "crowded.html"
+    crowded.write_text(f"{before}{opened}>{formulas}{rest}", encoding="utf-8")
+    browser.open(crowded, width)
+    assert browser.run("document.querySelectorAll('.math math').length") > 30
+    scrolled = browser.run(
+        "[...document.querySelectorAll('.math, .formula')]"
+        ".filter(e => e.scrollWidth > e.clientWidth).map(e => e.outerHTML)"
+    )
+    assert scrolled == []
 
 
 def test_the_page_runs_without_errors_and_asks_the_network_nothing(

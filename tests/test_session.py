@@ -16,13 +16,12 @@ from autodas_dsl.evolution.prepare import prepare
 from autodas_dsl.evolution.session import Options, free_folder, search
 from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.language.documents import read_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import load
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.report.run_plots import draw
 from autodas_dsl.scoring import stored
-from autodas_dsl.scoring.score import Data
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.tables.read import load_table
 
 SMALL = load_table("digits-resnet").rows(range(20))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_formulas import random_formula
 
-from autodas_dsl.algebra.laws import RULES, Rule, folded, is_nonnegative
-from autodas_dsl.algebra.matching import fill, match
-from autodas_dsl.algebra.proposals import SympyStopped, ask_sympy, propose
-from autodas_dsl.algebra.simplify import (
+from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import FormulaError, InputError
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.library import library_names, library_proxy
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.proxy import Proxy, format_document, format_formula
+from autodas_dsl.language.tree import Expr, complexity
+from autodas_dsl.language.typed import typed
+from autodas_dsl.simplify.laws import RULES, Rule, folded, is_nonnegative
+from autodas_dsl.simplify.matching import fill, match
+from autodas_dsl.simplify.proof import Proof
+from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy, limit_memory, propose
+from autodas_dsl.simplify.simplify import (
     NOTE,
     Budget,
     Judges,
@@ -20,16 +30,7 @@ from autodas_dsl.algebra.simplify import (
     measure,
     simplify,
 )
-from autodas_dsl.algebra.typed import typed
-from autodas_dsl.algebra.verdict import Verdict
-from autodas_dsl.language.documents import expression_proxy, parse_document
-from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.library import library_names, library_proxy
-from autodas_dsl.language.parse import parse
-from autodas_dsl.language.proxy import Proxy, format_document, format_formula
-from autodas_dsl.language.spans import FormulaError, InputError
-from autodas_dsl.language.tree import Expr, complexity
-from autodas_dsl.scoring.proof import Proof
+from autodas_dsl.simplify.verdict import Verdict
 
 DATA = Path(__file__).parent / "data"
 PROOF = Proof()
@@ -189,14 +190,56 @@ def test_sympy_collects_what_laws_do_not() -> None:
 
 def test_a_hanging_sympy_is_stopped_and_the_raw_formula_stays() -> None:
     def hang(expr: Expr) -> list[tuple[str, Expr]]:
-        return ask_sympy(expr, 0.01)
+        return ask_sympy(expr, 0.01, 1024)
 
     result = simplify(expression_proxy("params * 1 + flops"), JUDGES, ask=hang)
     assert result.sympy_stopped
     assert format_formula(result.proxy) == "params * 1 + flops"
     assert "did not answer within 0.01 s" in result.reason
     with pytest.raises(SympyStopped):
-        ask_sympy(parse("params"), 0.01)
+        ask_sympy(parse("params"), 0.01, 1024)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_a_sympy_that_takes_too_much_memory_is_stopped_and_the_raw_formula_stays() -> None:
+    def greedy(expr: Expr) -> list[tuple[str, Expr]]:
+        return ask_sympy(expr, 60, 48)
+
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    result = simplify(expression_proxy("log(2^(10^10)) * params"), JUDGES, ask=greedy)
+    assert result.sympy_stopped
+    assert format_formula(result.proxy) == "log(2^10^10) * params"
+    assert result.reason == "sympy reached its memory limit of 48 MiB and was stopped"
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    assert ask_sympy(parse("params * flops + params * layers"), 60, 48)
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_systems_without_a_limit_on_memory_are_left_alone(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    limit_memory(48)
+
+
+def test_sympy_is_not_asked_about_what_is_too_large() -> None:
+    raw = "log(params * 1 + flops)"
+    for budget, reason in (
+        (Budget(nodes=3), "sympy was not asked: 4 nodes, its limit is 3"),
+        (Budget(depth=2), "sympy was not asked: nested 3 deep, its limit is 2"),
+        (Budget(), "no law makes it smaller"),
+    ):
+        asked: list[Expr] = []
+        result = simplified(raw, ask=lambda expr: asked.append(expr) or [], budget=budget)  # noqa: B023
+        assert format_formula(result.proxy) == "log(params + flops)"
+        assert result.reason == (reason if budget != Budget() else "")
+        assert bool(asked) == (budget == Budget())
+
+
+def test_numbers_beyond_floats_are_no_proposals() -> None:
+    assert propose(parse("params + 2^1100")) == []
 
 
 def test_proposals_of_sympy_are_formulas() -> None:

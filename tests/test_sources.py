@@ -15,9 +15,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.sources import classes_of, load_models
-from autodas_dsl.statistics.weights import load_weights
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.optional import require
+from autodas_dsl.models.load import load_models
+from autodas_dsl.models.weights import load_weights
+from autodas_dsl.statistics.collect import classes_of
 
 HEADER = "from torch import nn\n"
 
@@ -70,6 +72,77 @@ def test_a_class_can_be_named(write) -> None:
         "    def __init__(self):\n        super().__init__()\n        self.a = nn.Linear(2, 7)"
     )
     assert load_models(f"{path}:Net")[0].build().a.out_features == 7
+
+
+NET = (
+    "class Net(nn.Module):\n"
+    "    def __init__(self, width{default}, *, depth=1):\n"
+    "        super().__init__()\n"
+    "        self.layers = nn.Sequential(*[nn.Linear(width, width) for _ in range(depth)])\n"
+)
+
+
+def test_a_call_with_literal_arguments(write) -> None:
+    path = write(NET.format(default="") + "def sized(sizes, name=None): return nn.Linear(*sizes)")
+    (source,) = load_models(f"{path}:Net(16, depth=2)")
+    assert source.name == f"{path}:Net(16, depth=2)"
+    assert [layer.in_features for layer in source.build().layers] == [16, 16]
+    assert torch.equal(source.build(1).layers[0].weight, source.build(1).layers[0].weight)
+    assert load_models(f"{path}:sized([2, 5], name='x')")[0].build().out_features == 5
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("Net(16, depth=n)", "E413.*neither a name .* nor a call with plain values"),
+        ("Net(16", "E413"),
+        ("Net(*[16])", "E413"),
+        ("Net(**{'width': 16})", "E413"),
+        ("Net(open('x'))", "E413"),
+        ("Net(__import__('os').getcwd())", "E413"),
+        ("Net(1).layers", "E413"),
+        ("Net(16)(3)", "E413"),
+        ("1 + 1", "E413"),
+        ("Nett(16)", "E403.*has no 'Nett'\n.*it defines '.*:Net\\(width\\)'"),
+        ("Net", "E403.*missing 1 required .*\n.*write its arguments: '.*:Net\\(width\\)'"),
+        ("Net(16, size=2)", "E403.*Net.. fails.*unexpected keyword argument 'size'"),
+        ("made(3)", "E413.*made in .* is of type Linear, which is not called"),
+    ],
+)
+def test_bad_calls(wanted: str, message: str, write) -> None:
+    path = write(NET.format(default="") + "made = nn.Linear(1, 1)")
+    with pytest.raises(InputError, match=message):
+        load_models(f"{path}:{wanted}")
+
+
+def test_one_class_is_built_where_it_needs_nothing(write) -> None:
+    path = write(NET.format(default="=3"))
+    assert load_models(path)[0].name == path
+    assert load_models(path)[0].build().layers[0].in_features == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (NET.format(default=""), "defines the class Net and no network.*\n.*net.py:Net\\(width\\)'"),
+        (NET.format(default="=3") + "class Other(Net): pass",
+         "defines Net, Other, none of them called `model`\n.*net.py:Net' or '.*net.py:Other'"),
+        (NET.format(default="") + "net = Net(3)",
+         "defines net, Net, none.*\n.*net.py:net' or '.*net.py:Net\\(width\\)'"),
+        ("from torch.nn import Linear", "defines no model"),
+    ],
+)  # fmt: skip
+def test_a_file_without_a_model_says_what_to_write(text: str, message: str, write) -> None:
+    with pytest.raises(InputError, match=f"E403.*{message}"):
+        load_models(write(text))
+
+
+def test_shape_and_classes_may_be_told(write) -> None:
+    path = write("model = nn.Linear(2, 3)")
+    (source,) = load_models(path, input_shape=(2,), classes=3)
+    assert (source.input_shape, source.classes) == ((2,), 3)
+    (source,) = load_models("cifar-resnet:1-1-1", classes=7)
+    assert source.classes == source.build().fc.out_features == 7
 
 
 @pytest.mark.parametrize(
@@ -225,17 +298,77 @@ def test_a_missing_library_is_one_line(
     assert f"pip install {package}" in caught.value.render()
 
 
+BROKEN = {
+    "lacks.py": "import a_package_that_is_not_there",
+    "fails.py": "raise OSError('libcudart.so.11: cannot open shared object file')",
+    "wraps.py": """
+try:
+    import a_package_that_is_not_there.part
+except ImportError as error:
+    raise RuntimeError("Could not import module 'X'. Are its requirements fulfilled?") from error
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "cause", "mend"),
+    [
+        ("lacks", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'",
+         "lacks needs a_package_that_is_not_there: pip install a_package_that_is_not_there"),
+        ("fails", "OSError: libcudart.so.11: cannot open", 'python -c "import fails"'),
+        ("wraps", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'",
+         "wraps needs a_package_that_is_not_there: pip install a_package_that_is_not_there"),
+    ],
+)  # fmt: skip
+def test_a_library_that_is_there_but_does_not_import(
+    module: str, cause: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in BROKEN.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError) as error:
+        require(module, module, "extra", "this")
+    said = error.value.render()
+    assert f"E414]: this needs {module}, which is installed but does not import: {cause}" in said
+    assert mend in said
+    assert "not installed" not in said
+    assert len(said.splitlines()) == 2
+
+
+def test_transformers_that_fails_when_a_part_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy(types.ModuleType):
+        def __getattr__(self, name: str) -> object:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            try:
+                raise ImportError("cannot import name 'StrEnum' from 'enum'")
+            except ImportError as error:
+                raise RuntimeError(
+                    "Failed to import transformers.models.auto:\nmany lines"
+                ) from error
+
+    monkeypatch.setitem(sys.modules, "transformers", Lazy("transformers"))
+    with pytest.raises(InputError) as error:
+        load_models("hf:vit")
+    said = error.value.render()
+    assert "E414]: hf:vit needs transformers, which is installed but does not import: " in said
+    assert "ImportError: cannot import name 'StrEnum' from 'enum'" in said
+    assert len(said.splitlines()) == 2
+
+
 def test_timm_and_torchvision_by_their_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
     timm = types.ModuleType("timm")
     timm.list_models = lambda: ["resnet18"]
     timm.get_pretrained_cfg = lambda name: types.SimpleNamespace(
         input_size=(3, 64, 64), num_classes=11
     )
-    timm.create_model = lambda name: nn.Linear(1, 11)
+    timm.create_model = lambda name, num_classes=11: nn.Linear(1, num_classes)
     monkeypatch.setitem(sys.modules, "timm", timm)
     (source,) = load_models("timm:resnet18")
     assert (source.input_shape, source.classes) == ((3, 64, 64), 11)
     assert source.build().out_features == 11
+    (smaller,) = load_models("timm:resnet18", classes=4)
+    assert smaller.build().out_features == smaller.classes == 4
     with pytest.raises(InputError, match=r"E406.*\n.*did you mean timm:resnet18"):
         load_models("timm:resnet81")
     models = types.ModuleType("torchvision.models")

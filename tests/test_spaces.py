@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = spaces.names()
@@ -221,7 +221,7 @@ def test_a_users_own_space() -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 40
     space = spaces.load(path)
     assert space.count() == 3 * 3**4
-    found, arch = spaces.resolve(f"{path}:width=8,kernels=1-3-5-3")
+    found, arch = spaces.resolve(f"{path}:width=8,ops=conv1-skip-conv3-conv3")
     assert type(found).__name__ == "TinyConvNets"
     assert found.build(arch)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 

@@ -15,10 +15,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from autodas_dsl import spaces
+from autodas_dsl.evaluation.rank import rank
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.rank import Setting, rank
-from autodas_dsl.scoring.score import Data
+from autodas_dsl.scoring.setting import Data, Setting
 from autodas_dsl.spaces.nasbench101 import OPERATIONS, NasBench101Arch, published_hash
 from autodas_dsl.spaces.nasbench301 import Cell as DartsCell
 from autodas_dsl.spaces.nasbench301 import NasBench301Arch

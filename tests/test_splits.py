@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodas_dsl.language.spans import InputError, Source
-from autodas_dsl.scoring.splits import folds, isomorphism_classes, sample, split, stratified
+from autodas_dsl.evaluation.splits import folds, isomorphism_classes, sample, split, stratified
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.spans import Source
 from autodas_dsl.spaces.registry import get
 from autodas_dsl.tables import load_table
 from autodas_dsl.tables.read import read_table

@@ -34,8 +34,8 @@ from small_networks import (
 )
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import Collected, collect, collect_teacher
 from autodas_dsl.statistics.errors import StatisticError
 

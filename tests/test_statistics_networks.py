@@ -32,9 +32,9 @@ from small_networks import (
 )
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.errors import StatisticError
 
@@ -158,7 +158,9 @@ def test_what_a_network_lacks_is_listed_and_the_rest_collected() -> None:
     absent: dict[Statistic, str] = {}
     found = collect(network, BATCH, [P_S, *lacking], absent=absent)
     assert set(absent) == set(lacking)
-    assert absent[lacking[1]] == "S[noise]: the network has no BatchNorm layer"
+    assert absent[lacking[1]] == (
+        "S[noise]: the network has no BatchNorm layer; it exists for BatchNorm only"
+    )
     assert torch.equal(found[P_S], collect(network, BATCH, [P_S])[P_S])
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import Collected, collect, collect_teacher
 
 W, GRAD, HESS = Statistic("W"), Statistic("W", "grad"), Statistic("W", "hess")

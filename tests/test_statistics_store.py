@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from small_networks import BATCH, EVERYTHING, FLOW, GRAD, P_S, Small, W, same, seeded
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.statistics.collect import Collected, collect
 from autodas_dsl.statistics.fingerprint import fingerprint
 from autodas_dsl.statistics.store import Store

@@ -13,11 +13,11 @@ from tiny_space import Tiny, TinyArch, Unlisted
 from torch import nn
 
 import autodas_dsl
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.score import Data, Teacher
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorebook import ScoreBook
+from autodas_dsl.scoring.setting import Data, Teacher
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.model_source import ModelSource
 from autodas_dsl.students.find import Students, find_student
 from autodas_dsl.students.sizes import Limits, Sizes
 
@@ -147,7 +147,7 @@ def test_the_seed_decides(book: ScoreBook, tmp_path: Path) -> None:
 
 def test_stored_scores_are_served(book: ScoreBook, monkeypatch: pytest.MonkeyPatch) -> None:
     first = find(book, proxy="snip")
-    monkeypatch.setattr("autodas_dsl.scoring.rank.Scorer", None)
+    monkeypatch.setattr("autodas_dsl.evaluation.rank.Scorer", None)
     assert find(book, proxy="snip") == first
 
 

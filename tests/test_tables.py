@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodas_dsl.language.spans import InputError, Source
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.spans import Source
 from autodas_dsl.spaces.registry import get
 from autodas_dsl.tables import builtin_tables, load_table, table_text, write_table
 from autodas_dsl.tables.read import read_table
 from autodas_dsl.tables.table import Table, assemble, column_role
-from autodas_dsl.tables.write import write_atomic
 
 ROWS = ["1-1-1,60.20,61.87", "1-1-3,67.26,69.01", "1-1-5,69.41,71.50", "1-1-7,70.10,72.36"]
 
@@ -282,7 +283,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00\ufeff"), min_size=1)
+    st.lists(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp")), min_size=1)
              .map(str.strip).filter(bool), min_size=1, max_size=6, unique=True),
     st.data(),
 )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces import get
 from autodas_dsl.tables import load_table
 from autodas_dsl.tables.benchmarks import (

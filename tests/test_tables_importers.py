@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.cli.entry import cli
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables import load_table
 from autodas_dsl.tables.importers import import_autoprox, import_diswot, import_nats
 
@@ -207,7 +209,9 @@ def test_nats_through_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(sys.modules, "nats_bench", SimpleNamespace(create=create))
     told: list[tuple[int, int]] = []
-    table = import_nats(tmp_path, progress=lambda done, total: told.append((done, total)))
+    table = import_nats(
+        tmp_path, trust=True, progress=lambda done, total: told.append((done, total))
+    )
     assert opened == [(str(tmp_path), "tss", True)]
     assert table.space == "nasbench201"
     assert "cifar10_test" not in table.columns
@@ -219,11 +223,28 @@ def test_nats_through_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_nats_without_the_package_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nats_bench", None)
     with pytest.raises(InputError, match=r"E535.*nats_bench"):
-        import_nats(tmp_path)
+        import_nats(tmp_path, trust=True)
 
     def create(path: str, space: str, fast_mode: bool, verbose: bool) -> Api:
         raise ValueError("neither a file or a dir")
 
     monkeypatch.setitem(sys.modules, "nats_bench", SimpleNamespace(create=create))
     with pytest.raises(InputError, match="E521"):
-        import_nats(tmp_path / "none")
+        import_nats(tmp_path / "none", trust=True)
+
+
+def test_nats_is_not_unpickled_without_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create(*args: object, **kwargs: object) -> Api:
+        raise AssertionError("the file was read")
+
+    monkeypatch.setitem(sys.modules, "nats_bench", SimpleNamespace(create=create))
+    with pytest.raises(InputError, match=r"E537(?s:.)*--trust"):
+        import_nats(tmp_path)
+    words = ["table", "import", "nats", str(tmp_path), "--out", str(tmp_path / "n.csv")]
+    refused = CliRunner().invoke(cli, words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "--trust" in refused.stderr
+    monkeypatch.setattr(sys.modules["nats_bench"], "create", lambda *a, **k: Api())
+    assert CliRunner().invoke(cli, [*words, "--trust"]).exit_code == 0

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from autodas_dsl import spaces
 from autodas_dsl.compiler.interpret import interpret
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_proxy
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.training.digits import SHIFTS, digits
 from autodas_dsl.training.distillation import distill
 from autodas_dsl.training.losses import LOSSES, Seen, softened

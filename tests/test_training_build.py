@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file
 
 import autodas_dsl
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables import load_table, write_table
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.training import build

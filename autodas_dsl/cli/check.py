@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import click
 
-from autodas_dsl.cli import options
+from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
+from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.library import (
     exists,
     library_files,
@@ -19,9 +19,11 @@ from autodas_dsl.language.library import (
     library_proxy,
     names_file,
     proxied,
+    shadowed,
 )
 from autodas_dsl.language.proxy import inputs_fault
-from autodas_dsl.language.spans import Diagnostic, InputError, Source
+from autodas_dsl.language.spans import Source
+from autodas_dsl.language.visible import json_text, visible
 
 _EPILOG = """\b
 Examples:
@@ -45,7 +47,7 @@ class Report:
         return any(found.severity == "error" for found in self.diagnostics)
 
 
-@click.command("check", epilog=_EPILOG)
+@click.command("check", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("specs", metavar="FILE|FOLDER|PROXY|-...", nargs=-1, required=True, type=PROXY)
 @click.option(
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
@@ -61,10 +63,10 @@ def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
     """
     reports = list(_reports(specs))
     if format == "json":
-        click.echo(json.dumps(_as_json(reports), indent=2, ensure_ascii=False))
+        click.echo(json_text(_as_json(reports)))
     else:
         for report in reports:
-            click.echo("\n".join(_lines(report)))
+            colour.echo("\n".join(_lines(report)), colour.DIAGNOSTIC)
     if any(report.wrong for report in reports):
         ctx.exit(1)
 
@@ -90,6 +92,10 @@ def _report(proxy: Proxy, name: str) -> Report:
     checked = proxy.check(proxied, library_names)
     fault = inputs_fault(proxy, checked)
     found = [*checked.diagnostics, *([fault] if fault is not None else [])]
+    if shadowed(proxy):
+        found.append(Diagnostic("E321", f"the library has another `{proxy.name}`", None,
+                                "a formula that names it means the library's: rename yours",
+                                "warning"))  # fmt: skip
     needed = list(dict.fromkeys(str(need.requirement) for need in checked.requirements))
     return Report(name, proxy.text, found, input_names(checked.statistics), needed)
 
@@ -98,7 +104,7 @@ def _lines(report: Report) -> Iterator[str]:
     for found in report.diagnostics:
         yield found.render(report.source)
     if not report.wrong:
-        yield f"{report.name}: ok"
+        yield f"{visible(report.name)}: ok"
         yield f"  reads {', '.join(report.inputs) or 'no statistic'}"
         for requirement in report.requirements:
             yield f"  requires {requirement}"

@@ -14,7 +14,7 @@ Examples:
   autodas-dsl compile "sum(sum(|W * grad W|))" """
 
 
-@click.command("compile", epilog=_EPILOG)
+@click.command("compile", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="PROXY", type=options.PROXY)
 @options.extensions()
 def command(spec: str) -> None:

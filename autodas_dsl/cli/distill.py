@@ -31,11 +31,13 @@ Examples:
 @options.teacher_weights()
 @click.option("--data", "data_spec", metavar="SOURCE", required=True,
               help="FILE.npz (x, y), a folder of images per class, digits or torchvision:NAME.")  # fmt: skip
+@options.input_shape()
+@options.classes("what MODEL says")
 @click.option("--samples", type=click.IntRange(2), metavar="N",
               help="Use only N samples, chosen by the seed.  [default: all]")  # fmt: skip
 @click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), default=0.25,
               show_default=True, metavar="SHARE", help="Share of the samples that is tested on.")  # fmt: skip
-@click.option("--loss", default="kd", show_default=True, metavar="NAME",
+@click.option("--loss", type=options.LOSS, default="kd", show_default=True, metavar="NAME",
               help="kd, at, sp, nst, ickd, cc, rkd or pkt.")  # fmt: skip
 @click.option("--weight", type=float, metavar="W",
               help="Factor of the distillation loss.  [default: its usual one]")  # fmt: skip
@@ -64,6 +66,8 @@ def command(
     teacher: str,
     teacher_weights: str | None,
     data_spec: str,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
     samples: int | None,
     held_out: float,
     loss: str,
@@ -83,15 +87,15 @@ def command(
     if out is not None:
         keep_existing(out, force)
 
+    from autodas_dsl.data.batches import load_batch
     from autodas_dsl.report.terminal import Column, note, progress_bar, show
-    from autodas_dsl.scoring.score import NOISE, NOISE_NOTE
-    from autodas_dsl.statistics.batches import load_batch
+    from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE
     from autodas_dsl.training.distillation import accuracy_of, distill
     from autodas_dsl.training.holdout import hold_out
     from autodas_dsl.training.recipe import Recipe
 
-    source = model_of(student, "student")
-    guide = teacher_of(teacher, teacher_weights, None)
+    source = model_of(student, "student", input_shape, classes)
+    guide = teacher_of(teacher, teacher_weights, None, classes)
     assert guide is not None, "the option is required"
     where = device_of(device)
     batch = load_batch(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from autodas_dsl.language.documents import decode, parse_document, stored
+from autodas_dsl.language.documents import MAX_DOCUMENT_BYTES, decode, parse_document, stored
 from autodas_dsl.language.proxy import Proxy
 
 STDIN = "<stdin>"
@@ -26,8 +26,16 @@ class Document:
 
     @cached_property
     def data(self) -> bytes:
-        """The bytes as they are stored."""
-        return sys.stdin.buffer.read() if self.path is None else stored(self.path)
+        """The bytes as they are stored; of standard input no more than tell that it is too much."""
+        if self.path is None:
+            return sys.stdin.buffer.read(MAX_DOCUMENT_BYTES + 1)
+        return stored(self.path)
+
+    @property
+    def line_end(self) -> str:
+        """How the first line ends, and with it every line of the canonical text."""
+        first, newline, _ = self.data.partition(b"\n")
+        return "\r\n" if newline and first.endswith(b"\r") else "\n"
 
     def parse(self) -> Proxy:
         """The document, unchecked.

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from autodas_dsl import __version__
-from autodas_dsl.cli.options import WORDS
+from autodas_dsl.cli.options import EXTENSIONS, without_extensions
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
-from autodas_dsl.language.spans import InputError
 
 COMMANDS = {
     "score": "score",
@@ -35,7 +35,6 @@ COMMANDS = {
 }
 """Each command and the module of this package that defines it, in the order of the help."""
 
-_EXTENSIONS = "autodas-dsl.extensions"
 WRONG_INPUT = 1
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -69,14 +68,13 @@ class LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[WORDS] = tuple(args)
-        rest, ctx.meta[_EXTENSIONS] = _without_extensions(args)
+        rest, ctx.meta[EXTENSIONS] = without_extensions(args)
         return super().parse_args(ctx, rest)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             load_installed()
-            for path in ctx.meta[_EXTENSIONS]:
+            for path in ctx.meta[EXTENSIONS]:
                 load_extension(path)
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -93,25 +91,6 @@ class LazyGroup(click.Group):
             click.echo(_system_error(error).render(), err=True)
             ctx.exit(WRONG_INPUT)
         return result
-
-
-def _without_extensions(args: list[str]) -> tuple[list[str], list[str]]:
-    """The arguments without ``--with FILE``, which may stand anywhere, and the files."""
-    rest: list[str] = []
-    files: list[str] = []
-    words = iter(args)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if word == "--":
-            return [*rest, word, *words], files
-        if name != "--with":
-            rest.append(word)
-            continue
-        file = value if equals else next(words, "")
-        if not file:
-            raise click.UsageError("--with needs a Python file")
-        files.append(file)
-    return rest, files
 
 
 def _system_error(error: OSError) -> InputError:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
+from autodas_dsl.cli.remembered import resumed, words_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.simplify import Simplified
     from autodas_dsl.evolution.results import Null
     from autodas_dsl.evolution.session import Compared, Session
+    from autodas_dsl.simplify.simplify import Simplified
 
 RUNS = Path("runs")
-
-_ASIDE = {"--run": True, "--resume": False, "--format": True, "--workers": True}
-"""Options that do not change what a search finds, and whether a value follows."""
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table; without one, digits-resnet. The formula is
@@ -30,10 +31,13 @@ Examples:
   autodas-dsl evolve
   autodas-dsl evolve digits-resnet --iterations 500 --strategy nsga2 --run runs/pareto
   autodas-dsl evolve resnet_s0.csv --target cifar100_kd --data batch.npz --seed-with snip,rho_cnn
-  autodas-dsl evolve --strategy nsga2 --run runs/pareto --resume
+  autodas-dsl evolve --resume runs/pareto
+  autodas-dsl evolve --resume runs/pareto --iterations 1000
 
 \b
-Ctrl-C once finishes the generation, twice stops now; --resume goes on."""
+The first Ctrl-C finishes the generation, the second stops now; --resume goes on with the options
+of the run. Of them only --iterations can change, and only grow; --workers, --max-time and --format
+are not remembered."""
 
 
 def _words(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -45,7 +49,7 @@ def _number(name: str, kind: Any, help: str) -> Any:
 
 
 @click.command("evolve", epilog=_EPILOG)
-@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...", type=options.TABLE)
 @_number("--population", int, "Formulas kept.  [default: 20]")
 @_number("--iterations", int, "Generations.  [default: 100]")
 @_number("--tournament", float, "Share of the population a tournament draws.  [default: 0.9]")
@@ -81,6 +85,8 @@ def _number(name: str, kind: Any, help: str) -> Any:
 @_number("--max-evaluations", int, "Stop after so many formulas.")
 @_number("--patience", int, "Stop after so many generations without progress.")
 @_number("--stop-at", float, "Stop at this tau on the selection.")
+@click.option("--baselines", callback=_words, metavar="PROXY,…",
+              help="Formulas to compare with.  [default: params, snip and others]")  # fmt: skip
 @click.option("--target", metavar="COLUMN",
               help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
 @click.option("--split", default="half", show_default=True, metavar="half|K/N",
@@ -98,15 +104,33 @@ def _number(name: str, kind: Any, help: str) -> Any:
               help="Processes that evaluate formulas.")  # fmt: skip
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Continue the run of --run.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
+              help="Continue the run in this folder, or make it longer with --iterations.")  # fmt: skip
 @options.output_format()
 @options.extensions()
 @click.pass_context
-def command(
-    ctx: click.Context,
+def command(ctx: click.Context, **given: Any) -> None:
+    """Grow a formula against measured accuracies.
+
+    Writes a run folder: best.proxy, hall_of_fame.csv, the journal, scores and plots. Prints the
+    formula, and how it and the baselines rank architectures that the search never saw.
+    """
+    from autodas_dsl.cli.entry import INTERRUPTED
+
+    if given["resume"] is not None:
+        if given["folder"] is not None:
+            raise click.UsageError("--resume RUN goes on in its own folder: leave --run out")
+        given = resumed(ctx, given)
+    if _search(words_of(ctx, given), **given).interrupted:
+        ctx.exit(INTERRUPTED)
+
+
+def _search(
+    words: Sequence[str],
     tables: tuple[str, ...],
     target: str | None,
     split: str,
+    baselines: tuple[str, ...] | None,
     space: str | None,
     teacher: str | None,
     teacher_weights: str | None,
@@ -122,56 +146,63 @@ def command(
     memory: float,
     null_repeats: int,
     folder: Path | None,
-    resume: bool,
+    resume: Path | None,
     format: str,
     **choices: Any,
-) -> None:
-    """Grow a formula against measured accuracies.
-
-    Writes a run folder: best.proxy, hall_of_fame.csv, the journal, scores and plots. Prints the
-    formula, and how it and the baselines rank architectures that the search never saw.
-    """
+) -> Session:
+    """Search, write the run folder and print the result."""
     from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.evolution.config import Config
-    from autodas_dsl.evolution.session import BUILTIN, Options, free_folder, search
-    from autodas_dsl.language.spans import InputError
+    from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, free_folder, search
     from autodas_dsl.report.live import watching
-    from autodas_dsl.report.run_folder import write_command
     from autodas_dsl.report.run_plots import draw
-    from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.tables import load_table
+    from autodas_dsl.report.terminal import note
 
-    if resume and folder is None:
-        raise InputError("E613", "--resume needs the folder to continue", "name it with --run DIR")
     names = tables or (BUILTIN,)
-    where = folder or free_folder(RUNS, names)
+    where = resume or folder or free_folder(RUNS, names)
     given = {key: value for key, value in choices.items() if value is not None}
     config = Config(target=stop_at or 0.0, **given)
-    loaded = [load_table(name, space) for name in names]
     settings = Options(
         target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
         teacher_of(teacher, teacher_weights, teacher_size), dtype_of(dtype), device_of(device), split,
         workers=workers, screening=screening, memory=int(memory * 2**30),
-        null_repeats=null_repeats,
+        null_repeats=null_repeats, baselines=BASELINES if baselines is None else baselines,
     )  # fmt: skip
     tune_memory()
-    with tally("collecting statistics", sum(map(len, loaded))) as collecting, watching() as watch:
+    with _kept_apart(where), watching() as watch:
         session = search(
-            loaded, config, settings, folder=where, resume=resume, max_time=max_time,
-            collecting=collecting, progress=watch,
+            names, config, settings, folder=where, resume=resume is not None, command=words,
+            max_time=max_time, watch=watch,
         )  # fmt: skip
-    write_command(where, options.repeatable(ctx, _ASIDE))
-    draw(session, where)
+        watch.phase("drawing")
+        draw(session, where)
     for text in session.notes:
         note(text)
     _print(session, where, format)
+    return session
+
+
+@contextmanager
+def _kept_apart(folder: Path) -> Iterator[None]:
+    """Keep nothing beside a new best formula that was measured about the one before."""
+    from autodas_dsl.evolution.results import BEST
+    from autodas_dsl.report.run_folder import drop_sensitivity
+    from autodas_dsl.report.terminal import note
+
+    best = folder / BEST
+    before = best.read_bytes() if best.exists() else b""
+    yield
+    if before not in (b"", best.read_bytes()) and drop_sensitivity(folder):
+        note("the best formula is another now: measure again what it depends on")
 
 
 def _print(session: Session, folder: Path, format: str) -> None:
     from autodas_dsl.language.format import format_expression
-    from autodas_dsl.report.terminal import to_json
+    from autodas_dsl.report.terminal import note, to_json
 
     formula = format_expression(session.run.best.expression)
+    if format != "table" and _cut_short(session, folder):
+        note(_cut_short(session, folder))
     if format == "json":
         click.echo(to_json(_contract(session, folder, formula)), nl=False)
         return
@@ -185,6 +216,26 @@ def _print(session: Session, folder: Path, format: str) -> None:
             click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
         _print_simpler(session.simpler)
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
+        if _cut_short(session, folder):
+            click.echo(_cut_short(session, folder))
+
+
+def _cut_short(session: Session, folder: Path) -> str:
+    """That a search ended before its time, and how to go on; empty for a whole one."""
+    run = session.run
+    if session.interrupted:
+        why = "Ctrl-C"
+    elif run.stopped == "time":
+        why = "--max-time"
+    else:
+        return ""
+    if run.stopped in ("interrupt", "time"):
+        where = f"after generation {run.steps[-1].generation}"
+    else:
+        where = "after the last generation"
+    return (
+        f"cut short by {why} {where}; go on with: autodas-dsl evolve --resume {quote(str(folder))}"
+    )
 
 
 def _above_nothing(tau: float, null: Null) -> str:
@@ -206,7 +257,7 @@ def _print_simpler(found: Simplified) -> None:
 
 
 def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:
-    from autodas_dsl.report.terminal import Column, show
+    from autodas_dsl.report.terminal import Column, note, show
 
     columns = [Column("proxy"), Column("n")]
     columns += [Column("invalid")] if any(row.invalid for row in rows) else []
@@ -216,11 +267,12 @@ def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> N
                     Column(f"{key}_high", "to", digits=3, signed=True)]  # fmt: skip
     half = "selected on these" if seen else "held-out"
     show([asdict(row) for row in rows], columns, format, title=f"{title}: {half} architectures")
+    said = [f"{row.proxy}: {row.reason}" for row in rows if row.kendall is None]
     if format == "table":
-        for row in rows:
-            if row.kendall is None:
-                click.echo(f"{row.proxy}: {row.reason}")
-        click.echo()
+        click.echo("\n".join([*said, ""]))
+    else:
+        for text in said:
+            note(text)
 
 
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:
@@ -239,4 +291,5 @@ def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:
         **best,
         "baselines": [asdict(row) for row in beside[1:]],
         "run": str(folder),
+        "stopped": "interrupt" if session.interrupted else session.run.stopped,
     }

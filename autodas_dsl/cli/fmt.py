@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from autodas_dsl.cli import options
+from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import STDIN, Document, documents
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.library import canonical
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.visible import visible, visible_lines
 
 _EPILOG = """\b
 Examples:
@@ -36,7 +37,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool)
     for document in documents(paths):
         total += 1
         try:
-            text = canonical(document.parse())
+            text = canonical(document.parse()).replace("\n", document.line_end)
         except InputError as error:
             click.echo(error.render(), err=True)
             wrong += 1
@@ -44,11 +45,11 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool)
         differs = text.encode() != document.data
         changed += differs
         if diff and differs:
-            click.echo(_diff(document, text), nl=False)
+            colour.echo(_diff(document, text), "diff", nl=False)
         elif not (check or diff):
             _put(document, text, differs)
         if check and differs and not diff:
-            click.echo(f"would reformat {document.name}", err=True)
+            click.echo(visible(f"would reformat {document.name}"), err=True)
     click.echo(_summary(changed, wrong, total, check or diff), err=True)
     if wrong or (changed and (check or diff)):
         ctx.exit(1)
@@ -56,14 +57,15 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool)
 
 def _put(document: Document, text: str, differs: bool) -> None:
     if document.path is None:
-        click.echo(text, nl=False)
+        click.echo(text.encode(), nl=False)
     elif differs:
         write_atomic(Path(document.path).resolve(), text)
 
 
 def _diff(document: Document, text: str) -> str:
-    before = document.data.decode().splitlines(keepends=True)
-    name = document.name if document.path else STDIN
+    parts = document.data.decode().split("\r\n")
+    before = "\r\n".join(map(visible_lines, parts)).splitlines(keepends=True)
+    name = visible(document.name if document.path else STDIN)
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
         for line in difflib.unified_diff(before, text.splitlines(keepends=True), name, name)

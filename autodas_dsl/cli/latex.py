@@ -14,7 +14,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.table import TableRow
+    from autodas_dsl.printing.table import TableRow
 
 _EPILOG = """\b
 params and flops stand below a line. The table needs \\usepackage{amsmath,booktabs}.
@@ -25,9 +25,9 @@ Examples:
   autodas-dsl latex rho_cnn rho_vit"""
 
 
-@click.command("latex", epilog=_EPILOG)
+@click.command("latex", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("specs", metavar="PROXY...", nargs=-1, required=True, type=options.PROXY)
-@click.option("--table", "name", metavar="TABLE",
+@click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Measure the formulas on this table; without it they are only printed.")  # fmt: skip
 @measured_on()
 @click.option("--split", metavar="half|K/N", help="Only the report side of a split.")
@@ -61,9 +61,9 @@ def command(
     if out is not None:
         keep_existing(out, force)
 
-    from autodas_dsl.algebra.latex_page import LatexOptions
-    from autodas_dsl.algebra.table import TableRow, booktabs
     from autodas_dsl.language.files import write_atomic
+    from autodas_dsl.printing.latex_page import LatexOptions
+    from autodas_dsl.printing.table import TableRow, booktabs
 
     rows = [TableRow(proxy, None, None) for proxy in proxies]
     notes: list[str] = []
@@ -89,9 +89,9 @@ def _measured(
     **networks: Any,
 ) -> tuple[list[TableRow], list[str]]:
     """The rows with what `rank` finds, best first, and what the numbers are."""
-    from autodas_dsl.algebra.table import Measured, TableRow
+    from autodas_dsl.evaluation.rank import Ranked, rank, with_baselines
+    from autodas_dsl.printing.table import Measured, TableRow
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.rank import Ranked, rank, with_baselines
     from autodas_dsl.scoring.scorebook import ScoreBook
 
     table, family = table_of(name, space)
@@ -117,7 +117,12 @@ def _measured(
         for row in ranking.rows
     ]
     rows += [TableRow(known[proxy], None, None) for proxy in ranking.unranked]
-    said = [f"{table.name}, {table.target(target)}, {split or 'all'} architectures, "
-            f"n = {len(ranking.accuracies)}; 95 % bootstrap intervals"]  # fmt: skip
-    said += [f"{proxy} not ranked: {reason}" for proxy, reason in ranking.unranked.items()]
+    of = f"{len(ranking.accuracies)} architectures of {table.name}"
+    if split is not None:
+        of = f"the {of} that the split {split} leaves to report on"
+    elif limit is not None:
+        of += ", drawn at random"
+    said = [f"Rank correlations with the accuracy {table.target(target)} of {of}.",
+            "In brackets: 95 % bootstrap intervals."]  # fmt: skip
+    said += [f"{proxy} is not ranked: {reason}." for proxy, reason in ranking.unranked.items()]
     return rows, said

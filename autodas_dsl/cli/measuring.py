@@ -11,7 +11,7 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.scoring.rank import Setting
+    from autodas_dsl.scoring.setting import Setting
     from autodas_dsl.spaces import Space
     from autodas_dsl.tables import Table
 
@@ -27,8 +27,7 @@ def measured_on() -> options.Decorator:
         options.teacher_size(),
         options.data("by default what the space is usually scored on"),
         options.batch_size(),
-        click.option("--classes", type=click.IntRange(1), metavar="N",
-                     help="Classes of the networks.  [default: the space's]"),
+        options.classes("the space's"),
         options.dtype(),
         click.option("--limit", type=click.IntRange(5), metavar="N",
                      help="Only a random sample of N architectures."),
@@ -47,7 +46,7 @@ def measured_on() -> options.Decorator:
 def table_of(name: str, space: str | None) -> tuple[Table, Space[Any]]:
     """A table and the space that builds its architectures."""
     from autodas_dsl import spaces
-    from autodas_dsl.scoring.rank import require_space
+    from autodas_dsl.scoring.table import require_space
     from autodas_dsl.tables import load_table
 
     table = load_table(name, space)
@@ -65,7 +64,7 @@ def setting_of(
     **teaching: Any,
 ) -> Setting:
     """What the networks are scored under: the usual data and teacher unless others are given."""
-    from autodas_dsl.scoring.usual import usual_setting
+    from autodas_dsl.scoring.setting import usual_setting
 
     return usual_setting(
         family, data_of(data_spec or family.data, batch_size), teacher_of(**teaching),

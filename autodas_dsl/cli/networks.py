@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-    from autodas_dsl.scoring.score import Data, Teacher
-    from autodas_dsl.statistics.model_source import ModelSource
+    from autodas_dsl.models.source import ModelSource
+    from autodas_dsl.scoring.setting import Data, Teacher
 
 
-def models_of(texts: Sequence[str]) -> list[ModelSource]:
-    """All networks that MODEL arguments name."""
-    from autodas_dsl.statistics.sources import load_models
+def models_of(
+    texts: Sequence[str], input_shape: tuple[int, ...] | None = None, classes: int | None = None
+) -> list[ModelSource]:
+    """All networks that MODEL arguments name, with another input shape or classes where told."""
+    from autodas_dsl.models.load import load_models
 
-    return [source for text in texts for source in load_models(text)]
+    return [
+        source
+        for text in texts
+        for source in load_models(text, input_shape=input_shape, classes=classes)
+    ]
 
 
-def model_of(text: str, role: str) -> ModelSource:
+def model_of(
+    text: str, role: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None
+) -> ModelSource:
     """The one network that a MODEL names.
 
     Raises
@@ -29,7 +37,7 @@ def model_of(text: str, role: str) -> ModelSource:
     InputError
         E410 when there are several.
     """
-    found = models_of([text])
+    found = models_of([text], input_shape, classes)
     if len(found) != 1:
         raise InputError(
             "E410", f"{text} holds {len(found)} models, the {role} is one",
@@ -39,9 +47,12 @@ def model_of(text: str, role: str) -> ModelSource:
 
 
 def teacher_of(
-    teacher: str | None, teacher_weights: str | None, teacher_size: int | None
+    teacher: str | None,
+    teacher_weights: str | None,
+    teacher_size: int | None,
+    classes: int | None = None,
 ) -> Teacher | None:
-    """The teacher of the three options.
+    """The teacher of the three options, with as many classes as the students are told to have.
 
     Raises
     ------
@@ -53,14 +64,15 @@ def teacher_of(
             option = "--teacher-weights" if teacher_weights is not None else "--teacher-size"
             raise InputError("E411", f"{option} is given without a teacher", "add --teacher MODEL")
         return None
-    from autodas_dsl.scoring.score import Teacher
+    from autodas_dsl.scoring.setting import Teacher
 
-    return Teacher(model_of(teacher, "teacher"), teacher_size, teacher_weights or "")
+    source = model_of(teacher, "teacher", classes=classes)
+    return Teacher(source, teacher_size, teacher_weights or "")
 
 
 def data_of(spec: str | None, size: int | None) -> Data:
     """Where the batch comes from: noise unless the user says."""
-    from autodas_dsl.scoring.score import NOISE, Data
+    from autodas_dsl.scoring.setting import NOISE, Data
 
     return Data(spec or NOISE, size)
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 
 import click
 from click.shell_completion import CompletionItem
 
-from autodas_dsl.algebra.latex import operator_latex, statistic_latex
 from autodas_dsl.cli import options
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import ALIASES, GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.visible import json_text
+from autodas_dsl.printing.latex import operator_latex, statistic_latex
 
 _EPILOG = """\b
 Examples:
@@ -51,7 +51,7 @@ def command(words: tuple[str, ...], format: str) -> None:
     everything: list[Operator | Input] = [*OPERATORS.values(), *INPUTS.values()]
     entries = _named(" ".join(words)) if words else everything
     if format == "json":
-        click.echo(json.dumps([_as_json(e) for e in entries], indent=2, ensure_ascii=False))
+        click.echo(json_text([_as_json(e) for e in entries]))
     elif words:
         click.echo("\n\n".join("\n".join(_explained(entry)) for entry in entries))
     else:

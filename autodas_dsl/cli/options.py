@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+import re
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 FORMATS = ("table", "csv", "json")
-WORDS = "autodas-dsl.words"
-"""Under which the context keeps the words of the command line."""
+EXTENSIONS = "autodas-dsl.extensions"
+"""Under which the context keeps the files of ``--with``."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -27,39 +30,153 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def repeatable(ctx: click.Context, left_out: Mapping[str, bool]) -> list[str]:
-    """The command line without some options.
+def without_extensions(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without ``--with FILE``, which may stand anywhere, and the files."""
+    rest: list[str] = []
+    files: list[str] = []
+    words = iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*rest, word, *words], files
+        if name != "--with":
+            rest.append(word)
+            continue
+        file = value if equals else next(words, "")
+        if not file:
+            raise click.UsageError("--with needs a Python file")
+        files.append(file)
+    return rest, files
+
+
+class NameType(click.ParamType):
+    """An argument that is one of some names or a file; completes the names, else files.
 
     Parameters
     ----------
-    left_out : mapping of str to bool
-        Options that do not change the result, and whether a value follows them.
+    name : str
+        What the argument is.
+    names : callable
+        The names, looked up when the shell asks.
     """
-    words = ["autodas-dsl"]
-    skip = False
-    for word in ctx.meta[WORDS]:
-        name, equals, _ = word.partition("=")
-        if not skip and name not in left_out:
-            words.append(word)
-        skip = not skip and not equals and left_out.get(name, False)
-    return words
 
-
-class ProxyType(click.ParamType):
-    """A PROXY: a file, a library name or an expression; completes library names and files."""
-
-    name = "proxy"
+    def __init__(self, name: str, names: Callable[[], Iterable[str]]) -> None:
+        self.name = name
+        self.names = names
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from autodas_dsl.language.library import library_names
-
-        found = [CompletionItem(n) for n in library_names() if n.startswith(incomplete)]
+        found = [CompletionItem(n) for n in self.names() if n.startswith(incomplete)]
         return found or [CompletionItem(incomplete, type="file")]
 
 
-PROXY = ProxyType()
+_PROTECTED = "\0"
+"""Stands before a formula that begins with a minus; no word of a command line can hold it."""
+_OPERATOR = "*/+-^@⊙·×²³⁴−"
+_CALL = re.compile(r"[A-Za-zσ∑][\w]*[(\[]|(grad|hess)[ \[]|[|‖(√∂\[\d.]|\s")
+_WORD = re.compile(rf"([A-Za-z]\w*)(?=[\s{re.escape(_OPERATOR)}]|\Z)")
+
+
+class ProxyType(NameType):
+    """A PROXY: a file, a library name or an expression; completes library names and files."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:  # fmt: skip
+        spec = str(value).removeprefix(_PROTECTED)
+        _say_which(spec)
+        return spec
+
+
+def _say_which(spec: str) -> None:
+    """Say that a name is the library's where a file of the user's goes by it, too."""
+    from autodas_dsl.language.library import exists, library_files
+
+    file = f"{spec}.proxy"
+    if spec in library_files() and exists(file) and not library_files()[spec].samefile(file):
+        click.echo(f"note: `{spec}` is the library's; the file is {file}", err=True)
+
+
+def _library() -> Iterable[str]:
+    from autodas_dsl.language.library import library_names
+
+    return library_names()
+
+
+def _tables() -> Iterable[str]:
+    from autodas_dsl.tables import builtin_tables
+
+    return builtin_tables()
+
+
+def _spaces() -> Iterable[str]:
+    """The files that hold a space; to import them all would take seconds."""
+    folder = files("autodas_dsl") / "spaces"
+    held = (
+        entry.name.removesuffix(".py").replace("_", "-")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".py") and "\nSPACE = " in entry.read_text(encoding="utf-8")
+    )
+    return sorted(held)
+
+
+LOSSES = ("kd", "at", "sp", "nst", "ickd", "cc", "rkd", "pkt")
+"""The names of `training.losses.LOSSES`, which takes seconds to import."""
+
+PROXY = ProxyType("proxy", _library)
+TABLE = NameType("table", _tables)
+SPACE = NameType("space", _spaces)
+LOSS = NameType("loss", lambda: LOSSES)
+
+
+class FormulaCommand(click.Command):
+    """A command whose PROXY arguments may begin with a minus, as formulas do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._protected(args))
+
+    def _protected(self, args: list[str]) -> list[str]:
+        """The words, formulas with a minus marked so that none is taken for an option."""
+        given = [p for p in self.params if isinstance(p, click.Option)]
+        valued = {name for p in given if not (p.is_flag or p.count) for name in p.opts}
+        found: list[str] = []
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                return [*found, word, *words]
+            negative = word[:2] not in valued or not word.endswith(".proxy")
+            if negative and _is_negative(word, attached=word[:2] in valued):
+                word = _PROTECTED + word
+            found.append(word)
+            if word in valued:
+                found.extend(itertools.islice(words, 1))
+        return found
+
+
+def _is_negative(word: str, attached: bool) -> bool:
+    """Whether a word is a formula that begins with a minus, rather than a mistyped option.
+
+    Parameters
+    ----------
+    word : str
+    attached : bool
+        It begins as an option that takes the rest of the word as its value.
+    """
+    if not word.startswith("-") or word == "-":
+        return False
+    rest = word.lstrip("-")
+    if _CALL.match(rest):
+        return True
+    name = _WORD.match(rest)
+    if name is None or word.startswith("--"):
+        return False
+    if not attached and name.end() < len(rest):
+        return True
+    from autodas_dsl.language.inputs import INPUTS
+    from autodas_dsl.language.library import library_files
+
+    return name.group(1) in INPUTS or name.group(1) in library_files()
 
 
 def extensions() -> Decorator:
@@ -113,6 +230,37 @@ def data(default_text: str) -> Decorator:
     )  # fmt: skip
 
 
+class Shape(click.ParamType):
+    """The shape of one input, such as 3x32x32."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5})*", value):
+            self.fail(
+                f"{value!r} is no shape such as 3x32x32 (channels, height, width)", param, ctx
+            )
+        return tuple(map(int, value.split("x")))
+
+
+def input_shape() -> Decorator:
+    return click.option(
+        "--input-shape", type=Shape(), metavar="CxHxW",
+        help="Shape of one input, 3x32x32.  [default: what MODEL says]",
+    )  # fmt: skip
+
+
+def classes(default_text: str) -> Decorator:
+    return click.option(
+        "--classes", type=click.IntRange(1), metavar="N",
+        help=f"Classes of the networks.  [default: {default_text}]",
+    )  # fmt: skip
+
+
 def batch_size() -> Decorator:
     return click.option(
         "--batch-size", type=click.IntRange(1), metavar="N",
@@ -142,6 +290,6 @@ def teacher_size() -> Decorator:
 
 def space() -> Decorator:
     return click.option(
-        "--space", metavar="NAME|FILE.py",
-        help="The space of the architectures, where the table does not say.",
+        "--space", type=SPACE, metavar="NAME|FILE.py",
+        help="The space of the architectures, where the table does not say; FILE.py needs build(arch).",
     )  # fmt: skip

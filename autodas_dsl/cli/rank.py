@@ -14,9 +14,9 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
 
 if TYPE_CHECKING:
+    from autodas_dsl.evaluation.rank import Ranking
+    from autodas_dsl.evaluation.sensitivity import Sensitivity
     from autodas_dsl.report.terminal import Column
-    from autodas_dsl.scoring.rank import Ranking
-    from autodas_dsl.scoring.sensitivity import Sensitivity
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -33,7 +33,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 
 
 @click.command("rank", epilog=_EPILOG)
-@click.argument("name", metavar="TABLE")
+@click.argument("name", metavar="TABLE", type=options.TABLE)
 @options.proxies(required=False)
 @click.option("--library", is_flag=True, help="Every formula of the library.")
 @click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
@@ -84,11 +84,11 @@ def command(
         raise click.UsageError("--keep needs --sensitivity")
 
     from autodas_dsl.compiler.allocation import tune_memory
+    from autodas_dsl.evaluation.rank import rank
+    from autodas_dsl.evaluation.sensitivity import sensitivity as measure
     from autodas_dsl.report.run_folder import require_run, write_sensitivity
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.rank import rank
     from autodas_dsl.scoring.scorebook import ScoreBook
-    from autodas_dsl.scoring.sensitivity import sensitivity as measure
 
     tune_memory()
     if keep is not None:

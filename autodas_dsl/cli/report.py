@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from autodas_dsl.cli import options
+from autodas_dsl.language.visible import visible
 
 _EPILOG = """\b
 Examples:
@@ -29,4 +30,4 @@ def command(run: Path, out: Path | None, force: bool) -> None:
 
     written = out or run / "report.html"
     write_report(run, written, force)
-    click.echo(f"wrote {written}", err=True)
+    click.echo(visible(f"wrote {written}"), err=True)

@@ -9,14 +9,16 @@ import click
 
 from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, models_of, teacher_of
+from autodas_dsl.language.visible import visible_lines
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Row
     from autodas_dsl.scoring.explain import Explanation
-    from autodas_dsl.scoring.score import Scored
+    from autodas_dsl.scoring.score import Result, Scored
 
 _EPILOG = """\b
-MODEL is FILE.py[:callable], hf:NAME, timm:NAME, torchvision:NAME or SPACE:ARCH.
+MODEL is FILE.py[:NAME], 'FILE.py:Name(16, depth=2)', hf:NAME, timm:NAME, torchvision:NAME or
+SPACE:ARCH.
 
 \b
 Examples:
@@ -34,6 +36,8 @@ _CONTRACT = ("model", "proxy", "score", "valid", "reason", "rank")
 @options.teacher_weights()
 @options.teacher_size()
 @options.data("without it noise with random labels")
+@options.input_shape()
+@options.classes("what MODEL says")
 @options.batch_size()
 @options.dtype()
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
@@ -50,6 +54,8 @@ def command(
     models: tuple[str, ...],
     specs: tuple[str, ...],
     data_spec: str | None,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
     batch_size: int | None,
     dtype: str,
     seeds: int,
@@ -73,9 +79,9 @@ def command(
     from autodas_dsl.scoring.explain import explain_scores
     from autodas_dsl.scoring.score import score
 
-    sources = models_of(models)
+    sources = models_of(models, input_shape, classes)
     setting: dict[str, Any] = {
-        "teacher": teacher_of(**teaching),
+        "teacher": teacher_of(**teaching, classes=classes),
         "data": data_of(data_spec, batch_size),
         "dtype": dtype_of(dtype),
         "device": device_of(device),
@@ -90,28 +96,36 @@ def command(
     if explain:
         _print_explained([explain_scores(s, proxies, **setting) for s in sources], format)
     else:
-        _print_scores(result.scores, seeds, format)
+        _print_scores(result, seeds, format)
 
 
-def _print_scores(scores: Sequence[Scored], seeds: int, format: str) -> None:
-    from autodas_dsl.report.terminal import Column, show
+def _print_scores(result: Result, seeds: int, format: str) -> None:
+    """The scores; in a table, what could not be scored stands below instead of in every row."""
+    from autodas_dsl.report.terminal import Column, for_people, show
 
+    scores: Sequence[Scored] = result.scores
+    if format == "table":
+        scores = [one for one in scores if one.proxy not in result.unscored]
     rows = [{key: getattr(one, key) for key in (*_CONTRACT, "std")} for one in scores]
     keys = list(_CONTRACT)
     if format != "json" and seeds > 1:
         keys.insert(3, "std")
     if format == "table":
+        rows = [{**row, "score": for_people(row["score"], row["proxy"])} for row in rows]
         keys.remove("valid")
         keys.remove("rank")
         keys.insert(0, "rank")
         if not any(one.reason for one in scores):
             keys.remove("reason")
     show(rows, [Column(key) for key in keys], format)
+    if format == "table":
+        for proxy, reason in result.unscored.items():
+            click.echo(f"not scored: {proxy}: {reason}")
 
 
 def _print_explained(models: Sequence[Explanation], format: str) -> None:
     if format == "table":
-        click.echo("\n\n".join("\n".join(_explained(model)) for model in models))
+        click.echo(visible_lines("\n\n".join("\n".join(_explained(m)) for m in models)))
         return
     from autodas_dsl.report.terminal import Column, show, to_json
 
@@ -137,6 +151,8 @@ _LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNor
 
 
 def _explained(model: Explanation) -> Iterator[str]:
+    from autodas_dsl.report.terminal import score_text
+
     yield model.model
     for symbol, module in model.taken.items():
         yield f"  {symbol} is {module}"
@@ -144,7 +160,8 @@ def _explained(model: Explanation) -> Iterator[str]:
         if names:
             yield f"  {len(names)} {_LISTS.get(kind, kind)}: {', '.join(names)}"
     for formula in model.formulas:
-        found = f"{formula.score.value:.6g}" if formula.score.valid else formula.score.reason
+        score = formula.score
+        found = score_text(score.value, formula.proxy) if score.valid else score.reason
         yield f"  {formula.proxy} = {found}"
         for term in formula.terms:
             yield f"    {term.text} = {term.value:.6g}"

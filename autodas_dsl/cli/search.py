@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from autodas_dsl.students.find import Student, Students
 
 _EPILOG = """\b
-SPACE is the name of a space, or FILE.py with one of your own. The largest network under the limits
+SPACE is the name of a space, or FILE.py with one of your own: a FieldSpace, or build(arch) with
+archs() or sample(rng). The largest network under the limits
 stands below the students (in spaces too large to list, the largest that was found): what a formula
 finds has to beat it. Scores are stored: a second search is served from the store.
 
@@ -51,7 +52,7 @@ class Amount(click.ParamType):
 
 
 @click.command("search", epilog=_EPILOG)
-@click.argument("space", metavar="SPACE")
+@click.argument("space", metavar="SPACE", type=options.SPACE)
 @click.option("-p", "--proxy", "spec", required=True, type=options.PROXY, metavar="PROXY",
               help="A .proxy file, a library name or an expression in quotes.")  # fmt: skip
 @click.option("--max-params", type=Amount(), metavar="N",
@@ -67,8 +68,7 @@ class Amount(click.ParamType):
 @options.teacher_size()
 @options.data("by default what the space is usually scored on")
 @options.batch_size()
-@click.option("--classes", type=click.IntRange(1), metavar="N",
-              help="Classes of the networks.  [default: the space's]")  # fmt: skip
+@options.classes("the space's")
 @options.dtype()
 @options.seed()
 @options.device()
@@ -104,7 +104,8 @@ def command(
     from autodas_dsl.students.find import find_student
 
     family = spaces.get(space)
-    with tally("scoring", min(budget, family.count())) as progress:
+    count = family.count()
+    with tally("scoring", budget if count is None else min(budget, count)) as progress:
         found = find_student(
             family, proxy, teacher=teacher_of(**teaching),
             data=data_of(data_spec or family.data, batch_size), max_params=max_params,
@@ -124,7 +125,7 @@ def _row(one: Student) -> Row:
 
 
 def _print(found: Students, format: str) -> None:
-    from autodas_dsl.report.terminal import Column, note, show, to_json
+    from autodas_dsl.report.terminal import Column, for_people, note, show, to_json
 
     if format == "json":
         whole = {**asdict(found), "best": list(map(_row, found.best))}
@@ -132,6 +133,8 @@ def _print(found: Students, format: str) -> None:
         return
     rows: list[Row] = [{"role": "student", **_row(one)} for one in found.best]
     rows.append({"role": "largest", **_row(found.largest)})
+    if format == "table":
+        rows = [{**row, "score": for_people(row["score"], found.proxy)} for row in rows]
     keys = ["role", *(key for key in _KEYS if format == "csv" or key != "reason")]
     how = "all under the limits" if found.exhaustive else "chosen by regularised evolution"
     title = f"{found.space}, {found.proxy}: {found.scored} networks scored, {how}"

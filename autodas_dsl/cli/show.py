@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from autodas_dsl.cli import options
+from autodas_dsl.cli import colour, options
 from autodas_dsl.language.library import canonical, library_files, library_proxy, load
 from autodas_dsl.language.proxy import Proxy, format_formula
+from autodas_dsl.language.visible import json_text, visible
 
 _EPILOG = """\b
 Examples:
@@ -21,7 +21,12 @@ Examples:
   autodas-dsl show diswot --graph diswot.svg
   autodas-dsl show --list"""
 
-FORMS = ("text", "unicode", "latex", "mathml", "sympy", "python", "tree", "dot", "json", "graphml")
+_LANGUAGES = {
+    "text": colour.PROXY, "unicode": colour.PROXY, "latex": "latex", "mathml": "xml",
+    "sympy": "python", "python": "python", "tree": colour.PLAIN, "dot": "dot", "json": "json",
+    "graphml": "xml",
+}  # fmt: skip
+FORMS = tuple(_LANGUAGES)
 
 _GROUPS = {
     "parameter": "parameter-level",
@@ -32,7 +37,7 @@ _GROUPS = {
 """The folders of the library, and what they are called, in the order of the listing."""
 
 
-@click.command("show", epilog=_EPILOG)
+@click.command("show", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="[PROXY]", required=False, type=options.PROXY)
 @click.option("--as", "form", type=click.Choice(FORMS),
               help="The form.  [default: the document; with --list text]")  # fmt: skip
@@ -61,17 +66,20 @@ def command(
     if spec is None:
         if form not in (None, "text", "json") or graph is not None:
             raise click.UsageError("--list is text or json")
-        click.echo(_library_json() if form == "json" else "\n".join(_library()))
+        if form == "json":
+            colour.echo(_library_json(), "json")
+        else:
+            colour.echo("\n".join(_library()), colour.LISTING)
         return
     proxy = load(spec)
     if graph is not None:
         from autodas_dsl.report.graph import draw
 
         draw(proxy, graph, force)
-        click.echo(f"wrote {graph}", err=True)
+        click.echo(visible(f"wrote {graph}"), err=True)
     if graph is None or form is not None:
         text = _shown(proxy, form, {k: v for k, v in setting.items() if v is not None})
-        click.echo(text, nl=not text.endswith("\n"))
+        colour.echo(text, _LANGUAGES[form or "text"], nl=not text.endswith("\n"))
 
 
 def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
@@ -83,7 +91,7 @@ def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
         from autodas_dsl.cli.compile import emitted
 
         return emitted(proxy)
-    from autodas_dsl.algebra.show import show
+    from autodas_dsl.printing.show import show
 
     return show(proxy, form, **setting)
 
@@ -101,7 +109,7 @@ def _library() -> Iterator[str]:
     for title, names in _grouped():
         yield title
         for name in names:
-            yield f"  {name:{width}}  {library_proxy(name).about}"
+            yield f"  {name:{width}}  {visible(library_proxy(name).about)}"
         yield ""
     yield "autodas-dsl show NAME prints one of them."
 
@@ -115,4 +123,4 @@ def _library_json() -> str:
                 "name": name, "group": title, "about": proxy.about, "source": proxy.source,
                 "better": proxy.better, "formula": format_formula(proxy),
             })  # fmt: skip
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json_text(found)

@@ -11,15 +11,15 @@ import click
 
 from autodas_dsl.cli import options
 from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
-from autodas_dsl.language.documents import EXPRESSION
+from autodas_dsl.language.documents import EXPRESSION, require_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
-    from autodas_dsl.algebra.simplify import Simplified
-    from autodas_dsl.scoring.importance import Term
+    from autodas_dsl.evaluation.importance import Term
+    from autodas_dsl.simplify.simplify import Simplified
 
 _EPILOG = """\b
 A smaller formula is accepted only when it equals the old one on seeded random statistics, NaN and
@@ -32,12 +32,12 @@ Examples:
   autodas-dsl simplify best.proxy --table digits-resnet"""
 
 
-@click.command("simplify", epilog=_EPILOG)
+@click.command("simplify", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="PROXY", type=options.PROXY)
 @click.option("--rank", "ranking", is_flag=True,
               help="Also drop what cannot change a ranking, and say so in the document.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Print each step with the law it used, as comments.")
-@click.option("--table", "name", metavar="TABLE",
+@click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Prove on this table too, and list how much each term matters.")  # fmt: skip
 @measured_on()
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.proxy",
@@ -65,21 +65,22 @@ def command(
 
     proxy = load(spec)
     if out is not None:
+        require_name(out.stem)
         keep_existing(out, force)
 
-    from autodas_dsl.algebra.simplify import simplify
     from autodas_dsl.report.terminal import note
-    from autodas_dsl.scoring.proof import judges
+    from autodas_dsl.simplify.proof import judges
+    from autodas_dsl.simplify.simplify import simplify
 
     scores: Callable[[Expr], Sequence[float]] | None = None
     terms: list[Term] = []
     if name is not None:
         scores, terms = _on_table(proxy, name, **measuring)
     result = simplify(proxy, judges(scores, measuring["seed"]), rank=ranking)
-    if result.reason:
+    if not result.steps:
+        note(f"not simplified: {result.reason}")
+    elif result.reason:
         note(f"note: {result.reason}")
-    elif not result.steps:
-        note("note: nothing smaller was found")
     found = result.proxy if out is None else replace(result.proxy, name=out.stem)
     if out is not None:
         from autodas_dsl.language.files import write_atomic
@@ -103,11 +104,11 @@ def _on_table(
     **networks: Any,
 ) -> tuple[Callable[[Expr], Sequence[float]], list[Term]]:
     """Scores of formulas on the architectures of a table, and how much each term matters."""
-    from autodas_dsl.algebra.inline import inlined
     from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.evaluation.importance import signed_terms, term_importance
+    from autodas_dsl.evaluation.rank import chosen_rows
+    from autodas_dsl.language.inline import inlined
     from autodas_dsl.report.terminal import note, tally
-    from autodas_dsl.scoring.importance import signed_terms, term_importance
-    from autodas_dsl.scoring.rank import chosen_rows
     from autodas_dsl.scoring.scorer import bind
     from autodas_dsl.scoring.stored import collect_table
 
@@ -153,13 +154,13 @@ def _print(proxy: Proxy, result: Simplified, terms: Sequence[Term], explain: boo
 
 
 def _steps(result: Simplified) -> Iterator[str]:
-    from autodas_dsl.algebra.simplify import explain
+    from autodas_dsl.simplify.simplify import explain
 
     yield from explain(result).split("\n") if result.steps else ["no step"]
 
 
 def _print_json(result: Simplified, terms: Sequence[Term]) -> None:
-    from autodas_dsl.algebra.inline import complexity
+    from autodas_dsl.language.inline import complexity
     from autodas_dsl.report.terminal import to_json
 
     click.echo(to_json({

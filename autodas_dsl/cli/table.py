@@ -28,7 +28,7 @@ def command() -> None:
 
 
 @command.command("build")
-@click.argument("space")
+@click.argument("space", type=options.SPACE)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Number of architectures.")
@@ -86,10 +86,13 @@ def _file(kind: str = "FILE") -> options.Decorator:
 @_force()
 @click.option("--epochs", type=click.Choice(["12", "200"]), default="200", show_default=True,
               help="Length of the training.")  # fmt: skip
-def import_nats_command(path: Path, out: Path, force: bool, epochs: str) -> None:
+@click.option("--trust", is_flag=True,
+              help="The file comes from the authors of NATS-Bench: unpickle it.")  # fmt: skip
+def import_nats_command(path: Path, out: Path, force: bool, epochs: str, trust: bool) -> None:
     """NATS-Bench topology space (NAS-Bench-201), through the package nats_bench.
 
-    The package unpickles the file: give it only one from its authors.
+    The package unpickles the file, which can run any code: give it only one from its authors, and
+    say so with --trust.
     """
     keep_existing(out, force)
     from autodas_dsl.report.terminal import progress_bar
@@ -97,8 +100,9 @@ def import_nats_command(path: Path, out: Path, force: bool, epochs: str) -> None
 
     with progress_bar("reading", None) as advance:
         table = import_nats(
-            path, epochs=int(epochs), progress=lambda done, total: advance(done, f"of {total}")
-        )
+            path, trust=trust, epochs=int(epochs),
+            progress=lambda done, total: advance(done, f"of {total}"),
+        )  # fmt: skip
     _write(table, out)
 
 
@@ -188,7 +192,7 @@ def _write(table: Table, out: Path) -> None:
 
 
 @command.command("info")
-@click.argument("name", metavar="TABLE")
+@click.argument("name", metavar="TABLE", type=options.TABLE)
 @options.space()
 @options.output_format()
 def info(name: str, space: str | None, format: str) -> None:

@@ -1,4 +1,4 @@
-"""Rewrites that keep every value bit for bit. Those true only over the reals live in algebra."""
+"""Rewrites that keep every value bit for bit. Those true only over the reals live in `simplify`."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.spans import InputError
 
 
 class UserFunctions:

@@ -8,10 +8,11 @@ from functools import cached_property
 
 from autodas_dsl.language.check import AnyKind, Checked, check
 from autodas_dsl.language.documents import Proxy, decode, parse_document
+from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.lines import Item, read_items
 from autodas_dsl.language.proxy import Formula, format_document, inputs_fault
-from autodas_dsl.language.spans import Diagnostic, InputError, Source, Span
+from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import Call, Expr, Name, walk
 
 WORD = re.compile(r"[A-Za-zσ∑][A-Za-z0-9_ₛₜ]*")

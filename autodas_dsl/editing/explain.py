@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from autodas_dsl.editing.draft import Draft
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.library import library_files, library_proxy
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator
 from autodas_dsl.language.proxy import format_formula
-from autodas_dsl.language.spans import InputError, Span
+from autodas_dsl.language.spans import Span
 
 HEADERS = {
     "about": "What the formula is, in double quotes.",

@@ -18,8 +18,9 @@ from autodas_dsl import __version__
 from autodas_dsl.editing.complete import Proposal, proposals
 from autodas_dsl.editing.draft import Draft, draft
 from autodas_dsl.editing.explain import hover
+from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.library import library_files
-from autodas_dsl.language.spans import Diagnostic, InputError, Span
+from autodas_dsl.language.spans import Span
 
 if TYPE_CHECKING:
     from lsprotocol import types as lsp

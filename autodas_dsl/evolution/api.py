@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from autodas_dsl.data.samples import Samples
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.run import Progress, Run
+from autodas_dsl.evolution.run import SILENT, Run
 from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
-from autodas_dsl.scoring.score import Data, Teacher
-from autodas_dsl.statistics.sources import load_models
+from autodas_dsl.evolution.watch import Progress, Told
+from autodas_dsl.models.load import load_models
+from autodas_dsl.scoring.setting import Data, Teacher, data_from
 from autodas_dsl.tables.table import Table
 
 AnyTable = str | Path | Table
@@ -23,7 +25,7 @@ def evolve(
     *,
     target: str | None = None,
     space: str | None = None,
-    data: str | Data | None = None,
+    data: str | Data | Samples | None = None,
     teacher: str | Teacher | None = None,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
@@ -50,7 +52,8 @@ def evolve(
     space : str, optional
         Space of a table that does not say its own.
     data, teacher : optional
-        As on the command line; by default what the space is usually scored with.
+        As on the command line; by default what the space is usually scored with. `data` may be
+        samples at hand, as in `score`.
     dtype : torch.dtype
         Of the passes and of the formulas.
     device : str
@@ -68,7 +71,7 @@ def evolve(
     run : str or Path, optional
         Run folder; nothing is written without it.
     resume : bool
-        Continue the run of that folder.
+        Continue the run of that folder; more ``iterations`` than it had extend it.
     max_time : float, optional
         Seconds after which the search stops at the end of a generation.
     stop_at : float
@@ -97,7 +100,7 @@ def evolve(
     options = Options(
         target=target,
         space=space,
-        data=Data(data) if isinstance(data, str) else data,
+        data=None if data is None else data_from(data),
         teacher=Teacher(load_models(teacher)[0]) if isinstance(teacher, str) else teacher,
         dtype=dtype,
         device=device,
@@ -114,7 +117,7 @@ def evolve(
         folder=Path(run) if run is not None else None,
         resume=resume,
         max_time=max_time,
-        progress=progress,
+        watch=Told(progress) if progress else SILENT,
     ).run
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from autodas_dsl.evolution.fitness import OBJECTIVES
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS, TERMS
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import InputError
 
 STRATEGIES = ("adaptive-elite", "aging", "nsga2", "random")
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.evolution.randomness import Purpose, Stream
+from autodas_dsl.execution.randomness import Purpose, Stream
 
 Floats = npt.NDArray[np.float64]
 OBJECTIVES = ("mean", "min")

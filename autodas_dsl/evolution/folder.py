@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from autodas_dsl.evolution.journal import unwritable
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.tables.write import write_atomic
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file, write_atomic
 
 LOCK = ".lock"
 RUN = "run.json"
 JOURNAL = "journal.txt"
+MAX_BYTES = 256 << 20
+"""Of a file of a run that is read whole."""
+COMMAND = "command.txt"
 Json = Mapping[str, Any]
 
 
 @contextmanager
-def opened(folder: Path, description: Json, resume: bool) -> Iterator[Path]:
+def opened(
+    folder: Path, description: Json, resume: bool, command: Sequence[str] = ()
+) -> Iterator[Path]:
     """Hold the lock of a run folder that holds this run and no other.
 
     The lock is the operating system's: it ends with the process, however that ends.
@@ -33,7 +40,9 @@ def opened(folder: Path, description: Json, resume: bool) -> Iterator[Path]:
     description : mapping
         What determines the result; written to ``run.json`` at the start.
     resume : bool
-        Continue the run that the folder holds.
+        Continue the run that the folder holds; more iterations extend it.
+    command : sequence of str
+        The command line that starts it, kept beside ``run.json`` where there is one.
 
     Raises
     ------
@@ -42,19 +51,11 @@ def opened(folder: Path, description: Json, resume: bool) -> Iterator[Path]:
         changed; E604 another process works on it; E605 it cannot be written.
     """
     if resume and not folder.is_dir():
-        raise _nothing(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
-        _lock(handle, folder)
-        _same_run(folder, description, resume)
+        raise nothing_to_resume(folder)
+    with _locked(folder):
+        _same_run(folder, description, resume, command)
         _clear(folder)
         yield folder
-    finally:
-        os.close(handle)
 
 
 def probe(folder: Path, resume: bool) -> None:
@@ -66,7 +67,7 @@ def probe(folder: Path, resume: bool) -> None:
         E601, E602 or E605, as `opened`.
     """
     if resume and not folder.is_dir():
-        raise _nothing(folder)
+        raise nothing_to_resume(folder)
     if not resume and (folder / RUN).exists():
         raise _taken(folder)
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -80,48 +81,90 @@ def _no_place(folder: Path, why: str) -> InputError:
     return InputError("E605", f"cannot write {folder}: {why}", "choose another folder with --run")
 
 
-def _nothing(folder: Path) -> InputError:
-    return InputError("E602", f"there is no run folder {folder}", "leave --resume out")
+def nothing_to_resume(folder: Path) -> InputError:
+    return InputError("E602", f"there is no run in {folder}", "start one with --run")
+
+
+def another_run(folder: Path, changed: Sequence[str]) -> InputError:
+    """The error for options that a run was not started with."""
+    return InputError(
+        "E603", f"this is not the run that {folder} holds: {', '.join(changed)}",
+        "leave them out (only --iterations may grow), or start another run with --run",
+    )  # fmt: skip
+
+
+def unreadable(path: Path) -> InputError:
+    """The error for a file that says nothing about a run."""
+    return InputError("E606", f"{path} cannot be read as a run", "choose another folder with --run")
 
 
 def _taken(folder: Path) -> InputError:
     return InputError(
         "E601", f"{folder} already holds a run",
-        "continue it with --resume, or choose another folder with --run",
+        f"continue it with --resume {folder}, or choose another folder with --run",
     )  # fmt: skip
 
 
-def _lock(handle: int, folder: Path) -> None:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / LOCK, fallback_to_soft=False)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
         raise InputError(
             "E604", f"another process is working on {folder}",
             "wait for it, or choose another folder with --run",
         ) from None  # fmt: skip
     except OSError as error:
         raise unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _same_run(folder: Path, description: Json, resume: bool) -> None:
+def _same_run(folder: Path, description: Json, resume: bool, command: Sequence[str]) -> None:
     path = folder / RUN
     if not path.exists():
-        write_atomic(path, text_of({"run": description}))
+        _begin(folder, description, command)
         return
     if not resume:
         raise _taken(folder)
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))["run"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            "E606", f"{path} cannot be read as a run", "choose another folder with --run"
-        ) from None
-    changed = differences(before, json.loads(text_of(description)))
+        before = json.loads(read_file(path, MAX_BYTES))["run"]
+        now = json.loads(text_of(description))
+        changed = differences(before, now)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise unreadable(path) from None
+    if changed and not _extends(before, now):
+        raise another_run(folder, changed)
     if changed:
-        raise InputError(
-            "E603", f"this is not the run that {folder} holds: {', '.join(changed)}",
-            "resume with the options it was started with, or choose another folder with --run",
-        )  # fmt: skip
+        (folder / COMMAND).unlink(missing_ok=True)  # of the shorter run
+        _begin(folder, description, command)
+    else:
+        _remember(folder, command)
+
+
+def _begin(folder: Path, description: Json, command: Sequence[str]) -> None:
+    """Write what a process that is killed from now on can be resumed from."""
+    _remember(folder, command)
+    write_atomic(folder / RUN, text_of({"run": description}))
+
+
+def _remember(folder: Path, command: Sequence[str]) -> None:
+    if command:
+        write_atomic(folder / COMMAND, shlex.join(command) + "\n")
+
+
+def _extends(before: Any, now: Any) -> bool:
+    """Whether one run differs from an earlier one by more iterations only."""
+    try:
+        earlier, later = before["options"]["iterations"], now["options"]["iterations"]
+        grown = {**before, "options": {**before["options"], "iterations": later}}
+    except (KeyError, TypeError):
+        return False
+    return isinstance(earlier, int) and earlier < later and not differences(grown, now)
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:

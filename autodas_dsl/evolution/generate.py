@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autodas_dsl.evolution.plausible import nested, plausible, redundant, risky
-from autodas_dsl.evolution.randomness import Stream
 from autodas_dsl.evolution.typed import Signature, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, Vocabulary
+from autodas_dsl.execution.randomness import Stream
 from autodas_dsl.language.check import AnyKind
 from autodas_dsl.language.kinds import NUMBER, Kind, Pair
 from autodas_dsl.language.operators import Attrs, Operator

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 _DIGEST = 16
 _SCORES = "<f8"
+_AS_IT_IS: int = getattr(os, "O_BINARY", 0)  # Windows changes line ends otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,15 @@ def decode(line: bytes) -> tuple[Fact, Outcome] | None:
     try:
         table, half, text, packed, reasons = json.loads(body)
         scores = np.frombuffer(base64.b64decode(packed), dtype=_SCORES).astype(np.float64)
-    except (ValueError, binascii.Error):
+        told = tuple(reasons.get(str(i), "") for i in range(len(scores)))
+    except (ValueError, binascii.Error, TypeError, AttributeError, RecursionError):
         return None
-    told = tuple(reasons.get(str(i), "") for i in range(len(scores)))
+    if not all(isinstance(word, str) for word in (table, half, text, *told)):
+        return None
+    if np.isinf(scores).any() or any(
+        t and not np.isnan(s) for s, t in zip(scores, told, strict=True)
+    ):
+        return None
     return Fact(table, half, text), Outcome(scores, told)
 
 
@@ -95,7 +102,7 @@ class Journal:
         self.facts: dict[Fact, Outcome] = {}
         self.dropped = 0
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _AS_IT_IS, 0o666)
         except OSError as error:
             raise unwritable(path, error) from error
         try:

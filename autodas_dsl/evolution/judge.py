@@ -169,7 +169,8 @@ class Judge:
         found: dict[str, list[Outcome]] = {key: [] for key in exprs}
         known = self._journal.facts
         for task in self._tasks:
-            missing = [key for key in exprs if Fact(task.name, half, key) not in known]
+            size = len(_half(task, half))
+            missing = [key for key in exprs if not _fits(known, Fact(task.name, half, key), size)]
             self.from_journal += len(exprs) - len(missing)
             nodes = [self._lowered(exprs[key])[0] for key in missing]
             outcomes = _half(task, half).evaluate(nodes) if nodes else []
@@ -206,6 +207,11 @@ class Judge:
 
     def _enter(self, individual: Individual) -> None:
         self._known[individual.key] = individual
+
+
+def _fits(known: Mapping[Fact, Outcome], fact: Fact, networks: int) -> bool:
+    """Whether a fact is known, about as many networks as there are."""
+    return fact in known and len(known[fact].scores) == networks
 
 
 def _screen(number: int) -> str:

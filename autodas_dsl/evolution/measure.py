@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evaluation.bootstrap import Interval, interval
+from autodas_dsl.evaluation.correlations import Agreement, agreement
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.language.format import format_number
-from autodas_dsl.scoring.bootstrap import Interval, interval
-from autodas_dsl.scoring.correlations import Agreement, agreement
 
 PARAMS = "params"
 

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from autodas_dsl import __version__
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.interrupt import listening
+from autodas_dsl.evolution.interrupt import Interrupt, Stopped
 from autodas_dsl.evolution.journal import Fact, Memory
 from autodas_dsl.evolution.results import Null
-from autodas_dsl.evolution.run import Progress, Search, described, without_truth
+from autodas_dsl.evolution.run import SILENT, Search, described, without_truth
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.tables.write import write_atomic
+from autodas_dsl.evolution.watch import Progress, Watch
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file, write_atomic
 
 REPEATS = 3
+_MAX_BYTES = 1 << 20
 
 
 def null_level(
@@ -35,7 +37,8 @@ def null_level(
     repeats: int = REPEATS,
     known: Mapping[Fact, Outcome] | None = None,
     cache: Path | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    interrupt: Interrupt | None = None,
+    watch: Watch = SILENT,
 ) -> Null:
     """Search shuffled accuracies, each time shuffled anew, as `evolve` searches the true ones.
 
@@ -50,23 +53,34 @@ def null_level(
         `Run.facts` of the true search.
     cache : Path, optional
         Folder where the level of this configuration on these tables is kept.
+    interrupt : Interrupt, optional
+        Asks to stop.
+    watch : Watch
+        Told about every generation.
 
     Raises
     ------
-    KeyboardInterrupt
-        On the first Ctrl-C.
+    Stopped
+        When `interrupt` asked to.
     """
     place = cache / f"null-{_key(config, tasks, repeats)}.json" if cache else None
-    kept = _read(place) if place else None
+    kept = _read(place, repeats) if place else None
     if kept is not None:
         return kept
+    each = config.iterations + 1
+    watch.phase("null searches", repeats * each)
+    interrupt = interrupt or Interrupt()
     memory = Memory(known)
     taus: list[float] = []
     for repeat in range(repeats):
         search = Search(config, without_truth(tasks, config.seed, repeat + 1), allowed, memory)
-        with listening() as interrupt:
-            if search.go(interrupt, None, progress) == "interrupt":
-                raise KeyboardInterrupt
+
+        def tell(progress: Progress, before: int = repeat * each) -> None:
+            watch.reached(before + progress.generation + 1)
+
+        if search.go(interrupt, None, tell) == "interrupt":
+            raise Stopped
+        watch.reached((repeat + 1) * each)
         best = search.archive.best
         taus.append(best.tau if best is not None else 0.0)
     found = Null(tuple(taus))
@@ -82,13 +96,18 @@ def _key(config: Config, tasks: Sequence[Task], repeats: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _read(path: Path) -> Null | None:
-    """A kept level, if it is there and whole."""
+def _read(path: Path, repeats: int) -> Null | None:
+    """A kept level, if it is there and whole: one correlation of each search."""
     try:
-        taus = json.loads(path.read_text(encoding="utf-8"))["taus"]
-    except (OSError, ValueError, KeyError, TypeError):
+        taus = json.loads(read_file(path, _MAX_BYTES))["taus"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return Null(tuple(map(float, taus)))
+    whole = isinstance(taus, list) and len(taus) == repeats and all(map(_is_tau, taus))
+    return Null(tuple(map(float, taus))) if whole else None
+
+
+def _is_tau(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1 <= value <= 1
 
 
 def _write(path: Path, found: Null) -> None:

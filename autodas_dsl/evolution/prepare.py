@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
+from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.shared import Shared, mapped
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.workers import Pool, Shard, per_shard
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring import splits
-from autodas_dsl.scoring.rank import Setting
+from autodas_dsl.scoring.setting import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.scoring.thinning import SCREEN, size_of, thinned
 from autodas_dsl.spaces.base import Space
@@ -87,6 +87,7 @@ def prepare(
     statistics: Collection[Statistic],
     setting: Setting,
     *,
+    optional: Collection[Statistic] = (),
     target: str | None = None,
     split: str = "half",
     beside: Sequence[str] = (),
@@ -108,6 +109,9 @@ def prepare(
         Everything that formulas may name (`run.statistics_needed`).
     setting : Setting
         Batch, teacher, precision.
+    optional : collection of Statistic
+        What formulas beside the search name: one whose statistics these networks do not have is
+        invalid, with the reason.
     split : str
         How selection and report are parted, see `splits.split`.
     beside : sequence of str
@@ -138,7 +142,7 @@ def prepare(
     used = [*parted.selection, *parted.report]
     architectures = [chosen.architectures[row] for row in used]
     stored = collect_table(
-        architectures, space, statistics, setting, seed=seed, store=store,
+        architectures, space, statistics, setting, optional=optional, seed=seed, store=store,
         memory=memory // _COPIES, progress=progress,
     )  # fmt: skip
     resources = ExitStack()

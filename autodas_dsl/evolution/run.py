@@ -28,26 +28,18 @@ from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.typed import Allowed, never
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
+from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import definitions
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load, proxied
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.language.tree import Expr
+from autodas_dsl.statistics.collect import belongs_to_teacher
 
 BASELINES = ("params", "flops")
 COMPLETE = "iterations"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a watcher is told after every generation."""
-
-    generation: int
-    iterations: int
-    counts: Counts
-    best: Individual | None
-    from_journal: int
+SILENT = Watch()
 
 
 @dataclass(frozen=True)
@@ -104,10 +96,15 @@ def statistics_needed(
     config: Config, baselines: Sequence[str] = BASELINES
 ) -> tuple[Statistic, ...]:
     """Every statistic that a search with this configuration reads, to collect beforehand."""
-    found = set(chosen_statistics(config.inputs, config.gradient_free))
-    for spec in (*config.seeds, *baselines):
-        found |= load(spec).check(proxied).statistics
-    return tuple(sorted(found, key=str))
+    inputs = chosen_statistics(config.inputs, config.gradient_free)
+    alone = config.terms == "instinct"
+    found = {s for s in inputs if not (alone and belongs_to_teacher(s))}
+    return tuple(sorted(found | statistics_of([*config.seeds, *baselines]), key=str))
+
+
+def statistics_of(specs: Sequence[str]) -> frozenset[Statistic]:
+    """Every statistic that some formulas read."""
+    return frozenset().union(*(load(spec).check(proxied).statistics for spec in specs))
 
 
 def evolve(
@@ -117,9 +114,11 @@ def evolve(
     *,
     folder: Path | None = None,
     resume: bool = False,
+    command: Sequence[str] = (),
     baselines: Sequence[str] = BASELINES,
     max_time: float | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    interrupt: Interrupt | None = None,
+    watch: Watch = SILENT,
 ) -> Run:
     """Search for a formula that ranks the architectures of the tables.
 
@@ -133,13 +132,18 @@ def evolve(
     folder : Path, optional
         Where journal and results go; nothing is written without it.
     resume : bool
-        Continue what `folder` holds: the search is run again with the journal as evaluator.
+        Continue what `folder` holds: the search is run again with the journal as evaluator. With
+        more iterations than it had, the run is extended.
+    command : sequence of str
+        The command line behind this search, for `folder` to keep.
     baselines : sequence of str
         Formulas reported beside the best one; their statistics must have been collected.
     max_time : float, optional
         Seconds after which the search stops at the end of a generation.
-    progress : callable, optional
-        Told after every generation.
+    interrupt : Interrupt, optional
+        Asks to stop; without it, Ctrl-C does.
+    watch : Watch
+        Told about the search and its report.
 
     Raises
     ------
@@ -157,10 +161,12 @@ def evolve(
     search = Search(config, tasks, allowed)
     with ExitStack() as stack:
         if folder is not None:
-            stack.enter_context(opened(folder, description, resume))
+            stack.enter_context(opened(folder, description, resume, command))
             search.judge.keep(stack.enter_context(_journal(folder)))
-        interrupt = stack.enter_context(listening())
-        stopped = search.go(interrupt, max_time, progress)
+        interrupt = interrupt or stack.enter_context(listening(watch.stopping))
+        watch.phase("searching", config.iterations)
+        stopped = search.go(interrupt, max_time, watch.generation)
+        watch.phase("measuring the best")
         run = replace(_reported(search, baselines, stopped), folder=folder)
         if folder is not None:
             _save(folder, description, run)

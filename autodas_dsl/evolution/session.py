@@ -7,43 +7,48 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from platformdirs import user_cache_path
 from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
-from autodas_dsl.algebra.simplify import Simplified
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.evaluation import splits
+from autodas_dsl.evaluation.bootstrap import interval
+from autodas_dsl.evaluation.correlations import STATISTICS, agreement
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.folder import probe, text_of
 from autodas_dsl.evolution.identity import inlined
+from autodas_dsl.evolution.interrupt import Interrupt, Stopped, listening
 from autodas_dsl.evolution.measure import first_reason
 from autodas_dsl.evolution.null import REPEATS, null_level
 from autodas_dsl.evolution.prepare import MEMORY, Prepared, prepare
 from autodas_dsl.evolution.results import Null
-from autodas_dsl.evolution.run import Progress, Run, evolve, statistics_needed
+from autodas_dsl.evolution.run import SILENT, Run, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
+from autodas_dsl.evolution.watch import Watch
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import plain_name, write_atomic
+from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import canonical, load
-from autodas_dsl.scoring import splits
-from autodas_dsl.scoring.bootstrap import interval
-from autodas_dsl.scoring.correlations import STATISTICS, agreement
-from autodas_dsl.scoring.rank import require_space
-from autodas_dsl.scoring.score import Data, Teacher
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
+from autodas_dsl.scoring.table import require_space
+from autodas_dsl.simplify.simplify import Simplified
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.store import Store
+from autodas_dsl.statistics.collect import belongs_to_teacher
+from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
-from autodas_dsl.tables.write import write_atomic
 
 BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
 BUILTIN = "digits-resnet"
@@ -53,10 +58,6 @@ NULL = "null.json"
 CUT_SHORT = ("interrupt", "time")
 BEST = "best"
 Floats = npt.NDArray[np.float64]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Options:
     split : str
         How selection and report are parted, see `splits.split`.
     baselines : tuple of str
-        Formulas reported beside the best one.
+        Formulas reported beside the best one; those that do not fit, with the requirement.
     workers : int
         Processes that evaluate formulas; the result does not depend on it.
     screening : bool
@@ -183,7 +184,8 @@ class Session:
     """A finished search, the scores behind it, and what the same search finds in nothing.
 
     `null` is None for a search that was cut short, or was one on shuffled accuracies itself;
-    `simpler` is the best formula written more simply, or as it was with the reason.
+    `simpler` is the best formula written more simply, or as it was with the reason; `interrupted`
+    says that the user cut any of this short.
     """
 
     run: Run
@@ -191,6 +193,7 @@ class Session:
     notes: tuple[str, ...]
     simpler: Simplified
     null: Null | None = None
+    interrupted: bool = False
 
 
 def search(
@@ -200,9 +203,9 @@ def search(
     *,
     folder: Path | None = None,
     resume: bool = False,
+    command: Sequence[str] = (),
     max_time: float | None = None,
-    collecting: Callable[[int, str], None] = _silent,
-    progress: Callable[[Progress], None] | None = None,
+    watch: Watch = SILENT,
 ) -> Session:
     """Search for a formula that ranks the architectures of tables.
 
@@ -216,11 +219,13 @@ def search(
     folder : Path, optional
         Where journal and results go; nothing is written without it.
     resume : bool
-        Continue the run that `folder` holds.
+        Continue the run that `folder` holds; more iterations extend it.
+    command : sequence of str
+        The command line behind this search, for `folder` to keep.
     max_time : float, optional
         Seconds after which the search stops at the end of a generation.
-    collecting, progress : callable, optional
-        Told about every network, and after every generation.
+    watch : Watch
+        Told about every phase.
 
     Returns
     -------
@@ -237,43 +242,65 @@ def search(
     with ExitStack() as stack:
         stack.enter_context(_one_thread())
         loaded = [_loaded(table, options) for table in tables]
+        watch.phase(
+            "collecting statistics",
+            sum(len(table.measured(options.target)[0]) for table, _ in loaded),
+        )
+        networks = count(1)
         prepared = [
-            stack.enter_context(_prepared(place, loaded, config, options, collecting))
+            stack.enter_context(
+                _prepared(
+                    place, loaded, config, options, lambda _, __: watch.reached(next(networks))
+                )
+            )
             for place in range(len(loaded))
         ]
+        interrupt = stack.enter_context(listening(watch.stopping))
 
         def allowed(requirement: Requirement) -> bool:
             return all(one.allowed(requirement) for one in prepared)
 
         run = evolve(
             config, [one.task for one in prepared], allowed, folder=folder, resume=resume,
-            baselines=options.baselines, max_time=max_time, progress=progress,
+            command=command, baselines=options.baselines, max_time=max_time, interrupt=interrupt, watch=watch,
         )  # fmt: skip
         scores = tuple(_scores(one, run, options.baselines) for one in prepared)
+        watch.phase("simplifying")
         simpler = simplified(run.best, [one.task for one in prepared], config.seed)
         if folder is not None:
             write_atomic(folder / SCORES, scores_text(scores))
-            if simpler.steps:
-                write_atomic(folder / SIMPLIFIED, canonical(simpler.proxy))
-        null = _null(config, options, [one.task for one in prepared], allowed, run)
-    if folder is not None and null is not None:
-        write_atomic(folder / NULL, text_of({"taus": list(null.taus)}))
+            _keep(folder / SIMPLIFIED, canonical(simpler.proxy) if simpler.steps else "")
+        null = _null(
+            config, options, [one.task for one in prepared], allowed, run, interrupt, watch
+        )
+        if folder is not None:
+            _keep(folder / NULL, text_of({"taus": list(null.taus)}) if null is not None else "")
     notes = dict.fromkeys(note for one in prepared for note in one.stored.notes)
-    return Session(replace(run, null=null), scores, tuple(notes), simpler, null)
+    return Session(replace(run, null=null), scores, tuple(notes), simpler, null, interrupt.asked)
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a file, or remove the one of an earlier state of the same run."""
+    if text:
+        write_atomic(path, text)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _null(
-    config: Config, options: Options, tasks: Sequence[Task], allowed: Allowed, run: Run
-) -> Null | None:
-    """The null level of a whole search; Ctrl-C does without it."""
-    if not options.null_repeats or config.null or run.stopped in CUT_SHORT:
+    config: Config, options: Options, tasks: Sequence[Task], allowed: Allowed, run: Run,
+    interrupt: Interrupt, watch: Watch,
+) -> Null | None:  # fmt: skip
+    """The null level of a whole search; the first Ctrl-C does without it."""
+    unwanted = not options.null_repeats or config.null
+    if unwanted or run.stopped in CUT_SHORT or interrupt.asked:
         return None
     try:
         return null_level(
             config, tasks, allowed, repeats=options.null_repeats, known=run.facts,
-            cache=user_cache_path("autodas-dsl"),
+            cache=cache_folder(), interrupt=interrupt, watch=watch,
         )  # fmt: skip
-    except KeyboardInterrupt:
+    except Stopped:
         return None
 
 
@@ -317,12 +344,23 @@ def _prepared(
         space, options.data or Data(space.data, options.size), options.teacher,
         dtype=options.dtype, device=options.device,
     )  # fmt: skip
+    needed = statistics_needed(config, ())
+    _require_teacher(needed, setting)
     return prepare(
-        table, space, statistics_needed(config, options.baselines), setting,
+        table, space, needed, setting, optional=sorted(statistics_of(options.baselines)),
         target=options.target, split=options.split, beside=beside, seed=config.seed,
         workers=options.workers, screening=options.screening, memory=options.memory,
-        store=Store(), progress=collecting,
+        store=user_store(), progress=collecting,
     )  # fmt: skip
+
+
+def _require_teacher(needed: Sequence[Statistic], setting: Setting) -> None:
+    first = next(filter(belongs_to_teacher, needed), None)
+    if setting.teacher is None and first is not None:
+        raise InputError(
+            "E444", f"{first}: there is no teacher to take it from",
+            "add --teacher MODEL, or --terms instinct to search without one",
+        )  # fmt: skip
 
 
 def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> Scores:
@@ -371,7 +409,7 @@ def _rows(table: Scores, names: Sequence[str]) -> Iterator[list[Any]]:
 
 def free_folder(root: Path, tables: Sequence[str | Path]) -> Path:
     """The first unused ``root/TABLES-N``."""
-    stem = "+".join(Path(str(table)).stem for table in tables)
+    stem = "+".join(plain_name(Path(str(table)).stem) for table in tables)
     number = 1
     while (root / f"{stem}-{number}").exists():
         number += 1

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import one_line
 from autodas_dsl.scoring.stored import Stored
-from autodas_dsl.statistics.errors import one_line
 
 _PREFIX = "autodas-dsl-"
 _LOCK = "lock"
+_HELD = "held"  # there once the lock is taken: before, a new folder would pass for an abandoned one
 
 
 class Shared:
@@ -29,11 +29,8 @@ class Shared:
     def __init__(self, resources: ExitStack) -> None:
         _remove_abandoned(Path(tempfile.gettempdir()))
         self._folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
-        unlocked = self._folder / "unlocked"
-        lock = os.open(unlocked, os.O_CREAT | os.O_RDWR)
-        resources.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        unlocked.rename(self._folder / _LOCK)  # nobody finds it before it is held
+        resources.enter_context(FileLock(self._folder / _LOCK, fallback_to_soft=False))
+        (self._folder / _HELD).touch()
         self._paths: dict[int, Path] = {}
 
     def mapped(self, stored: Stored) -> Stored:
@@ -69,15 +66,11 @@ def mapped(path: Path) -> Stored:
 
 def _remove_abandoned(folder: Path) -> None:
     """Remove the folders of processes that ended without doing so."""
-    for path in folder.glob(f"{_PREFIX}*/{_LOCK}"):
+    for path in folder.glob(f"{_PREFIX}*/{_HELD}"):
+        lock = FileLock(path.with_name(_LOCK), fallback_to_soft=False)
         try:
-            lock = os.open(path, os.O_RDWR)
-        except OSError:  # another user's, or just removed
+            lock.acquire(blocking=False)
+        except (Timeout, OSError):  # in use, another user's, or just removed
             continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(lock)
+        lock.release()  # first: not every system removes an open file
+        shutil.rmtree(path.parent, ignore_errors=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autodas_dsl.algebra.simplify import Simplified, simplify
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.scoring.proof import judges
+from autodas_dsl.simplify.proof import judges
+from autodas_dsl.simplify.simplify import Simplified, simplify
 
 NAME = "simplified"
 

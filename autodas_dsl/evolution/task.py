@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Evaluator = Callable[[Sequence[Node]], list[Outcome]]

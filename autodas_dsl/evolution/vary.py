@@ -14,9 +14,9 @@ from autodas_dsl.evolution.generate import Generator, Value
 from autodas_dsl.evolution.identity import settled
 from autodas_dsl.evolution.pairs import is_leaf_pair
 from autodas_dsl.evolution.plausible import plausible, risky
-from autodas_dsl.evolution.randomness import Stream
 from autodas_dsl.evolution.typed import Path, at, positions, put, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, attributes
+from autodas_dsl.execution.randomness import Stream
 from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.tree import Call, Expr, Number, children, complexity

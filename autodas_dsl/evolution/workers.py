@@ -10,7 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -23,8 +24,8 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.shards import joined
 from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed, loaded
-from autodas_dsl.language.spans import InputError
 
 DEADLY = "it ended two worker processes, perhaps for want of memory"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -65,6 +66,22 @@ def _serve(
             return
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started inside, also while they come to life.
+
+    Where signals cannot be held back they hear it until `_serve` begins.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Worker:
     """One process and the pipe to it."""
 
@@ -77,7 +94,8 @@ class _Worker:
         before = {name: os.environ.get(name) for name in _THREADS}
         os.environ.update(dict.fromkeys(_THREADS, "1"))
         try:
-            self.process.start()
+            with _deaf():
+                self.process.start()
         finally:
             for name, value in before.items():
                 if value is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from autodas_dsl.language.errors import Diagnostic
 from autodas_dsl.language.inputs import INPUTS, Statistic, kind_of
 from autodas_dsl.language.kinds import (
     NUMBER,
@@ -24,7 +25,7 @@ from autodas_dsl.language.resolve import (
     operator_values,
     statistic_named,
 )
-from autodas_dsl.language.spans import Diagnostic, Span
+from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
 
 AnyKind = Kind | Pair

@@ -5,9 +5,12 @@ Reading a document never executes anything.
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
+from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
+from autodas_dsl.language.files import read_file
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.lines import Item, Note, read_items
@@ -24,7 +27,7 @@ from autodas_dsl.language.proxy import (
     moved,
 )
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import Diagnostic, FormulaError, InputError, Source, Span
+from autodas_dsl.language.spans import Source, Span
 
 __all__ = [
     "Formula",
@@ -86,13 +89,20 @@ def stored(path: Path) -> bytes:
     Raises
     ------
     InputError
-        E301, when it cannot be read.
+        E301 when it cannot be read, E302 when it is too large for a document; it is not read then.
     """
     try:
-        return path.read_bytes()
+        return read_file(path, MAX_DOCUMENT_BYTES)
     except OSError as error:
-        quotient = "" if path.suffix else "a quotient is written with spaces, a / b"
+        if error.errno == errno.EFBIG:
+            raise _too_large(str(path)) from None
+        absent = error.errno == errno.ENOENT and not path.suffix
+        quotient = "a quotient is written with spaces, a / b" if absent else ""
         raise InputError("E301", f"cannot read {path}: {error.strerror}", quotient) from None
+
+
+def _too_large(name: str) -> InputError:
+    return InputError("E302", f"{name} is larger than 1 MiB", "a document holds one formula")
 
 
 def decode(data: bytes, name: str) -> str:
@@ -103,7 +113,7 @@ def decode(data: bytes, name: str) -> str:
     InputError
     """
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise InputError("E302", f"{name} is larger than 1 MiB", "a document holds one formula")
+        raise _too_large(name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -225,14 +235,14 @@ class _Reader:
         match = re.fullmatch(r"proxy/1\s+(\S+)\s*", text)
         if not match:
             self.report("E305", "a document starts with `proxy/1 name`", _head(item, len(text)),
-                        "the file snip.proxy starts with `proxy/1 snip`")  # fmt: skip
+                        _head_help(stem))  # fmt: skip
             return False
         self.name = match.group(1)
         self._own_name(Span(item.span.start + match.start(1), item.span.start + match.end(1)), stem)
         return True
 
     def _own_name(self, span: Span, stem: str | None) -> None:
-        reserved = (self.name in INPUTS or self.name in OPERATORS) and self.name not in _BASELINES
+        reserved = _is_reserved(self.name)
         if reserved or not _NAME.match(self.name):
             self.report("E308", f"`{self.name}` {_unfit(reserved)}", span, _NAMING)
         elif stem is not None and stem != self.name:
@@ -353,6 +363,32 @@ def _head(item: Item, length: int) -> Span:
 
 def _first_row(item: Item) -> Span:
     return _head(item, len(item.text.partition("\n")[0]))
+
+
+def require_name(name: str) -> None:
+    """Refuse what cannot be the name of a document.
+
+    Raises
+    ------
+    InputError
+        E308.
+    """
+    reserved = _is_reserved(name)
+    if reserved or not _NAME.match(name):
+        raise InputError("E308", f"`{name}` {_unfit(reserved)}", _NAMING)
+
+
+def _is_reserved(name: str) -> bool:
+    return (name in INPUTS or name in OPERATORS) and name not in _BASELINES
+
+
+def _head_help(stem: str | None) -> str:
+    """What to write as the first line of this file; no other file is spoken of as if it were it."""
+    if stem is None:
+        return "a document named snip starts with the line `proxy/1 snip`"
+    if _NAME.match(stem):
+        return f"write `proxy/1 {stem}` above it"
+    return f"`{stem}` is no name: {_NAMING}; rename the file and write `proxy/1` and the name above"
 
 
 def _unfit(taken: bool) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.definitions import definition_faults
+from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.inputs import GROUPS as INPUT_GROUPS
@@ -29,7 +30,6 @@ from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.spans import FormulaError, InputError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

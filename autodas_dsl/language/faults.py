@@ -6,7 +6,9 @@ import re
 
 from lark.exceptions import UnexpectedEOF, UnexpectedToken
 
-from autodas_dsl.language.spans import Diagnostic, Span
+from autodas_dsl.language.errors import Diagnostic
+from autodas_dsl.language.operators import ALIASES, OPERATORS
+from autodas_dsl.language.spans import Span
 
 _CLOSES = {")": "(", "]": "["}
 _PARTNER = {"(": ")", "[": "]"}
@@ -25,6 +27,10 @@ _HINTS = {
 }  # fmt: skip
 
 
+_METHOD = re.compile(r"\.([A-Za-z_]\w*)\s*(\(\)|\()?")
+_MODULES = ("F", "math", "np", "numpy", "torch")
+
+
 class SyntaxFault(Exception):
     """A syntax error at a span; the public boundary adds the source."""
 
@@ -36,6 +42,9 @@ class SyntaxFault(Exception):
 def unexpected_character(text: str, at: int) -> SyntaxFault:
     """A character that starts no token."""
     char = text[at]
+    method = _METHOD.match(text, at)
+    if method:
+        return _method(text, at, method)
     if char.isdigit() or char == ".":
         end = _word_end(text, at)
         return SyntaxFault("E104", f"`{text[at:end]}` is not a number", Span(at, end),
@@ -47,6 +56,20 @@ def unexpected_character(text: str, at: int) -> SyntaxFault:
     return SyntaxFault(
         "E104", f"unexpected character {shown}", Span(at, at + 1), _HINTS.get(char, "")
     )
+
+
+def _method(text: str, at: int, found: re.Match[str]) -> SyntaxFault:
+    """``W.mean()`` and ``torch.mean(W)``, as Python has it."""
+    owner = re.search(r"[A-Za-z]\w*\s*\Z", text[max(0, at - 40) : at])
+    name, called = found.groups()
+    inside = owner.group().strip() if owner and called is not None else "…"
+    if inside in _MODULES or called == "(":
+        inside = "…"
+    known = name in OPERATORS or name in ALIASES
+    return SyntaxFault(
+        "E104", f"there are no methods such as `.{name}`", Span(at, at + 1 + len(name)),
+        f"written {name}({inside})" if known else "operators are written mean(W)",
+    )  # fmt: skip
 
 
 def _word_end(text: str, at: int) -> int:

@@ -1,13 +1,38 @@
-"""Writing files so that a reader finds the old one or the new one, never half of either."""
+"""Files read within a limit, and written so that a reader never finds half of one."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The bytes of a file that is no larger than a limit.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, is a folder, a pipe or a device (which may never end), or is larger than
+        `limit` (``EFBIG``); a large file is not read.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    if status.st_size <= limit:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+        if len(data) <= limit:
+            return data
+    raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB", str(path))
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -38,6 +63,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def plain_name(text: str) -> str:
+    """A part of a file name that recalls a text and leads nowhere else."""
+    return re.sub(r"[^\w.+=,-]|^\.+", "_", text, flags=re.ASCII)
 
 
 def require_place(path: Path) -> None:

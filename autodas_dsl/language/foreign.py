@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 
 class foreign:

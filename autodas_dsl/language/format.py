@@ -83,7 +83,9 @@ def _call(call: Call, floor: int, in_bars: bool) -> str:
         if call.op in _BARS:
             return f"|{_text(call.args[0], _SUM, True)}|_{_BARS[call.op]}"
     inner = ", ".join(_text(arg, _SUM, in_bars) for arg in call.args)
-    return f"{_SPELLED.get(call.op, call.op)}{format_attrs(call.attrs)}({inner})"
+    # `max` of one argument is a reduction: what is wrong must not be written as what is right.
+    word = _SPELLED.get(call.op, call.op) if len(call.args) == 2 else call.op
+    return f"{word}{format_attrs(call.attrs)}({inner})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from autodas_dsl.language.check import Proxied
 from autodas_dsl.language.documents import Proxy, expression_proxy, read_document
+from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.proxy import format_document, inputs_fault
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import FormulaError, InputError
 
 
 @cache
@@ -73,6 +73,14 @@ def load(spec: str) -> Proxy:
         proxy = expression_proxy(spec)
     verify(proxy)
     return proxy
+
+
+def shadowed(proxy: Proxy) -> bool:
+    """Whether a document has the name of another formula of the library."""
+    return (
+        proxy.name in library_files()
+        and proxy.as_proxied() != library_proxy(proxy.name).as_proxied()
+    )
 
 
 def names_file(spec: str) -> bool:

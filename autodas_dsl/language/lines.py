@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.spans import Span
+from autodas_dsl.language.visible import UNSEEN
 
+_ODD = re.compile(rf"[^\S \t]|(?!\t){UNSEEN.pattern}")
+_FORMULA = re.compile(r"[ \t]+(?=(?:let\s+\w+|score)\s*=(?!=))")
 _FREE_TEXT = re.compile(r"(reported|measured|x-[a-z0-9-]+):")
+_CONTINUES = "an indented line continues the line above it"
+_FIRST_COLUMN = "items start in the first column"
+_QUOTED_START = re.compile(r'(about|source):\s*"')
 _QUOTED_TEXT = re.compile(r'(about|source):\s*"(?:[^"\\]|\\.)*"')
 
 
@@ -55,11 +62,11 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
     held: list[tuple[int, str]] = []  # blank and comment lines that may belong to the item or not
     offset = 0
     for line in text.split("\n"):
-        bad = re.search(r"[^\S \t]|[\x00-\x08\x0b-\x1f\x7f]", line)
+        bad = _ODD.search(line)
         if bad:
             at = offset + bad.start()
             faults.append(_odd_character(bad.group(), Span(at, at + 1)))
-            line = re.sub(r"[^\S \t]|[\x00-\x08\x0b-\x1f\x7f]", " ", line)
+            line = _ODD.sub(" ", line)
         bare = line.strip()
         if not bare or bare.startswith("#"):
             held.append((offset, line))
@@ -67,7 +74,15 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
             if not started:
                 faults.append(LineFault("an indented line without an item above it",
                                         Span(offset, offset + len(line)),
-                                        "items start in the first column"))  # fmt: skip
+                                        _FIRST_COLUMN))  # fmt: skip
+            elif (lead := _FORMULA.match(line)) and not _is_text(started):
+                at = offset + lead.end()
+                faults.append(
+                    LineFault(_CONTINUES, Span(offset, offset + len(line)), _FIRST_COLUMN)
+                )
+                finish()
+                started.append((at, line[lead.end() :]))
+                held.clear()
             else:
                 started += held
                 held.clear()
@@ -87,9 +102,18 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
 
 def _odd_character(char: str, span: Span) -> LineFault:
     code = f"U+{ord(char):04X}"
-    if ord(char) > 127:
+    if ord(char) > 127 and char.isspace():
         return LineFault(f"unusual space {code}", span, "write a plain space")
-    return LineFault(f"control character {code}", span, "delete it")
+    what = "control" if unicodedata.category(char) == "Cc" else "invisible"
+    return LineFault(f"{what} character {code}", span, "delete it")
+
+
+def _is_text(started: list[tuple[int, str]]) -> bool:
+    """Whether the item being read is free text, or a quoted one that has not ended."""
+    whole = "\n".join(line for _, line in started)
+    return bool(_FREE_TEXT.match(whole) or _QUOTED_START.match(whole)) and not (
+        _QUOTED_TEXT.match(whole)
+    )
 
 
 def _release(held: list[tuple[int, str]], started: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-import os
 import re
-import sys
-import tempfile
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
-from platformdirs import user_cache_path
 
 from autodas_dsl.language import tree
+from autodas_dsl.language.errors import FormulaError
 from autodas_dsl.language.faults import (
     SyntaxFault,
     unexpected_character,
     unexpected_token,
     without_comments,
 )
-from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.operators import ALIASES, Attrs, Value
-from autodas_dsl.language.spans import FormulaError, Source, Span
+from autodas_dsl.language.parser_tables import parser
+from autodas_dsl.language.spans import Source, Span
 
 MAX_EXPRESSION_BYTES = 64 * 1024
 MAX_TOKENS = 4096
@@ -80,7 +73,7 @@ def parse_expression(text: str) -> tree.Expr:
         raise SyntaxFault("E101", "the expression is longer than 64 KiB", Span(0, 1))
     try:
         _hold_to_limits(text)
-        parsed = _lark().parse(text)
+        parsed = parser().parse(text)
     except UnexpectedCharacters as error:
         raise unexpected_character(text, error.pos_in_stream or 0) from None
     except (UnexpectedToken, UnexpectedEOF) as error:
@@ -98,44 +91,6 @@ def _hold_to_limits(text: str) -> None:
                               Span(*found.span()))  # fmt: skip
         if level > MAX_DEPTH:
             raise SyntaxFault("E103", _TOO_DEEP, Span(*found.span()), _NAME_PARTS)
-
-
-@cache
-def _lark() -> lark.Lark:
-    grammar = (data_folder("grammar") / "proxy.lark").read_text(encoding="utf-8")
-    key = hashlib.sha256(f"{lark.__version__} {sys.version} {grammar}".encode()).hexdigest()
-    path = user_cache_path("autodas-dsl") / f"grammar-{key[:16]}.lark"
-    saved = _read_tables(path)
-    if saved is not None:
-        return lark.Lark.load(io.BytesIO(saved))
-    built = lark.Lark(
-        grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False
-    )  # fmt: skip
-    buffer = io.BytesIO()
-    built.save(buffer)
-    _write_tables(path, buffer.getvalue())
-    return built
-
-
-def _read_tables(path: Path) -> bytes | None:
-    """Saved parser tables, if they are there and whole; they lie in the user's own cache folder."""
-    try:
-        digest, _, payload = path.read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    return payload if hashlib.sha256(payload).hexdigest().encode() == digest else None
-
-
-def _write_tables(path: Path, payload: bytes) -> None:
-    """Save parser tables; a cache folder that cannot be written costs only time."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
-        Path(temporary).replace(path)
-    except OSError:
-        return
 
 
 # --- from Lark's tree to ours -----------------------------------------------------------------

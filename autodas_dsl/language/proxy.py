@@ -13,10 +13,12 @@ from autodas_dsl.language.check import (
     check,
     no_library,
 )
+from autodas_dsl.language.errors import Diagnostic
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.spans import Diagnostic, Source, Span
+from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import Call, Expr, Name, walk
+from autodas_dsl.language.visible import visible, visible_lines
 
 
 @dataclass(frozen=True)
@@ -149,36 +151,37 @@ def format_document(proxy: Proxy, checked: Checked | None = None) -> str:
     lines: list[str] = []
     for anchor, text in _entries(proxy, checked):
         mine = [note for note in notes if note[0] == anchor]
-        lines += [note[1] for note in mine]
+        lines += [visible(note[1]) for note in mine]
         notes = [note for note in notes if note not in mine]
         lines.append(text)
     if notes:
-        lines += ["", *(text for _, text in notes)]
+        lines += ["", *(visible(text) for _, text in notes)]
     return "\n".join(lines) + "\n"
 
 
 def _entries(proxy: Proxy, checked: Checked) -> Iterator[tuple[str, str]]:
     """The lines of a document, each with the anchor of the comments that stand above it."""
-    yield "proxy", f"proxy/1 {proxy.name}"
+    yield "proxy", f"proxy/1 {visible(proxy.name)}"
     yield "", ""
     for key, text in (("about", proxy.about), ("source", proxy.source)):
         if text:
             yield key, f"{key}: {_quote(text)}"
-    yield "better", f"better: {proxy.better}"
+    yield "better", f"better: {visible(proxy.better)}"
     names = _names_to_write(proxy, checked)
     if names:
-        yield "inputs", f"inputs: {', '.join(names)}"
+        yield "inputs", f"inputs: {visible(', '.join(names))}"
     for key, text in proxy.extra:
-        yield key, f"{key}: {text}"
+        yield key, visible(f"{key}: {text}")
     yield "", ""
     for let in proxy.lets:
-        yield f"let {let.name}", format_item(f"let {let.name}", let.expr, let.comments)
-    yield "score", format_item("score", proxy.score.expr, proxy.score.comments)
+        text = format_item(f"let {visible(let.name)}", let.expr, let.comments)
+        yield f"let {let.name}", visible_lines(text)
+    yield "score", visible_lines(format_item("score", proxy.score.expr, proxy.score.comments))
     for key, facts in (("reported", proxy.reported), ("measured", proxy.measured)):
         if facts:
             yield "", ""
         for fact in facts:
-            yield key, f"{key}: {fact}"
+            yield key, visible(f"{key}: {fact}")
 
 
 def _names_to_write(proxy: Proxy, checked: Checked) -> list[str]:
@@ -201,7 +204,8 @@ def inputs_fault(proxy: Proxy, checked: Checked) -> Diagnostic | None:
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    shown = "\n".join(map(visible, text.split("\n")))
+    escaped = shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 

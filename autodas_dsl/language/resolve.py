@@ -56,6 +56,9 @@ def name_help(word: str, known: Iterable[str]) -> str:
     if f"{word}_s" in INPUTS:
         return f"write {word}_s for the student's or {word}_t for the teacher's"
     statistics = [name for name in INPUTS if " " not in name]
+    base, side = word[:-2], word[-2:]
+    if side in ("_s", "_t") and base in INPUTS:
+        return f"did you mean `{base}`?" if side == "_s" else f"only the student has `{base}`"
     return (
         _derivative_help(word)
         or suggest(word, [*statistics, *known])
@@ -64,9 +67,11 @@ def name_help(word: str, known: Iterable[str]) -> str:
 
 
 def _derivative_help(word: str) -> str:
-    """For ``grad(W)`` and ``gradW``."""
+    """For ``grad(W)``, ``gradW`` and ``grad_W``."""
     for prefix in ("grad", "hess"):
         rest = word.removeprefix(prefix)
+        if rest.startswith("_") and f"{prefix} {rest[1:]}" in INPUTS:
+            return f"did you mean `{prefix} {rest[1:]}`?"
         if rest != word and (not rest or f"{prefix} {rest}" in INPUTS):
             return f"write {prefix} {rest or 'W'}"
     return ""

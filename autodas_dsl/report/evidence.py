@@ -18,6 +18,7 @@ from autodas_dsl.report.parts import (
     shown,
 )
 from autodas_dsl.report.run_folder import SCORES, SENSITIVITY, Moved, RunFolder, Scored
+from autodas_dsl.report.terminal import COUNTS, score_text
 
 _CHANGED = {
     "batch": "another batch", "noise images": "noise instead of images",
@@ -52,7 +53,7 @@ def _scatter(
     points = [
         Point(one.scores[name], one.accuracy, one.half,
               f"{one.architecture or HALVES.get(one.half, one.half)}: "
-              f"score {one.scores[name]:.6g}, accuracy {one.accuracy:.4g}")
+              f"score {score_text(one.scores[name], name)}, accuracy {one.accuracy:.4g}")
         for one in rows
     ]  # fmt: skip
     groups = [g for g in HALVES if any(p.group == g and math.isfinite(p.x) for p in points)]
@@ -78,9 +79,15 @@ def _score_heads(run: RunFolder) -> list[str]:
 
 
 def _score_row(one: Scored) -> list[str]:
-    values = [charts.number(v) if math.isfinite(v) else "invalid" for v in one.scores.values()]
+    values = [_score(value, name) for name, value in one.scores.items()]
     return [one.table, HALVES.get(one.half, one.half), one.architecture,
             f"{one.accuracy:.5g}", *values]  # fmt: skip
+
+
+def _score(value: float, name: str) -> str:
+    if not math.isfinite(value):
+        return "invalid"
+    return score_text(value, name) if name in COUNTS else charts.number(value)
 
 
 def sensitivity(run: RunFolder) -> Markup:
@@ -98,7 +105,8 @@ def sensitivity(run: RunFolder) -> Markup:
         tag("p", "Every architecture scored again with one thing changed.", class_="lead"),
         tag("div", plain_table(
             "Spearman correlation of old and new scores, and below it the median relative change of "
-            "a score. From one per cent on, a score depends on what was changed.",
+            "a score. A score depends on what was changed from a change of one per cent on, or "
+            "where the correlation is 0.99 or less.",
             ["formula", *(_CHANGED.get(changed, changed) for changed in changes)], rows),
             class_="scroll"),
     )  # fmt: skip

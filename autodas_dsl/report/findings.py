@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from autodas_dsl.algebra.show import show
 from autodas_dsl.language.documents import format_formula
+from autodas_dsl.printing.show import show
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point
 from autodas_dsl.report.html import Markup, join, tag

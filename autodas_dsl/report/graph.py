@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autodas_dsl.algebra.show import show
 from autodas_dsl.language.documents import Proxy
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import require_place, write_atomic
 from autodas_dsl.language.resolve import suggest
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.printing.show import show
 
 FORMS = {".svg": "svg", ".dot": "dot", ".graphml": "graphml", ".json": "json"}
 

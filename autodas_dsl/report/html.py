@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+from autodas_dsl.language.visible import escape
 
 _VOID = frozenset({"br", "input", "link", "meta"})
 _BLOCK = frozenset({

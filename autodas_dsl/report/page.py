@@ -15,7 +15,7 @@ from autodas_dsl.report.graph import keep_existing
 from autodas_dsl.report.hall_of_fame import hall_of_fame
 from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.repetition import repeat
-from autodas_dsl.report.run_folder import RunFolder, read_run
+from autodas_dsl.report.run_folder import RunFolder, read_run, require_run
 
 PARTS = {
     "best": ("Best", best),
@@ -45,6 +45,7 @@ def write_report(run_folder: Path, out: Path, force: bool = False) -> None:
     InputError
         E680 `out` exists; E640 to E643 as `read_run`.
     """
+    require_run(run_folder)
     keep_existing(out, force)
     write_atomic(out, report(read_run(run_folder)))
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from autodas_dsl.algebra.mathml import mathml
 from autodas_dsl.language.documents import EXPRESSION, Proxy
+from autodas_dsl.printing.mathml_lines import wrapping_mathml
 from autodas_dsl.report.html import Content, Markup, tag
 
 DIGITS = 4
@@ -25,8 +25,8 @@ def shown(value: float | None, digits: int = 3) -> str:
 
 
 def formula_math(proxy: Proxy, display: bool = True) -> Markup:
-    """A formula as MathML, without the name of its document."""
-    return Markup(mathml(replace(proxy, name=EXPRESSION), DIGITS, display))
+    """A formula as MathML that wraps, without the name of its document."""
+    return Markup(wrapping_mathml(replace(proxy, name=EXPRESSION), DIGITS, display))
 
 
 def code(text: str, label: str, long: bool = False) -> Markup:

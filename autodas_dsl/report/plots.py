@@ -25,8 +25,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from autodas_dsl.scoring.correlations import Agreement, agreement
-from autodas_dsl.tables.write import write_atomic
+from autodas_dsl.evaluation.correlations import Agreement, agreement
+from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.visible import visible
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILION, PURPLE, SKY = "#D55E00", "#CC79A7", "#56B4E9"
@@ -202,18 +203,23 @@ def pareto(
     title: str,
     baselines: Mapping[str, float],
 ) -> Figure:
-    """Kendall |tau| against complexity: all formulas, the front as steps, baselines as lines."""
-    figure, axes = _figure(6.4, 4.2)
+    """Kendall |tau| against complexity on the selection architectures.
+
+    The best formula of each complexity, the front as steps with its formulas numbered and listed,
+    baselines as lines with their names at the end.
+    """
     steps = sorted(front, key=lambda p: p.complexity)
+    named = [point for point in steps if point.label]
+    figure, axes = _figure(6.4, 4.2 + 0.17 * len(named))
     if evaluated:
         axes.scatter(
             [p.complexity for p in evaluated],
             [p.tau for p in evaluated],
-            s=10,
+            s=14,
             color=GREY,
-            alpha=0.5,
+            alpha=0.6,
             linewidths=0,
-            label="evaluated",
+            label="best formula of its complexity",
         )
     axes.step(
         [p.complexity for p in steps],
@@ -222,26 +228,75 @@ def pareto(
         color=BLUE,
         marker="o",
         markersize=5,
-        label="Pareto front",
+        label="Pareto front: better than every simpler one",
     )
-    for point in steps:
-        if point.label:
-            axes.annotate(
-                _short(point.label, 40),
-                (point.complexity, point.tau),
-                xytext=(6, -11),
-                textcoords="offset points",
-                fontsize=7,
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
-            )
-    for (name, tau), dash in zip(baselines.items(), cycle(_DASHES[1:]), strict=False):
-        axes.axhline(tau, color=VERMILION, linestyle=dash, linewidth=1.2, label=_short(name))
+    for number, point in enumerate(named, 1):
+        axes.annotate(
+            str(number),
+            (point.complexity, point.tau),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            color=BLUE,
+            fontsize=8,
+            fontweight="bold",
+        )
+    axes.margins(y=0.08)
+    _name_baselines(axes, baselines)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("complexity (nodes)")
-    axes.set_ylabel("Kendall |τ|")
+    axes.set_ylabel("Kendall |τ|, selection architectures")
     axes.set_title(_short(title), fontsize=10)
-    _legend(figure, axes)
+    handles, labels = axes.get_legend_handles_labels()
+    handles += [
+        Line2D([], [], linestyle="", color=BLUE, marker=f"${number}$", markersize=5)
+        for number in range(1, len(named) + 1)
+    ]
+    labels += [_short(point.label, 76) for point in named]
+    figure.legend(handles, labels, loc="outside lower left", fontsize=8)
     return figure
+
+
+def _name_baselines(axes: Axes, baselines: Mapping[str, float]) -> None:
+    """A line for each baseline, and a stroke from its right end to its name."""
+    for tau, dash in zip(baselines.values(), cycle(_DASHES[1:]), strict=False):
+        axes.axhline(tau, color=VERMILION, linestyle=dash, linewidth=1.2)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    known = sorted(baselines.items(), key=lambda item: item[1])
+    places = _apart([tau for _, tau in known], 0.05 * (high - low))
+    for (name, tau), place in zip(known, places, strict=True):
+        axes.annotate(
+            _short(name, 24),
+            (1.0, tau),
+            xycoords=("axes fraction", "data"),
+            xytext=(1.05, place),
+            textcoords=("axes fraction", "data"),
+            va="center",
+            color=VERMILION,
+            fontsize=8,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": VERMILION, "linewidth": 0.7, "shrinkB": 0},
+        )
+
+
+def _apart(values: Sequence[float], room: float) -> list[float]:
+    """Places near increasing values, at least `room` from each other."""
+    groups: list[list[float]] = []
+    for value in values:
+        group = [value]
+        while groups and _span(group, room)[0] - _span(groups[-1], room)[1] < room:
+            group = groups.pop() + group
+        groups.append(group)
+    return [
+        _span(group, room)[0] + number * room for group in groups for number in range(len(group))
+    ]
+
+
+def _span(group: Sequence[float], room: float) -> tuple[float, float]:
+    """Where the lowest and the highest of a group stand, around its mean."""
+    middle, half = sum(group) / len(group), (len(group) - 1) / 2 * room
+    return middle - half, middle + half
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
@@ -299,6 +354,7 @@ def _title(proxy: str, found: Agreement) -> str:
 
 def _short(text: str, width: int = 62) -> str:
     """Text of a user's, cut to a width and taken literally: a dollar sign opens no formula."""
+    text = visible(text)
     cut = text if len(text) <= width else text[: width - 1] + "…"
     return cut.replace("$", r"\$")
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from autodas_dsl.algebra.latex import operator_latex, statistic_latex
 from autodas_dsl.language.documents import FACTS, HEADERS, MAX_LETS
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.files import write_atomic
@@ -18,6 +17,7 @@ from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.parse import MAX_DEPTH, MAX_TOKENS
 from autodas_dsl.language.tree import Call, Name
+from autodas_dsl.printing.latex import operator_latex, statistic_latex
 
 COMMAND = "python -m autodas_dsl.report.reference docs/language.md"
 

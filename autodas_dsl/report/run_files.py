@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.evolution.folder import MAX_BYTES
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file
+
+_LARGEST = 2**53
+"""Of a number of a run; beyond, whole numbers and floats part."""
 
 
 def damaged(path: Path, what: str) -> InputError:
@@ -27,7 +34,7 @@ def text_of(path: Path) -> str:
         E642, as all functions here.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path, MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise damaged(path, getattr(error, "strerror", None) or str(error)) from None
 
@@ -38,25 +45,28 @@ def json_of(text: str, path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise damaged(path, f"line {error.lineno}: {error.msg}") from None
+    except (ValueError, RecursionError):
+        raise damaged(path, "a number in it is too long, or it is nested too deep") from None
 
 
 def take(data: Any, key: str, kind: Any, path: Path) -> Any:
     """A value of a JSON object, of the right type."""
     if not isinstance(data, dict) or key not in data:
         raise damaged(path, f"`{key}` is missing")
-    if not isinstance(data[key], kind):
+    value = data[key]
+    whole = isinstance(value, kind) and not isinstance(value, bool)
+    if not whole or (isinstance(value, int | float) and not abs(value) <= _LARGEST):
         raise damaged(path, f"`{key}` is not what it should be")
-    return data[key]
+    return value
 
 
 def rows_of(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file that has at least these columns."""
+    reader = csv.DictReader(io.StringIO(text_of(path), newline=""))
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise damaged(path, getattr(error, "strerror", None) or str(error)) from None
+        rows = list(reader)
+    except csv.Error as error:
+        raise damaged(path, str(error)) from None
     missing = [name for name in needed if name not in (reader.fieldnames or ())]
     if rows and missing:
         raise damaged(path, f"column `{missing[0]}` is missing")
@@ -69,6 +79,17 @@ def rows_of(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
 def number_of(text: str, path: Path) -> float:
     """The number in a cell."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise damaged(path, f"`{text}` is not a number") from None
+        value = math.nan
+    if not abs(value) <= _LARGEST:
+        raise damaged(path, f"`{text}` is not a number")
+    return value
+
+
+def whole_number_of(text: str, path: Path) -> int:
+    """The whole number in a cell."""
+    value = number_of(text, path)
+    if value != int(value):
+        raise damaged(path, f"`{text}` is not a whole number")
+    return int(value)

@@ -5,27 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autodas_dsl.evolution.folder import RUN
+from autodas_dsl.evaluation.bootstrap import interval
+from autodas_dsl.evolution.folder import COMMAND, RUN
 from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, Step
 from autodas_dsl.language.documents import Proxy, read_document
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.report.run_files import damaged, json_of, number_of, rows_of, take, text_of
-from autodas_dsl.scoring.bootstrap import interval
+from autodas_dsl.report.run_files import (
+    damaged,
+    json_of,
+    number_of,
+    rows_of,
+    take,
+    text_of,
+    whole_number_of,
+)
 
 if TYPE_CHECKING:
-    from autodas_dsl.scoring.sensitivity import Sensitivity
+    from autodas_dsl.evaluation.sensitivity import Sensitivity
 
 SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"
 FORMAT = 1
-COMMAND = "command.txt"
 NULL = "null.json"
 _PLACE = ("table", "target", "architecture", "half", "accuracy")
 
@@ -185,7 +191,7 @@ def read_run(path: Path) -> RunFolder:
                          f"this version reads format {FORMAT}; install a newer one")  # fmt: skip
     if "outcome" not in data:
         raise InputError("E641", f"the run in {path} has not finished",
-                         "finish it with --resume, then report it")  # fmt: skip
+                         f"finish it with `evolve --resume {path}`, then report it")  # fmt: skip
     outcome = take(data, "outcome", dict, path / RUN)
     scores = _scores(path / SCORES)
     return RunFolder(
@@ -215,8 +221,10 @@ def require_run(path: Path) -> None:
         E640.
     """
     if not (path / RUN).is_file():
-        what = f"no run: it has no {RUN}" if path.is_dir() else "no folder"
-        raise InputError("E640", f"{path} is {what}", "give the folder that `evolve --run` wrote")
+        what = f"{path} is no run: it has no {RUN}"
+        if not path.is_dir():
+            what = f"{path} is no folder" if path.exists() else f"there is no run {path}"
+        raise InputError("E640", what, "give the folder that `evolve --run` wrote")
 
 
 def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
@@ -248,28 +256,19 @@ def write_sensitivity(folder: Path, rows: Sequence[Sensitivity]) -> Path:
     return folder / SENSITIVITY
 
 
-def write_command(folder: Path, words: Sequence[str]) -> Path:
-    """Keep the command that started a run beside it, for its report.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a run.
-    words : sequence of str
-        Without what does not change the result: the folder, the workers, resuming.
+def drop_sensitivity(folder: Path) -> bool:
+    """Remove what was measured about a best formula that is the best no more.
 
     Returns
     -------
-    Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        As `write_atomic`.
+    bool
+        Whether there was anything.
     """
-    write_atomic(folder / COMMAND, shlex.join(words) + "\n")
-    return folder / COMMAND
+    try:
+        (folder / SENSITIVITY).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _command(path: Path) -> str:
@@ -302,7 +301,7 @@ def _hall_of_fame(path: Path) -> tuple[Famed, ...]:
             for name, text in row.items()
             if name not in ("complexity", "formula")
         }
-        found.append(Famed(row["formula"], int(number_of(row["complexity"], path)), numbers))
+        found.append(Famed(row["formula"], whole_number_of(row["complexity"], path), numbers))
     return tuple(found)
 
 
@@ -321,6 +320,8 @@ def _reached(outcome: Any, path: Path) -> dict[str, tuple[Reached, ...]]:
         )
     }
     for name, facts in take(outcome, "baselines", dict, path).items():
+        if not isinstance(facts, list):
+            raise damaged(path, f"baseline `{name}` is not what it should be")
         found[name] = tuple(_agreement(one, one, "table", path) for one in facts)
     return found
 
@@ -362,7 +363,7 @@ def _bounded(name: str, one: Reached, scores: Sequence[Scored]) -> Reached:
 
 
 def _pareto(folder: Path) -> tuple[Proxy, ...]:
-    found = [read_document(path) for path in folder.glob("*.proxy")]
+    found = [read_document(path) for path in sorted(folder.glob("*.proxy"))]
     return tuple(sorted(found, key=lambda proxy: _number_in(proxy.name)))
 
 
@@ -373,7 +374,7 @@ def _number_in(name: str) -> tuple[int, str]:
 
 def _step(row: Mapping[str, str], path: Path) -> Step:
     whole = {
-        key: int(number_of(row[key], path)) for key in ("generation", "evaluations", "complexity")
+        key: whole_number_of(row[key], path) for key in ("generation", "evaluations", "complexity")
     }
     return Step(**whole, tau=number_of(row["tau"], path), fitness=number_of(row["fitness"], path))
 
@@ -409,6 +410,4 @@ def _null(path: Path) -> tuple[float, ...]:
     if not path.exists():
         return ()
     taus = take(json_of(text_of(path), path), "taus", list, path)
-    if not all(isinstance(tau, float | int) for tau in taus):
-        raise damaged(path, "`taus` is not what it should be")
-    return tuple(map(float, taus))
+    return tuple(float(take({"taus": tau}, "taus", (int, float), path)) for tau in taus)

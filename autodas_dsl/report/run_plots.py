@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from autodas_dsl.evaluation.bootstrap import interval
+from autodas_dsl.evaluation.correlations import agreement
 from autodas_dsl.evolution.run import Run
 from autodas_dsl.evolution.session import BEST, Scores, Session
+from autodas_dsl.language.files import plain_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.report.plots import Bar, Curve, Point, pareto, save, scatter, search_curve, summary
-from autodas_dsl.scoring.bootstrap import interval
-from autodas_dsl.scoring.correlations import agreement
 
 FOLDER = "plots"
 
@@ -32,7 +33,7 @@ def draw(session: Session, folder: Path) -> tuple[Path, ...]:
     written = [*save(_curve(session, title), shelf / "search_curve")]
     written += save(_pareto(run, title), shelf / "pareto")
     for one in session.scores:
-        suffix = f"_{one.task}" if len(session.scores) > 1 else ""
+        suffix = f"_{plain_name(one.task)}" if len(session.scores) > 1 else ""
         text = format_expression(run.best.expression)
         best = one.scores[BEST]
         held = one.held_out
@@ -54,9 +55,8 @@ def _curve(session: Session, title: str) -> Figure:
 
 def _pareto(run: Run, title: str) -> Figure:
     chosen = {format_expression(proxy.expression) for proxy in run.pareto}
-    every = [(e.formula, Point(e.individual.complexity, e.individual.tau)) for e in run.entries]
-    front = [point for formula, point in every if formula in chosen]
-    points = [point for _, point in every]
+    points = [Point(e.individual.complexity, e.individual.tau, e.formula) for e in run.entries]
+    front = [point for point in points if point.label in chosen]
     baselines = {
         name: abs(found[0].agreement.kendall)
         for name, found in run.baselines.items()

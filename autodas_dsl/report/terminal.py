@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,11 +23,16 @@ from rich.progress import (
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from autodas_dsl.language.visible import json_text, visible, visible_lines
+
 FORMATS = ("table", "csv", "json")
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
 Item = TypeVar("Item")
+
+COUNTS = ("params", "flops", "layers")
+"""Formulas whose scores are counts."""
 
 _WIDE = 10_000
 """Widest table in a pipe, where there is no terminal to fit."""
@@ -48,7 +52,8 @@ class Column:
     title : str
         Heading on the terminal; the key without underscores when empty.
     digits : int or None
-        Decimal places of a float on the terminal; None prints six significant digits.
+        Decimal places of a float on the terminal; None prints six significant digits. Integers have
+        a comma at each thousand.
     signed : bool
         Print a plus before a positive number, as for correlations.
     """
@@ -60,7 +65,7 @@ class Column:
 
     @property
     def heading(self) -> str:
-        return self.title or self.key.replace("_", " ")
+        return visible(self.title or self.key.replace("_", " "))
 
 
 def render(
@@ -88,7 +93,7 @@ def render(
     console = Console(file=io.StringIO(), width=_WIDE, no_color=True, force_terminal=False)
     with console.capture() as captured:
         console.print(rich_table(rows, columns))
-    head = f"{title}\n" if title else ""
+    head = f"{visible(title)}\n" if title else ""
     return head + "\n".join(line.rstrip() for line in captured.get().split("\n"))
 
 
@@ -108,7 +113,7 @@ def show(
     if format == "table" and stream.isatty():
         console = Console(file=stream)
         if title:
-            console.print(Text(title, style="italic"), soft_wrap=True)
+            console.print(Text(visible(title), style="italic"), soft_wrap=True)
         for part in fitted(rows, columns, console.width):
             console.print(rich_table(rows, part))
     else:
@@ -155,14 +160,26 @@ def rich_table(rows: Sequence[Row], columns: Sequence[Column]) -> RichTable:
     return table
 
 
+def for_people(score: Value, proxy: str) -> Value:
+    """A score as a table shows it: a count is a whole number, though it was computed as a float."""
+    if proxy in COUNTS and isinstance(score, float) and score.is_integer():
+        return int(score)
+    return score
+
+
+def score_text(score: float, proxy: str) -> str:
+    """A score within a line of text."""
+    return _shown(for_people(score, proxy), Column(proxy))
+
+
 def to_json(value: object) -> str:
     """JSON text, two spaces deep, without NaN."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(value) + "\n"
 
 
 def note(message: str) -> None:
     """Say something that is not a result: on stderr, wrapped on a terminal."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(message))
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(visible_lines(message)))
 
 
 @contextmanager
@@ -190,10 +207,10 @@ def progress_bar(
         disable=not stream.isatty(),
     )
     with bar:
-        task = bar.add_task(label, total=total, status="")
+        task = bar.add_task(visible(label), total=total, status="")
 
         def advance(done: int, status: str = "") -> None:
-            bar.update(task, completed=done, status=status)
+            bar.update(task, completed=done, status=visible(status))
 
         yield advance
 
@@ -215,7 +232,7 @@ def tally(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]
 def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.key for column in columns])
+    writer.writerow([visible(column.key) for column in columns])
     for row in rows:
         cells = (_plain(row.get(column.key)) for column in columns)
         writer.writerow(["" if cell is None else _cell(cell) for cell in cells])
@@ -225,7 +242,7 @@ def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 def _cell(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else visible(str(value))
 
 
 def _plain(value: Value) -> Value:
@@ -246,4 +263,4 @@ def _shown(value: Value, column: Column) -> str:
         sign = "+" if column.signed else ""
         kind = ".6g" if column.digits is None else f".{column.digits}f"
         return format(value, sign + kind)
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))

@@ -10,14 +10,17 @@ import torch
 
 from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, topological
+from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.scoring.score import Batches, Data, Teacher
+from autodas_dsl.language.tree import Call, Expr, Number
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.scoring.score import Batches
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct
+from autodas_dsl.scoring.setting import Data, Teacher
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.errors import of_network
-from autodas_dsl.statistics.model_source import ModelSource
 
 SHOWN = tuple(Statistic(name) for name in ("F_s", "E_s", "P_s", "W"))
 """What is looked for in every model that is explained, whatever the formulas read."""
@@ -149,24 +152,19 @@ def _term(node: Node, collected: Collected) -> LayerTerm:
     return LayerTerm(core_text(node), float(value), layers)
 
 
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "^", "matmul": "@"}
-
-
 def core_text(node: Node) -> str:
-    """The text of a core node, every bracket written."""
+    """A core node in canonical text, which reads back."""
+    return format_expression(_surface(node))
+
+
+def _surface(node: Node) -> Expr:
+    """A core node as a person would write it; flattened positions are no operation there."""
     if node.op == "number":
-        return f"{node.value:g}"
+        value = Number(abs(node.value))
+        return Call("neg", (value,)) if node.value < 0 else value
     if node.op == "stat":
-        return str(node.statistic)
-    args = [core_text(arg) for arg in node.args]
+        return parse(str(node.statistic))
     if node.op in ("flat", "unflat"):
-        return args[0]
-    if node.op in _INFIX:
-        return f"({args[0]} {_INFIX[node.op]} {args[1]})"
-    if node.op == "abs":
-        return f"|{args[0]}|"
-    if node.op.startswith("norm_") and not node.attrs:
-        return f"|{args[0]}|_{node.op.removeprefix('norm_').replace('nuc', '*')}"
-    shown = ", ".join(str(v) if k == "axis" else f"{k}={v:g}" for k, v in node.attrs)
-    name = OPERATORS[node.op].name
-    return f"{name}{f'[{shown}]' if shown else ''}({', '.join(args)})"
+        return _surface(node.args[0])
+    attrs = tuple(("" if key == "axis" else key, value) for key, value in node.attrs)
+    return Call(node.op, tuple(map(_surface, node.args)), attrs)

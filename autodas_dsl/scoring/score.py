@@ -5,89 +5,33 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
 
+from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
-from autodas_dsl.statistics.batches import Batch, load_batch
-from autodas_dsl.statistics.collect import belongs_to_teacher
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.scoring.scorer import (
+    Bound,
+    Score,
+    Scorer,
+    bind,
+    distinct,
+    require_scored,
+    require_teacher,
+)
+from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.statistics.errors import of_network
-from autodas_dsl.statistics.model_source import ModelSource
-from autodas_dsl.statistics.weights import load_weights
 
 Progress = Callable[[int, str], None]
-NOISE = "noise"
-NOISE_NOTE = "noise and random labels stand in for real samples: give --data for those"
 
 
 def _silent(done: int, label: str) -> None:
     """No progress shown."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where the batch comes from.
-
-    Parameters
-    ----------
-    spec : str
-        As `load_batch` takes it.
-    size : int, optional
-        Samples in the batch.
-    seed : int
-        Chooses the samples.
-    batch : Batch, optional
-        Samples at hand; nothing is loaded then.
-    """
-
-    spec: str = NOISE
-    size: int | None = None
-    seed: int = 0
-    batch: Batch | None = None
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """The teacher network.
-
-    Parameters
-    ----------
-    source : ModelSource
-    size : int, optional
-        The image size it works at when that is not the student's.
-    weights : str
-        A file of trained weights, as `load_weights` reads it; empty for those it comes with.
-    """
-
-    source: ModelSource
-    size: int | None = None
-    weights: str = ""
-
-    def build(self, seed: int = 0) -> nn.Module:
-        """The network with its weights.
-
-        Raises
-        ------
-        InputError
-            When it cannot be built or the weights do not fit.
-        """
-        network = self.source.build(seed)
-        if self.weights:
-            load_weights(network, self.weights)
-        return network
-
-    @property
-    def note(self) -> str:
-        """Which network it is and where its weights come from, in words."""
-        weights = f"weights of {self.weights}" if self.weights else self.source.weights
-        resized = f", at {self.size}x{self.size}" if self.size else ""
-        return f"teacher: {self.source.name}, {weights}{resized}"
 
 
 @dataclass(frozen=True)
@@ -109,10 +53,15 @@ class Scored:
 
 @dataclass(frozen=True)
 class Result:
-    """Scores, and what they were computed from in words."""
+    """Scores, and what they were computed from in words.
+
+    `unscored` holds the formulas that fit no model at all, with the requirement; their rows in
+    `scores` are invalid.
+    """
 
     scores: tuple[Scored, ...]
     notes: tuple[str, ...]
+    unscored: Mapping[str, str] = field(default_factory=dict)
 
 
 def score(
@@ -148,11 +97,10 @@ def score(
     Raises
     ------
     InputError
-        When a model, the data or a formula is wrong, or when a formula fits no model at all.
+        When a model, the data or a formula is wrong, or when no formula fits any model.
     """
     formulas = distinct([bind(proxy) for proxy in proxies])
-    if teacher is None and any(belongs_to_teacher(s) for f in formulas for s in f.statistics):
-        raise no_teacher(formulas)
+    require_teacher(formulas, teacher)
     if compiled:
         require_compiler()
     found: dict[tuple[int, int], list[Score]] = {}
@@ -175,11 +123,12 @@ def score(
             for number, one in enumerate(results):
                 found.setdefault((place, number), []).append(one)
             progress(1, model.name)
-    _raise_misfits(formulas, found, len(models))
+    unscored = _misfits(formulas, found, len(models))
+    require_scored(formulas, unscored)
     names = unique_names(models)
     rows = [_merge(names[place], formulas[number], many) for (place, number), many in found.items()]
     notes = batches.notes(models) + ((teacher.note,) if teacher else ())
-    return Result(tuple(_ranked(rows, formulas)), notes)
+    return Result(tuple(_ranked(rows, formulas)), notes, unscored)
 
 
 def require_compiler() -> None:
@@ -233,14 +182,16 @@ def unique_names(models: Sequence[ModelSource]) -> list[str]:
     ]
 
 
-def _raise_misfits(
+def _misfits(
     formulas: Sequence[Bound], found: dict[tuple[int, int], list[Score]], models: int
-) -> None:
-    """A formula that fits none of the models is a mistake of the input, not a result."""
+) -> dict[str, str]:
+    """The formulas that fit none of the models, with what the first model lacks."""
+    reasons: dict[str, str] = {}
     for number, formula in enumerate(formulas):
         scores = [one for place in range(models) for one in found[place, number]]
         if scores and all(one.unmet for one in scores):
-            raise InputError("E461", f"`{formula.name}` fits no model: {scores[0].reason}")
+            reasons[formula.name] = scores[0].reason
+    return reasons
 
 
 def _merge(model: str, formula: Bound, many: list[Score]) -> Scored:

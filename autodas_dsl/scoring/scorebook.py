@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 import autodas_dsl
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.scoring.scorer import Score
-from autodas_dsl.statistics.batches import Batch
 
 REVISION = 3
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
+
+
+_IN_MEMORY = ":memory:"
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
@@ -60,13 +64,23 @@ def setting_key(
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
+def _score(value: object, reason: object, unmet: object) -> Score | None:
+    """A stored score; None where it is none that was ever stored, and is to be computed again."""
+    if not isinstance(reason, str) or unmet not in (0, 1):
+        return None
+    if value is None:
+        return Score(math.nan, reason, bool(unmet)) if reason else None
+    valid = isinstance(value, float) and math.isfinite(value) and not reason and not unmet
+    return Score(value) if valid else None  # type: ignore[arg-type]
+
+
 class ScoreBook:
     """Stored scores.
 
     Parameters
     ----------
     path : Path, optional
-        The file; by default in the user's cache folder.
+        The file; by default in the user's cache folder, and in memory where that may not be used.
 
     Raises
     ------
@@ -75,10 +89,13 @@ class ScoreBook:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or user_cache_path("autodas-dsl") / "scores.sqlite"
+        folder = path.parent if path else cache_folder()
+        self.path = path or (folder / "scores.sqlite" if folder else Path(_IN_MEMORY))
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            self._base.execute("PRAGMA trusted_schema=OFF")
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS scores (setting TEXT, network TEXT, formula TEXT,"
@@ -102,14 +119,18 @@ class ScoreBook:
 
     def get(self, setting: str, network: str) -> dict[str, Score]:
         """The stored scores of one network, by formula digest."""
-        rows = self._base.execute(
-            "SELECT formula, value, reason, unmet FROM scores WHERE setting = ? AND network = ?",
-            (setting, network),
-        )
-        return {
-            formula: Score(float("nan") if value is None else value, reason, bool(unmet))
-            for formula, value, reason, unmet in rows
-        }
+        try:
+            rows = self._base.execute(
+                "SELECT formula, value, reason, unmet FROM scores"
+                " WHERE setting = ? AND network = ?",
+                (setting, network),
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise InputError(
+                "E610", f"cannot read the score store {self.path}: {error}", "delete the file"
+            ) from None
+        read = ((formula, _score(*values)) for formula, *values in rows)
+        return {formula: score for formula, score in read if score is not None}
 
     def put(self, setting: str, network: str, scores: Mapping[str, Score]) -> None:
         """Store scores of one network, all or none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,20 +12,21 @@ from torch import nn
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.documents import EXPRESSION, format_formula
+from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied, verify
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.bind import sizes_of, unmet
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import (
     Collected,
     belongs_to_teacher,
     collect,
     collect_teacher,
+    no_teacher,
 )
-from autodas_dsl.statistics.errors import StatisticError
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,10 @@ class Scorer:
     compiled : bool
         As `Engine` takes it.
 
-    Raises
-    ------
-    StatisticError
-        When a formula needs a teacher and there is none.
+    Notes
+    -----
+    A formula that reads what a network or the teacher does not have, or a teacher where there is
+    none, gets a score that is `unmet`.
     """
 
     def __init__(
@@ -128,15 +129,18 @@ class Scorer:
         self._dtype = dtype
         self._seed = seed
         self._compiled = compiled
-        self._wanted = frozenset(beside).union(*(f.statistics for f in self.formulas))
-        of_teacher = sorted(str(s) for s in self._wanted if belongs_to_teacher(s))
+        wanted = frozenset(beside).union(*(f.statistics for f in self.formulas))
+        of_teacher = [s for s in wanted if belongs_to_teacher(s)]
+        self._absent: dict[Statistic, str] = {}
         self._teacher: Collected | None = None
-        if of_teacher and teacher is None:
-            raise no_teacher(self.formulas)
         if of_teacher and teacher is not None:
             self._teacher = collect_teacher(
-                teacher, batch, self._wanted, seed=seed, dtype=dtype, size=teacher_size
-            )
+                teacher, batch, wanted, seed=seed, dtype=dtype, size=teacher_size,
+                absent=self._absent,
+            )  # fmt: skip
+        elif of_teacher:
+            self._absent = {s: no_teacher(s).told for s in of_teacher}
+        self._wanted = wanted - self._absent.keys()
 
     def __call__(self, network: nn.Module) -> list[Score]:
         """Score one network, with one set of passes for all formulas."""
@@ -145,16 +149,16 @@ class Scorer:
 
     def explain(self, network: nn.Module) -> tuple[list[Score], Collected]:
         """The scores, and the statistics they were made from."""
-        missing: dict[Statistic, str] = {}
+        missing = dict(self._absent)
         collected = collect(
             network, self._batch, self._wanted, teacher=self._teacher,
             seed=self._seed, dtype=self._dtype, absent=missing,
-        ).on_cpu()  # fmt: skip
+        )  # fmt: skip
         sizes = sizes_of(collected)
         found: list[Score] = []
         ready: list[int] = []
         for place, formula in enumerate(self.formulas):
-            reason = next((missing[s] for s in formula.statistics if s in missing), "")
+            reason = next((missing[s] for s in sorted(formula.statistics) if s in missing), "")
             reason = reason or unmet(formula.requirements, sizes)
             found.append(Score(math.nan, reason, bool(reason)))
             if not reason:
@@ -166,12 +170,46 @@ class Scorer:
         return found, collected
 
 
-def no_teacher(formulas: Sequence[Bound]) -> StatisticError:
-    """The error for formulas that read a teacher where there is none."""
-    for formula in formulas:
-        names = sorted(str(s) for s in formula.statistics if belongs_to_teacher(s))
-        if names:
-            return StatisticError(
-                "E444", f"`{formula.name}` reads a teacher", "add --teacher MODEL", names[0]
-            )
-    raise ValueError("no formula reads a teacher")
+def reads_teacher(formula: Bound) -> bool:
+    return any(map(belongs_to_teacher, formula.statistics))
+
+
+def require_teacher(formulas: Sequence[Bound], teacher: object) -> None:
+    """Refuse formulas that all read a teacher, where there is none, before anything is run.
+
+    Raises
+    ------
+    InputError
+        E444, for each formula.
+    """
+    if teacher is None and formulas and all(map(reads_teacher, formulas)):
+        raise FormulaError(
+            (
+                Diagnostic("E444", f"`{formula.name}` reads a teacher", None, "add --teacher MODEL")
+                for formula in formulas
+            ),
+            None,
+        )
+
+
+def require_scored(formulas: Sequence[Bound], reasons: Mapping[str, str]) -> None:
+    """Refuse formulas of which not one could be scored.
+
+    Parameters
+    ----------
+    reasons : mapping of str to str
+        Why a formula fits none of the networks, by its name.
+
+    Raises
+    ------
+    InputError
+        E461, for each formula.
+    """
+    if formulas and all(formula.name in reasons for formula in formulas):
+        raise FormulaError(
+            (
+                Diagnostic("E461", f"`{formula.name}` fits no model: {reasons[formula.name]}")
+                for formula in formulas
+            ),
+            None,
+        )

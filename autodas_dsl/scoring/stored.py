@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -14,23 +14,25 @@ from torch import nn
 
 from autodas_dsl.compiler.allocation import return_freed_memory
 from autodas_dsl.compiler.engine import MEMORY, Engine
-from autodas_dsl.compiler.ir import Node, requirements_of
+from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
-from autodas_dsl.scoring.rank import Setting, source_of, table_batch
 from autodas_dsl.scoring.scorebook import setting_key
+from autodas_dsl.scoring.setting import Setting
+from autodas_dsl.scoring.table import source_of, table_batch
 from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import (
     Collected,
     belongs_to_teacher,
     collect,
     collect_teacher,
+    no_teacher,
 )
-from autodas_dsl.statistics.errors import StatisticError, of_network
+from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.fingerprint import fingerprint
 from autodas_dsl.statistics.store import Store
 
@@ -59,6 +61,8 @@ class Stored:
     notes : tuple of str
     sample : Sample
         What the statistics were thinned to.
+    absent : mapping of Statistic to str
+        Statistics that could be done without and that some network lacks, and why.
     """
 
     architectures: tuple[str, ...]
@@ -66,14 +70,16 @@ class Stored:
     fingerprint: str
     notes: tuple[str, ...]
     sample: Sample = WHOLE
+    absent: Mapping[Statistic, str] = field(default_factory=dict)
 
     def evaluator(
         self, rows: Sequence[int] | npt.NDArray[Any], memory: int = MEMORY
     ) -> Callable[[Sequence[Node]], list[Outcome]]:
         """Scores of formulas on some of the architectures.
 
-        A formula whose requirements do not hold for all architectures is invalid on each of them,
-        with the requirement as the reason; so is one that is far too much work for a search.
+        A formula whose requirements do not hold for all architectures, or that reads a statistic
+        which some of them lack, is invalid on each of them, with that as the reason; so is one that
+        is far too much work for a search.
 
         Parameters
         ----------
@@ -97,6 +103,10 @@ class Stored:
         return evaluate
 
     def _misfit(self, root: Node) -> str:
+        if self.absent:
+            lacking = [s for s in sorted(statistics_of([root])) if s in self.absent]
+            if lacking:
+                return self.absent[lacking[0]]
         reasons = map(self._unmet, requirements_of(root))
         return next(filter(None, reasons), "")
 
@@ -130,6 +140,7 @@ def collect_table(
     statistics: Collection[Statistic],
     setting: Setting,
     *,
+    optional: Collection[Statistic] = (),
     seed: int = 0,
     store: Store | None = None,
     memory: int | None = None,
@@ -144,6 +155,8 @@ def collect_table(
     statistics : collection of Statistic
         Those of the teacher are collected once.
     setting : Setting
+    optional : collection of Statistic
+        Collected too; what a network or the teacher does not have is told in `Stored.absent`.
     store : Store, optional
         Serves what was collected before, and keeps what was not.
     memory : int, optional
@@ -155,30 +168,22 @@ def collect_table(
         When a statistic cannot be collected, or the teacher is missing.
     """
     batch = table_batch(space, setting, setting.data.size, seed)
-    of_teacher = sorted(str(s) for s in statistics if belongs_to_teacher(s))
+    collecting = _Collecting(statistics, optional, batch, setting, seed, store)
     teacher = setting.teacher
-    if of_teacher and teacher is None:
-        raise StatisticError("E444", "there is no teacher to take it from", "add --teacher MODEL",
-                             of_teacher[0])  # fmt: skip
-    network = teacher.build(seed).to(setting.device) if of_teacher and teacher else None
+    network: nn.Module | None = None
     size = teacher.size if teacher else None
     found: list[Collected] = []  # the teacher's first, so that they are thinned like the others
-    if network is not None:
-        found.append(_of_teacher(network, batch, statistics, setting, seed, size, store))
-    own = [s for s in statistics if not belongs_to_teacher(s)]
+    if teacher is None:
+        collecting.without_teacher()
+    elif any(map(belongs_to_teacher, collecting.wanted)):
+        network = teacher.build(seed).to(setting.device)
+        found.append(collecting.of_teacher(network, size))
     level, bytes_at_most = 0, size_of(found)
     for architecture in architectures:
         source = source_of(space, architecture, setting.classes)
         with of_network(source.name):
             student = source.build(seed).to(setting.device)
-            make = partial(collect, student, batch, own, seed=seed, dtype=setting.dtype)
-            if store is None:
-                one = make()
-            else:
-                named = fingerprint(
-                    source.name, student, batch, own, seed=seed, dtype=setting.dtype
-                )
-                one = store.fetch(named, make)
+            one = collecting.of_student(source.name, student)
         if len(found) % _TRIMMED_EVERY == 0:
             return_freed_memory()
         found += thinned([one], LADDER[level])
@@ -191,26 +196,68 @@ def collect_table(
         from_teacher, *students = found
         found = [one.merged(from_teacher) for one in students]
     key = setting_key(batch, network, size, setting.dtype, seed)
-    defined = sorted(map(definition_of, statistics))
-    facts = [space.name, key, *defined, *architectures, str(LADDER[level])]
+    defined = sorted(map(definition_of, collecting.wanted))
+    facts = [space.name + space.source, key, *defined, *architectures, str(LADDER[level])]
     digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
     notes = [f"data: {batch.source}"]
     if level:
         notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
-    return Stored(tuple(architectures), tuple(found), digest, tuple(notes), LADDER[level])
+    return Stored(
+        tuple(architectures), tuple(found), digest, tuple(notes), LADDER[level], collecting.absent
+    )
 
 
-def _of_teacher(
-    network: nn.Module, batch: Batch, statistics: Collection[Statistic], setting: Setting,
-    seed: int, size: int | None, store: Store | None,
-) -> Collected:  # fmt: skip
-    make = partial(
-        collect_teacher, network, batch, statistics, seed=seed, dtype=setting.dtype, size=size
-    )
-    if store is None:
-        return make()
-    wanted = [s for s in statistics if belongs_to_teacher(s)]
-    name = f"teacher at {size}"
-    return store.fetch(
-        fingerprint(name, network, batch, wanted, seed=seed, dtype=setting.dtype), make
-    )
+class _Collecting:
+    """Collects from one network after the other, as far as possible from a store."""
+
+    def __init__(
+        self, statistics: Collection[Statistic], optional: Collection[Statistic], batch: Batch,
+        setting: Setting, seed: int, store: Store | None,
+    ) -> None:  # fmt: skip
+        self._needed = frozenset(statistics)
+        self.wanted = [*statistics, *(s for s in optional if s not in self._needed)]
+        self.absent: dict[Statistic, str] = {}
+        self._batch, self._store = batch, store
+        self._how: dict[str, Any] = {"seed": seed, "dtype": setting.dtype}
+
+    def without_teacher(self) -> None:
+        """Do without everything about a teacher.
+
+        Raises
+        ------
+        StatisticError
+            E444 when that cannot be done.
+        """
+        for statistic in sorted(filter(belongs_to_teacher, self.wanted)):
+            if statistic in self._needed:
+                raise no_teacher(statistic)
+            self.absent[statistic] = no_teacher(statistic).told
+
+    def of_teacher(self, network: nn.Module, size: int | None) -> Collected:
+        own = [s for s in self.wanted if belongs_to_teacher(s)]
+        collector = partial(collect_teacher, network, self._batch, size=size, **self._how)
+        return self._collected(f"teacher at {size}", network, own, collector)
+
+    def of_student(self, name: str, network: nn.Module) -> Collected:
+        """Statistics that an earlier network lacked are not looked for any more."""
+        own = [s for s in self.wanted if not belongs_to_teacher(s) and s not in self.absent]
+        return self._collected(
+            name, network, own, partial(collect, network, self._batch, **self._how)
+        )
+
+    def _collected(
+        self, name: str, network: nn.Module, own: list[Statistic], collector: Callable[..., Collected]
+    ) -> Collected:  # fmt: skip
+        make = partial(collector, own, absent={})
+        if self._store is None:
+            found = make()
+        else:
+            named = fingerprint(name, network, self._batch, own, **self._how)
+            found = self._store.fetch(named, make)
+        lacking = [s for s in own if s not in found.values]
+        needed = [s for s in lacking if s in self._needed]
+        if needed:
+            collector(needed)  # the error that says what is wrong with the first of them
+        if lacking:  # a store does not keep why
+            collector(lacking, absent=self.absent)
+        return found

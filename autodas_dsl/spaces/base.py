@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,15 +43,21 @@ class Space(ABC, Generic[Arch]):
         Height and width the teacher's images are resized to, when not the student's.
     teacher_weights : str or None
         A file beside the built-in tables that holds the teacher's trained weights.
+    note : str
+        What is assumed about its networks, for whoever reads their scores.
+    source : str
+        A digest of the user's file that defines it: stored scores belong to that.
     """
 
-    name: ClassVar[str]
-    input_shape: ClassVar[tuple[int, int, int]]
-    classes: ClassVar[int]
-    data: ClassVar[str] = "noise"
-    teacher: ClassVar[str | None] = None
-    teacher_size: ClassVar[int | None] = None
-    teacher_weights: ClassVar[str | None] = None
+    name: str
+    input_shape: tuple[int, ...]
+    classes: int
+    data: str = "noise"
+    teacher: str | None = None
+    teacher_size: int | None = None
+    teacher_weights: str | None = None
+    note: str = ""
+    source: str = ""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -84,8 +90,8 @@ class Space(ABC, Generic[Arch]):
         """A neighbour: one choice of the architecture drawn anew, never the same."""
 
     @abstractmethod
-    def count(self) -> int:
-        """How many architectures the space has."""
+    def count(self) -> int | None:
+        """How many architectures the space has; None where that is not known."""
 
     def enumerate(self) -> Iterator[Arch] | None:
         """Every member in a fixed order, or None when there are too many to list."""

@@ -1,39 +1,50 @@
-"""Spaces whose architectures are a few named fields of numbers."""
+"""Spaces whose architectures are a few named fields of numbers or names."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Arch, Space, suggestion
 
-Value = int | float
-"""One number of an architecture; a field holds one, or a tuple of them."""
+Value = int | float | str
+"""One number or name of an architecture; a field holds one, or a tuple of them."""
+
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
+_SEPARATORS = "-,="
+_LISTS = (tuple, list, range)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One part of an architecture: a number, or one number per stage or layer.
+    """One part of an architecture: a number or name, or one per stage or layer.
 
     Attributes
     ----------
     name : str
         Column name; also the key in the architecture's text, and an attribute of it.
     choices : tuple
-        What `sample` draws from; one tuple, or one for each position.
+        What `sample` draws from, numbers or names; one tuple, or one for each position.
     length : int, str or None
-        None for a single number; a count; or the name of the field that gives the count.
+        None for a single value; a count; or the name of the field that gives the count.
     accepts : container, optional
         What `parse` allows besides `choices`, for teachers larger than the students.
     aliases : tuple of str
         Other keys and column names that mean this field.
+
+    Raises
+    ------
+    InputError
+        E708, when the text of a choice could not be read back.
     """
 
     name: str
@@ -41,6 +52,51 @@ class Field:
     length: int | str | None = None
     accepts: Container[Value] = ()
     aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.choices, _LISTS) or not self.choices:
+            raise self._wrong(
+                f"its choices are {self.choices!r}", 'write a tuple: (1, 2), ("skip", "conv3")'
+            )
+        several = isinstance(self.choices[0], tuple)
+        each: Sequence[Any] = self.choices if several else (self.choices,)
+        for choices in each:
+            if not isinstance(choices, _LISTS) or not choices:
+                raise self._wrong(
+                    f"one position has the choices {choices!r}", "write one tuple for each position"
+                )
+            self._check_texts(choices)
+        if several and isinstance(self.length, int) and len(self.choices) != self.length:
+            raise self._wrong(
+                f"it is {self.length} long and has choices for {len(self.choices)} positions",
+                "write one tuple for each position, or one for all",
+            )
+
+    def _check_texts(self, choices: Sequence[Value]) -> None:
+        """Every choice is read back from its text as itself."""
+        for choice in choices:
+            if isinstance(choice, str):
+                if not _is_name(choice):
+                    raise self._wrong(
+                        f"the name {choice!r} would be misread in an architecture's text",
+                        'names have no "-", ",", "=", spaces or control characters',
+                    )
+            elif not isinstance(choice, Real):
+                raise self._wrong(
+                    f"the choice {choice!r} is of type {type(choice).__name__}",
+                    "a choice is a number or a name",
+                )
+            elif not _NUMBER.fullmatch(text_of(choice)):
+                raise self._wrong(
+                    f"the number {choice!r} cannot be written in an architecture's text",
+                    "numbers are at least 0, with up to 9 digits before and after the point",
+                )
+        text, times = Counter(map(text_of, choices)).most_common(1)[0]
+        if times > 1:
+            raise self._wrong(f"{text} is among its choices twice", "give each choice once")
+
+    def _wrong(self, what: str, help: str) -> InputError:
+        return InputError("E708", f"Field({self.name!r}): {what}", help)
 
     def at(self, position: int) -> tuple[Value, ...]:
         """The choices at one position."""
@@ -51,25 +107,40 @@ class Field:
 
     def wanted(self, position: int) -> str:
         """The allowed values in words."""
-        words = ", ".join(f"{v:g}" for v in self.at(position))
+        words = ", ".join(map(text_of, self.at(position)))
         if isinstance(self.accepts, range):
             words += f" (or {self.accepts.start} to {self.accepts[-1]} in a teacher)"
         return words
 
 
 class FieldSpace(Space[Arch]):
-    """A space whose architecture is a frozen dataclass of numbers and tuples of numbers.
+    """A space whose architecture is a frozen dataclass of numbers, names and tuples of them.
 
     A subclass gives `arch_type`, a frozen dataclass with one attribute for each field, `parts`
     and `build`, and `refusal` when not every combination is allowed; text, sampling, mutation,
     enumeration and counting follow.
 
-    Text is ``base_dim=32,depth=1-6-6``; a space with one field is written without its name.
+    Text is ``base_dim=32,depth=1-6-6`` or ``width=16,ops=skip-conv3-none``; a space with one field
+    is written without its name.
     """
 
     arch_type: type[Arch]
     parts: tuple[Field, ...]
     listed_up_to: ClassVar[int] = 100_000
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a field whose length is not told by an earlier field of counts (E709)."""
+        counts: set[str] = set()
+        for part in cls.__dict__.get("parts", ()):
+            if isinstance(part.length, str) and part.length not in counts:
+                raise InputError(
+                    "E709",
+                    f"{cls.__name__}: the length of {part.name} is {part.length!r}, which is no "
+                    "earlier field of whole numbers",
+                    "give a number, or the name of a field that holds one",
+                )
+            if part.length is None and all(isinstance(one, int) for one in part.at(0)):
+                counts.add(part.name)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -108,11 +179,11 @@ class FieldSpace(Space[Arch]):
                 f"the {self.name} architecture lacks {' and '.join(missing)}",
                 f"write it as {self.example()}",
             )
-        numbers: dict[str, Any] = {}
+        read: dict[str, Any] = {}
         for part in self.parts:
-            length = self._length(part, numbers)
-            numbers[part.name] = self._read(part, given[part.name], length)
-        arch = self.arch_type(**numbers)
+            length = self._length(part, read)
+            read[part.name] = self._read(part, given[part.name], length)
+        arch = self.arch_type(**read)
         if why := self.refusal(arch):
             raise InputError("E707", f'"{self.format(arch)}" is not in {self.name}', why)
         return arch
@@ -124,11 +195,10 @@ class FieldSpace(Space[Arch]):
     def outside(self, arch: Arch) -> str:
         for part in self.parts:
             value = getattr(arch, part.name)
-            numbers = value if isinstance(value, tuple) else (value,)
-            for position, number in enumerate(numbers):
-                if number not in part.at(position):
-                    words = ", ".join(f"{choice:g}" for choice in part.at(position))
-                    return f"{part.name} is {words} in {self.name}, not {number:g}"
+            for position, one in enumerate(value if isinstance(value, tuple) else (value,)):
+                if one not in part.at(position):
+                    words = ", ".join(map(text_of, part.at(position)))
+                    return f"{part.name} is {words} in {self.name}, not {text_of(one)}"
         return ""
 
     def sample(self, rng: np.random.Generator) -> Arch:
@@ -239,10 +309,12 @@ class FieldSpace(Space[Arch]):
                 f'{part.name} of {self.name} is {length or 1} long, "{text}" is {len(words)}',
                 f"write it as {self.example()}",
             )
-        numbers = tuple(self._value(part, word, i) for i, word in enumerate(words))
-        return numbers[0] if length is None else numbers
+        values = tuple(self._value(part, word, i) for i, word in enumerate(words))
+        return values[0] if length is None else values
 
     def _value(self, part: Field, word: str, position: int) -> Value:
+        if word in part.at(position):
+            return word
         if _NUMBER.fullmatch(word):
             value = float(word)
             number = int(value) if value.is_integer() else value
@@ -255,12 +327,23 @@ class FieldSpace(Space[Arch]):
         )
 
 
-_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
+def text_of(value: Value) -> str:
+    """A number or name as it stands in the text of an architecture."""
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
+
+
+def _is_name(text: str) -> bool:
+    return (
+        bool(text)
+        and text.isprintable()
+        and not any(ch in _SEPARATORS or ch.isspace() for ch in text)
+    )
 
 
 def _joined(value: Value | tuple[Value, ...]) -> str:
-    numbers = value if isinstance(value, tuple) else (value,)
-    return "-".join(f"{number:g}" for number in numbers)
+    return "-".join(map(text_of, value if isinstance(value, tuple) else (value,)))
 
 
 def _at(value: Value | tuple[Value, ...], position: int) -> Value:

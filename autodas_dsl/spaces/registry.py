@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from autodas_dsl import spaces
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.user_files import run_file, users_code
 from autodas_dsl.spaces.base import Space, suggestion
-
-USER_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
-"""What running a user's file is expected to raise; each becomes a diagnostic."""
+from autodas_dsl.spaces.functions import FunctionSpace
 
 
 def names() -> tuple[str, ...]:
@@ -56,28 +41,40 @@ def get(name: str) -> Space[Any]:
 
 
 def load(path: str | Path) -> Space[Any]:
-    """The space of a user's Python file: its ``space``, or the one `Space` subclass defined in it.
+    """The space of a user's Python file.
+
+    It is the file's ``space``, or the one `Space` subclass defined in it, or what its function
+    ``build`` makes of texts, see `FunctionSpace`.
 
     Raises
     ------
     InputError
         The file does not exist (E711), does not run (E712), or holds no space (E713).
     """
-    path = Path(path)
-    if not path.is_file():
+    file = Path(path)
+    if not file.is_file():
         raise InputError("E711", f"there is no file {path}", "give the path of a Python file")
-    module = _run(path)
-    space = getattr(module, "space", None)
+    name = f"autodas_dsl_user_space_{file.stem}"
+    module = run_file(file, name, lambda why: InputError("E712", f"it does not run: {why}"))
+    space = _space_of(module, file)
     if space is None:
-        own = [value for value in vars(module).values() if _is_own_space(value, module)]
-        space = own[0]() if len(own) == 1 else None
-    if not isinstance(space, Space):
         raise InputError(
             "E713",
             f"{path} holds no space",
-            "assign one: space = MySpace(), a subclass of autodas_dsl.spaces.Space",
+            "define build(arch), which makes the network of a text, or assign space = MySpace(), a "
+            "subclass of autodas_dsl.spaces.Space",
         )
+    space.source = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     return space
+
+
+def holds_space(module: ModuleType) -> bool:
+    """Whether `load` finds a space in a file that was run as this module."""
+    return (
+        isinstance(getattr(module, "space", None), Space)
+        or len(_own_spaces(module)) == 1
+        or _is_function(getattr(module, "build", None))
+    )
 
 
 def resolve(text: str) -> tuple[Space[Any], Any]:
@@ -88,7 +85,8 @@ def resolve(text: str) -> tuple[Space[Any], Any]:
     InputError
         There is no colon (E714), no such space, or no such architecture in it.
     """
-    name, colon, arch = text.rpartition(":") if ".py:" in text else text.partition(":")
+    stem, ending, rest = text.partition(".py:")
+    name, colon, arch = (f"{stem}.py", ":", rest) if ending else text.partition(":")
     if not colon:
         raise InputError("E714", f'"{text}" names no architecture', "write it as SPACE:ARCH")
     space = get(name)
@@ -105,31 +103,29 @@ def _space_in(stem: str) -> Space[Any] | None:
     return space if isinstance(space, Space) else None
 
 
-def _is_own_space(value: object, module: ModuleType) -> bool:
-    return (
-        inspect.isclass(value)
+def _space_of(module: ModuleType, file: Path) -> Space[Any] | None:
+    if not holds_space(module):
+        return None
+    space = getattr(module, "space", None)
+    if isinstance(space, Space):
+        return space
+    own = _own_spaces(module)
+    if not own:
+        return FunctionSpace(file, module)
+    with users_code(file, lambda why: InputError("E712", f"{own[0].__name__}() fails: {why}")):
+        return own[0]()
+
+
+def _own_spaces(module: ModuleType) -> list[type[Space[Any]]]:
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
         and issubclass(value, Space)
         and value.__module__ == module.__name__
         and not inspect.isabstract(value)
-    )
+    ]
 
 
-def _run(path: Path) -> ModuleType:
-    """Import a file under a name of its own; whatever it raises is the user's to read."""
-    name = f"autodas_dsl_user_space_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError("E712", f"{path} is not a Python file", "its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while they are made
-    try:
-        spec.loader.exec_module(module)
-    except USER_ERRORS as error:
-        del sys.modules[name]
-        line = traceback.extract_tb(error.__traceback__)[-1]
-        raise InputError(
-            "E712",
-            f"{path} does not run: {type(error).__name__}: {error}",
-            f"see line {line.lineno} of {line.filename}",
-        ) from error
-    return module
+def _is_function(value: object) -> bool:
+    return callable(value) and not inspect.isclass(value)

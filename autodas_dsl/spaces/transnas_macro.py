@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from torch import Tensor, nn
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
 
 CHANNELS = 64

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic
 from autodas_dsl.statistics import counts, layers
-from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.gradients import split_gradients, tangent_kernel
-from autodas_dsl.statistics.network import Network, converted, seed_for
+from autodas_dsl.statistics.network import Network, converted
 from autodas_dsl.statistics.passes import Pass
 from autodas_dsl.statistics.probes import one_hot, prepare
 
@@ -26,7 +27,7 @@ _ARCHITECTURE = ("W", "fan_in", "fan_out", "index", "attn", "params", "flops", "
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """The statistics of one network.
+    """The statistics of one network, in the memory of the processor.
 
     Attributes
     ----------
@@ -47,14 +48,6 @@ class Collected:
 
     def __getitem__(self, statistic: Statistic) -> Value:
         return self.values[statistic]
-
-    def on_cpu(self) -> Collected:
-        """In the memory of the processor, where formulas are evaluated."""
-        moved = {
-            s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
-            for s, v in self.values.items()
-        }
-        return replace(self, values=moved)
 
     def merged(self, other: Collected) -> Collected:
         """Both; the layers are those of this one."""
@@ -109,10 +102,7 @@ def collect(
     if not of_teacher:
         return collected
     if teacher is None:
-        first = min(map(str, of_teacher))
-        raise StatisticError(
-            "E444", "there is no teacher to take it from", "--teacher MODEL", first
-        )
+        raise no_teacher(min(of_teacher, key=str))
     if isinstance(teacher, nn.Module):
         teacher = collect_teacher(teacher, batch, of_teacher, seed=seed, dtype=dtype)
     missing = sorted(str(s) for s in of_teacher if s not in teacher.values)
@@ -134,6 +124,7 @@ def collect_teacher(
     dtype: torch.dtype | None = None,
     features: Mapping[str, str] | None = None,
     size: int | None = None,
+    absent: dict[Statistic, str] | None = None,
 ) -> Collected:
     """Collect the statistics of a teacher, once for all its students.
 
@@ -144,16 +135,50 @@ def collect_teacher(
     size : int, optional
         Height and width that the images are resized to first (bilinear, antialiased), for a
         teacher that works at another resolution than its students.
+    absent : dict, optional
+        As in `collect`.
     """
     if size is not None and batch.x.dim() == 4:
         x = F.interpolate(batch.x, size=(size, size), mode="bilinear", antialias=True)
         batch = replace(batch, x=x, source=f"{batch.source}, resized to {size}x{size}")
     collector = _Collector("t", Network.of(teacher, dtype), batch, seed, features or {})
-    return replace(collector.collect([s for s in wanted if belongs_to_teacher(s)]), layers={})
+    own = [s for s in wanted if belongs_to_teacher(s)]
+    return replace(collector.collect(own, absent), layers={})
 
 
 def belongs_to_teacher(statistic: Statistic) -> bool:
     return statistic.name.endswith("_t")
+
+
+def no_teacher(statistic: Statistic) -> StatisticError:
+    """The error for a statistic of a teacher where there is none."""
+    return StatisticError(
+        "E444", "there is no teacher to take it from", "add --teacher MODEL", str(statistic)
+    )
+
+
+def _on_cpu(values: Mapping[Statistic, Value]) -> dict[Statistic, Value]:
+    """Formulas are evaluated on the processor, wherever the network was run."""
+    return {
+        s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
+        for s, v in values.items()
+    }
+
+
+def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
+    """How many classes a network tells apart, from one forward pass on noise.
+
+    Raises
+    ------
+    StatisticError
+        When it does not take inputs of that shape (E440) or returns no logits (E441).
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *input_shape, generator=generator)
+    batch = Batch(x, torch.zeros(2, dtype=torch.int64), 1, "noise")
+    logits = collect(network, batch, [Statistic("P_s")])[Statistic("P_s")]
+    assert isinstance(logits, torch.Tensor)
+    return logits.shape[1]
 
 
 class _Collector:
@@ -186,7 +211,7 @@ class _Collector:
         self.layers["lin"] = tuple(layer.name for layer in self.network.layers)
         for name, statistics in sorted(groups.items()):
             self._group(name, statistics, absent)
-        return Collected(self.values, self.layers, self.taken)
+        return Collected(_on_cpu(self.values), self.layers, self.taken)
 
     def _group(
         self, name: str, statistics: list[Statistic], absent: dict[Statistic, str] | None
@@ -200,7 +225,7 @@ class _Collector:
                 lost = [s for s in statistics if str(s) in named or s.base in named]
                 if absent is None or not lost:
                     raise
-                absent.update(dict.fromkeys(lost, error.diagnostics[0].message))
+                absent.update(dict.fromkeys(lost, error.told))
                 statistics = [s for s in statistics if s not in lost]
             else:
                 return

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.inputs import INPUTS, Statistic
-from autodas_dsl.statistics.batches import Batch
-from autodas_dsl.statistics.errors import StatisticError, foreign, one_line
+from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.forward import failure
 from autodas_dsl.statistics.network import (
     Conditions,

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autodas_dsl.language.foreign import foreign, one_line
-from autodas_dsl.language.spans import InputError, Source
-
-__all__ = [
-    "OutOfMemory", "StatisticError", "foreign", "is_out_of_memory", "of_network", "one_line",
-]  # fmt: skip
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.spans import Source
 
 
 class StatisticError(InputError):
@@ -27,6 +23,12 @@ class StatisticError(InputError):
     def __init__(self, code: str, message: str, help: str = "", statistic: str = "") -> None:
         super().__init__(code, f"{statistic}: {message}" if statistic else message, help)
         self.statistic = statistic
+
+    @property
+    def told(self) -> str:
+        """What is wrong and what to do, in one line."""
+        first = self.diagnostics[0]
+        return f"{first.message}; {first.help}" if first.help else first.message
 
 
 class OutOfMemory(StatisticError):

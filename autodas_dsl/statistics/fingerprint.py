@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic, definition_of
-from autodas_dsl.statistics.batches import Batch
 
 
 def fingerprint(

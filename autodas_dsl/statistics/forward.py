@@ -9,20 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.statistics.capture import (
     Calls,
     hook_activations,
     hook_outputs,
     hook_variances,
 )
-from autodas_dsl.statistics.errors import (
-    OutOfMemory,
-    StatisticError,
-    foreign,
-    is_out_of_memory,
-    one_line,
-)
+from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
 from autodas_dsl.statistics.features import FeatureFinder
 from autodas_dsl.statistics.functional import watch_every_activation
 from autodas_dsl.statistics.layers import Layer

@@ -8,16 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.errors import (
-    OutOfMemory,
-    StatisticError,
-    foreign,
-    is_out_of_memory,
-    one_line,
-)
+from autodas_dsl.execution.randomness import seed_for
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
 from autodas_dsl.statistics.forward import Needs, forward
-from autodas_dsl.statistics.network import Network, seed_for
+from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.probes import check_labels, prepare
 
 

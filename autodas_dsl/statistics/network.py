@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import BATCH_NORMS, RUNNING_NORMS, Layer, weighted_layers
 
@@ -118,29 +116,6 @@ def _refill(held: dict[str, Any], original: dict[str, Any]) -> None:
 
 def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def seed_for(seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose, so that the order of passes cannot matter."""
-    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
-    return int.from_bytes(digest[:4], "little")
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch, NumPy and `random`; give all three back as they were."""
-    accelerators = [device] if device is not None and device.type == "cuda" else []
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=accelerators))
-        stack.callback(random.setstate, random.getstate())
-        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002
-        torch.default_generator.manual_seed(seed)
-        for accelerator in accelerators:
-            with torch.cuda.device(accelerator):
-                torch.cuda.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        yield
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
-from autodas_dsl.statistics.network import Conditions, Network, converted, seed_for
+from autodas_dsl.statistics.network import Conditions, Network, converted
 
 STEP = 0.01  # size of the perturbation of `noise2` and `jitter`
 

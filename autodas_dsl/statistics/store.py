@@ -9,20 +9,28 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.statistics.collect import Collected, Value
 from autodas_dsl.statistics.fingerprint import raw
 
 BUDGET = 4 << 30
 _SUFFIX = ".safetensors"
+_ANY = Statistic("")
+
+
+def user_store() -> Store | None:
+    """The store in the user's cache folder; None where that may not be used."""
+    folder = cache_folder()
+    return Store(folder / "statistics") if folder else None
 
 
 class Store:
@@ -33,14 +41,13 @@ class Store:
 
     Parameters
     ----------
-    folder : Path, optional
-        By default below the user's cache folder.
+    folder : Path
     budget : int
         Bytes that the files may take together.
     """
 
-    def __init__(self, folder: Path | None = None, budget: int = BUDGET) -> None:
-        self.folder = folder or user_cache_path("autodas-dsl") / "statistics"
+    def __init__(self, folder: Path, budget: int = BUDGET) -> None:
+        self.folder = folder
         self.budget = budget
 
     def path(self, key: str) -> Path:
@@ -62,11 +69,14 @@ class Store:
                 described = json.loads((file.metadata() or {}).get("collected", "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             os.utime(path)
-        except (FileNotFoundError, SafetensorError, ValueError, OSError):
+        except (SafetensorError, ValueError, OSError, RecursionError):
             return None
         if not isinstance(described, dict) or described.get("checksum") != _checksum(tensors):
             return None
-        return _unpacked(described, tensors)
+        try:
+            return _unpacked(described, tensors)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return None
 
     def put(self, key: str, collected: Collected) -> None:
         """Store under a key; nothing is stored when it alone is beyond the budget.
@@ -138,20 +148,40 @@ def _packed(collected: Collected) -> tuple[str, dict[str, Tensor]]:
     return json.dumps(described, sort_keys=True), tensors
 
 
-def _unpacked(described: dict[str, object], tensors: Mapping[str, Tensor]) -> Collected:
+def _unpacked(described: dict[str, Any], tensors: Mapping[str, Tensor]) -> Collected:
+    """What a file holds.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError, AttributeError
+        When it describes no collected statistics.
+    """
     values: dict[Statistic, Value] = {}
-    stored, layers, taken = (described[part] for part in ("values", "layers", "taken"))
-    assert isinstance(stored, list)
-    assert isinstance(layers, dict)
-    assert isinstance(taken, dict)
-    for number, entry in enumerate(stored):
+    layers = {_text(name): tuple(map(_text, names)) for name, names in described["layers"].items()}
+    taken = {_text(name): _text(what) for name, what in described["taken"].items()}
+    for number, entry in enumerate(described["values"]):
         length = entry["entries"]
-        statistic = Statistic(**entry["statistic"])
+        statistic = _statistic(entry["statistic"])
         if length is None:
             values[statistic] = tensors[f"{number}/0"]
         else:
             values[statistic] = tuple(tensors[f"{number}/{i}"] for i in range(length))
-    return Collected(values, {name: tuple(names) for name, names in layers.items()}, taken)
+    return Collected(values, layers, taken)
+
+
+def _statistic(described: dict[str, Any]) -> Statistic:
+    found = Statistic(**described)
+    if found.base not in INPUTS or any(
+        type(value) is not type(getattr(_ANY, name)) for name, value in asdict(found).items()
+    ):
+        raise ValueError("no statistic")
+    return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:

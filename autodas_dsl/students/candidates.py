@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.sizes import Sizes
 
@@ -48,7 +48,8 @@ class Candidates:
         InputError
             E750 when none fits.
         """
-        few = self.space.count() <= max(LISTED, budget)
+        count = self.space.count()
+        few = count is not None and count <= max(LISTED, budget)
         members = self.space.enumerate() if few else None
         if members is None:
             return None

@@ -12,18 +12,17 @@ from typing import Any
 import torch
 
 from autodas_dsl import spaces
+from autodas_dsl.data.samples import Samples
+from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.correlations import agreement
-from autodas_dsl.scoring.rank import Run, table_batch
-from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
+from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.scorer import Bound, Score, bind, no_teacher
-from autodas_dsl.scoring.usual import usual_setting
+from autodas_dsl.scoring.scorer import Bound, Score, bind, reads_teacher, require_teacher
+from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher, data_from, usual_setting
+from autodas_dsl.scoring.table import Run, table_batch
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.collect import belongs_to_teacher
-from autodas_dsl.statistics.sources import load_models
 from autodas_dsl.students.candidates import Candidates
 from autodas_dsl.students.sizes import Limits, Sizes
 
@@ -101,7 +100,7 @@ def find_student(
     proxy: str | Proxy,
     *,
     teacher: str | Teacher | None = None,
-    data: str | Data | None = None,
+    data: str | Data | Samples | None = None,
     max_params: int | None = None,
     max_flops: int | None = None,
     budget: int = 200,
@@ -126,7 +125,8 @@ def find_student(
     proxy : str or Proxy
         A library name, a file or an expression.
     teacher, data : optional
-        As on the command line; by default what the space is usually scored with.
+        As on the command line; by default what the space is usually scored with. `data` may be
+        samples at hand, as in `score`.
     max_params, max_flops : int, optional
         Limits; flops are multiply-adds of one sample.
     budget : int
@@ -160,13 +160,11 @@ def find_student(
     family = spaces.get(space) if isinstance(space, str) else space
     formula = bind(load(proxy) if isinstance(proxy, str) else proxy)
     setting = usual_setting(
-        family, Data(data) if isinstance(data, str) else data, _teacher(teacher),
+        family, data_from(data, family.data), _teacher(teacher),
         dtype=dtype, device=device, classes=classes,
     )  # fmt: skip
-    needs = any(belongs_to_teacher(statistic) for statistic in formula.statistics)
-    guide = setting.teacher if needs else None
-    if needs and guide is None:
-        raise no_teacher([formula])
+    require_teacher([formula], setting.teacher)
+    guide = setting.teacher if reads_teacher(formula) else None
     sizes = Sizes(family, Limits(max_params, max_flops), classes)
     batch = table_batch(family, setting, setting.data.size, seed)
     notes = [f"data: {batch.source}"]

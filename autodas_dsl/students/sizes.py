@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.scoring.rank import source_of
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.scoring.table import source_of
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.counts import multiply_adds
 from autodas_dsl.statistics.network import Network

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables.importers import checked_table, plain_data
 from autodas_dsl.tables.table import Floats, Table
 from autodas_dsl.tables.tfrecord import nasbench_records

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file
 from autodas_dsl.language.foreign import foreign
-from autodas_dsl.language.spans import InputError, Source
-from autodas_dsl.tables.read import read_table
+from autodas_dsl.language.spans import Source
+from autodas_dsl.tables.read import MAX_BYTES, read_table
 from autodas_dsl.tables.table import Floats, Table, assemble
 from autodas_dsl.tables.write import table_text
 
@@ -38,14 +40,18 @@ _AUTOPROX_DATA = {"c100": "cifar100", "flower": "flowers", "imagenet": "imagenet
 _AUTOPROX_KINDS = {"base": "vanilla", "kd": "kd", "super": "inherited"}
 
 
-def import_nats(path: Path, *, epochs: int = 200, progress: Progress | None = None) -> Table:
+def import_nats(
+    path: Path, *, trust: bool = False, epochs: int = 200, progress: Progress | None = None
+) -> Table:
     """The topology space of NATS-Bench (NAS-Bench-201), validation and test accuracies.
 
     Parameters
     ----------
     path : Path
         The folder ``NATS-tss-v1_0-3ffb9-simple`` or the file ``….pickle.pbz2``. The package
-        unpickles it: only give it a file from the authors.
+        unpickles it, and a pickle can run anything: only give it a file from the authors.
+    trust : bool
+        That the file is such a one; without it nothing is read.
     epochs : int
         Length of training, 12 or 200; accuracies are means over the trials that were run.
     progress : callable, optional
@@ -54,8 +60,14 @@ def import_nats(path: Path, *, epochs: int = 200, progress: Progress | None = No
     Raises
     ------
     InputError
-        The package is missing, or it cannot read the file.
+        E537 the file is not trusted; or the package is missing, or it cannot read the file.
     """
+    if not trust:
+        raise InputError(
+            "E537",
+            f"reading {path} unpickles it, and a pickle can run any code",
+            "if the file comes from the authors of NATS-Bench, add --trust",
+        )
     try:
         import nats_bench
     except ImportError as error:
@@ -185,7 +197,7 @@ def plain_data(path: Path) -> Any:
     InputError
         There is no such file (E526), or it holds more (E527).
     """
-    from autodas_dsl.statistics.weights import load_plain  # loads torch
+    from autodas_dsl.models.weights import load_plain  # loads torch
 
     def describe(error: BaseException) -> InputError:
         return InputError(
@@ -241,9 +253,10 @@ def _not_autoprox(path: Path, why: str) -> InputError:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path, MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("E526", f"cannot read {path}: {error}", "give a text file") from error
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError("E526", f"cannot read {path}: {why}", "give a text file") from error
 
 
 def checked_table(

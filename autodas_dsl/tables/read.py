@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError, Source
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import read_file
+from autodas_dsl.language.spans import Source
+from autodas_dsl.language.visible import visible
 from autodas_dsl.tables.architectures import architecture_columns, guess_space, read_architectures
 from autodas_dsl.tables.sheet import Sheet, read_sheet
 from autodas_dsl.tables.table import Floats, Table, assemble, did_you_mean
 
 if TYPE_CHECKING:
     from autodas_dsl.spaces.base import Space
+
+
+MAX_BYTES = 256 << 20
 
 
 def builtin_folder() -> Path:
@@ -49,7 +55,7 @@ def load_table(name_or_path: str | Path, space: str | Space[Any] | None = None) 
         There is no such table, or it cannot be understood; the diagnostic points at the place.
     """
     source = _open(name_or_path)
-    return read_table(source, name=Path(name_or_path).stem, space=space)
+    return read_table(source, name=visible(Path(name_or_path).stem), space=space)
 
 
 def read_table(source: Source, *, name: str, space: str | Space[Any] | None = None) -> Table:
@@ -86,7 +92,7 @@ def _open(name_or_path: str | Path) -> Source:
         resource = files(__package__) / "builtin" / f"{name_or_path}.csv"
         return Source(str(name_or_path), resource.read_text(encoding="utf-8"))
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path, MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         known = builtin_tables()
         raise InputError(
@@ -104,7 +110,7 @@ def _open(name_or_path: str | Path) -> Source:
         raise InputError(
             "E519", f"cannot read {path}: {error.strerror or error}", "give a CSV file"
         ) from error
-    return Source(str(path), text)
+    return Source(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _reject_repeats(

@@ -11,10 +11,13 @@ from itertools import takewhile
 
 import numpy as np
 
-from autodas_dsl.language.spans import Diagnostic, InputError, Source, Span
+from autodas_dsl.language.errors import Diagnostic, InputError
+from autodas_dsl.language.spans import Source, Span
+from autodas_dsl.language.visible import UNSEEN
 from autodas_dsl.tables.table import Floats
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_UNSEEN = re.compile(rf"(?!\t){UNSEEN.pattern}")
 _MISSING = ("", "nan")
 
 
@@ -107,6 +110,7 @@ def located(error: InputError, source: Source, span: Span | None) -> InputError:
 def read_sheet(source: Source) -> Sheet:
     """Comments, header and rows of a CSV text."""
     lines = source.text.split("\n")
+    _refuse_unseen(source, lines)
     leading = list(takewhile(lambda line: line.startswith("#") or not line.strip(), lines))
     body = "\n".join(lines[len(leading) :])
     empty = Sheet(source, {}, (), (), ())
@@ -138,12 +142,34 @@ def read_sheet(source: Source) -> Sheet:
     return sheet
 
 
+def _refuse_unseen(source: Source, lines: Sequence[str]) -> None:
+    """Names and comments are printed, and written into documents: nothing in them is invisible."""
+    for number, line in enumerate(lines):
+        found = _UNSEEN.search(line)
+        if found:
+            start = sum(len(text) + 1 for text in lines[:number]) + found.start()
+            raise located(
+                InputError(
+                    "E536", f"the character U+{ord(found.group()):04X} is not shown", "delete it"
+                ),
+                source,
+                Span(start, start + 1),
+            )
+
+
 def _check_shape(sheet: Sheet) -> None:
     for index, name in enumerate(sheet.header):
         if not name or name in sheet.header[:index]:
             what = f'two columns are named "{name}"' if name else f"column {index + 1} has no name"
             raise sheet.error("E505", what, "give every column a name of its own")
+    if any("\n" in name for name in sheet.header):
+        raise sheet.error("E505", "a column name holds a line break", "write it in one line")
     for row, cells in enumerate(sheet.rows):
+        if any("\n" in cell for cell in cells):
+            raise sheet.error(
+                "E504", "a cell of this row holds a line break", "write each cell in one line",
+                row=row,
+            )  # fmt: skip
         if len(cells) != len(sheet.header):
             raise sheet.error(
                 "E518",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 

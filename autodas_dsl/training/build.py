@@ -22,8 +22,8 @@ from safetensors.numpy import load_file, save
 from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
-from autodas_dsl.language.spans import InputError
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.tables.table import MINIMUM

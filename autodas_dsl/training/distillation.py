@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.data.samples import Samples, as_batch
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import foreign
 from autodas_dsl.spaces.base import suggestion
-from autodas_dsl.statistics.errors import foreign
 from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.losses import LOSSES, Loss, Seen
 from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
@@ -55,11 +56,11 @@ class Distilled:
 def distill(
     student: nn.Module,
     teacher: nn.Module,
-    data: Examples,
+    data: Examples | Samples,
     *,
     loss: str = "kd",
     weight: float | None = None,
-    held_out: Examples | None = None,
+    held_out: Examples | Samples | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -74,8 +75,9 @@ def distill(
         Trained in place; maps [B, ...] to logits [B, K].
     teacher : Module
         Left as it is, apart from eval mode.
-    data, held_out : Examples
-        Anything with ``x`` and ``y``.
+    data, held_out
+        (inputs, labels) as tensors or arrays, a torch Dataset or DataLoader, all of which is read
+        into memory first, or anything with ``x`` and ``y``.
     loss : str
         A key of `LOSSES`.
     weight : float, optional
@@ -92,25 +94,29 @@ def distill(
         Unknown loss (E730), networks of different classes or channels where the loss needs equal
         ones (E731), examples and labels of different number (E732), no classifier (E733) or
         feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
-        classes (E736), an unknown optimizer (E737), or a network that fails on the examples or
-        returns no logits.
+        classes (E736), an unknown optimizer (E737), data that is none (E430), or a network that
+        fails on the examples or returns no logits.
     """
     if loss not in LOSSES:
         raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))
+    examples, tested = (
+        _examples(data, seed),
+        None if held_out is None else _examples(held_out, seed),
+    )
     recipe = recipe or Recipe()
     chosen = LOSSES[loss]
     needs = frozenset({chosen.needs}) - {"logits"}
     look, ask = watched(student.eval(), needs), watched(teacher.eval(), needs)
-    _check(look, ask, data, chosen)
+    _check(look, ask, examples, chosen)
     student.train()
     optimizer = optimizer_of(student, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
     factor = recipe.alpha * (chosen.weight if weight is None else weight)
     losses = []
-    batch = min(recipe.batch, len(data.y))
-    orders = shuffled(np.random.default_rng(seed), len(data.y), recipe.steps, batch)
+    batch = min(recipe.batch, len(examples.y))
+    orders = shuffled(np.random.default_rng(seed), len(examples.y), recipe.steps, batch)
     for step, rows in enumerate(orders):
-        x, y = data.x[rows], data.y[rows]
+        x, y = examples.x[rows], examples.y[rows]
         with torch.no_grad():
             wanted = ask(x)
         given = look(x)
@@ -130,8 +136,14 @@ def distill(
         if progress is not None:
             progress(step + 1, recipe.steps)
     student.eval()
-    accuracy = None if held_out is None else accuracy_of(student, held_out)
+    accuracy = None if tested is None else accuracy_of(student, tested)
     return Distilled(student, tuple(losses), accuracy)
+
+
+def _examples(given: Examples | Samples, seed: int) -> Examples:
+    if all(isinstance(getattr(given, name, None), Tensor) for name in ("x", "y")):
+        return given
+    return as_batch(given, seed=seed, everything=True)
 
 
 @torch.no_grad()

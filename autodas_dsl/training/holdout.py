@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from autodas_dsl.language.spans import InputError
-from autodas_dsl.statistics.batches import Batch
+from autodas_dsl.data.batches import Batch
+from autodas_dsl.language.errors import InputError
 
 
 def hold_out(batch: Batch, share: float, seed: int = 0) -> tuple[Batch, Batch | None]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl import spaces
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.training.digits import SHIFTS, Digits, Split
 from autodas_dsl.training.losses import softened

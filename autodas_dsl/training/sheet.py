@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autodas_dsl.language.spans import InputError, Source
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.spans import Source
 from autodas_dsl.tables.read import read_table
 from autodas_dsl.tables.table import Floats, Table, assemble
 from autodas_dsl.training.rows import Row

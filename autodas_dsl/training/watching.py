@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from torch import Tensor, nn
 
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 from autodas_dsl.statistics.features import FeatureFinder, as_map, embedding
 from autodas_dsl.statistics.forward import logits_of
 from autodas_dsl.statistics.network import Network

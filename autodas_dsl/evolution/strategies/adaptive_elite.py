@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.randomness import Purpose
 from autodas_dsl.evolution.strategies.base import (
     Maker,
     Population,
@@ -15,6 +14,7 @@ from autodas_dsl.evolution.strategies.base import (
     ranked,
     tournament,
 )
+from autodas_dsl.execution.randomness import Purpose
 from autodas_dsl.language.tree import Expr
 
 

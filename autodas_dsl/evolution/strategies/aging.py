@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.randomness import Purpose
 from autodas_dsl.evolution.strategies.base import Maker, Population, ranked
+from autodas_dsl.execution.randomness import Purpose
 from autodas_dsl.language.tree import Expr
 
 _SAMPLE = 0.25

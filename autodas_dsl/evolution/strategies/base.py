@@ -8,8 +8,8 @@ from typing import Protocol
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.judge import Judge
-from autodas_dsl.evolution.randomness import Purpose, Stream
 from autodas_dsl.evolution.vary import Varier
+from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.tree import Expr
 
 Population = list[Individual]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.randomness import Purpose, Stream
 from autodas_dsl.evolution.strategies.base import Maker, Population, distinct
+from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.tree import Expr
 
 

@@ -1,0 +1,53 @@
+"""What somebody who watches a search is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.judge import Counts
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told after every generation."""
+
+    generation: int
+    iterations: int
+    counts: Counts
+    best: Individual | None
+    from_journal: int
+
+
+class Watch:
+    """Told how a search goes, phase by phase; this one keeps it to itself."""
+
+    def phase(self, label: str, total: int | None = None) -> None:
+        """The next phase begins, the one before is over.
+
+        Parameters
+        ----------
+        label : str
+        total : int, optional
+            Steps of it, where they are known; `reached` counts them.
+        """
+
+    def reached(self, done: int) -> None:
+        """So many steps of this phase are done."""
+
+    def generation(self, progress: Progress) -> None:
+        """A generation of the search itself is done."""
+
+    def stopping(self) -> None:
+        """The user asked to stop; told from a signal handler."""
+
+
+class Told(Watch):
+    """Tells a function about every generation."""
+
+    def __init__(self, tell: Callable[[Progress], None]) -> None:
+        self._tell = tell
+
+    def generation(self, progress: Progress) -> None:
+        self._tell(progress)

@@ -1,0 +1,1 @@
+"""Where networks come from: files, libraries and spaces, built when they are needed."""

@@ -1,0 +1,210 @@
+"""Networks in a Python file of the user: `model`, `build_model()`, `models()` or one class."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from autodas_dsl.execution.randomness import seeded
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.user_files import run_file, users_code
+from autodas_dsl.models.calls import (
+    Call,
+    call_text,
+    needed_arguments,
+    network_classes,
+    read_call,
+)  # fmt: skip
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.models.spaces import space_source
+from autodas_dsl.spaces.registry import holds_space
+
+_MEMBERS = ("model", "build_model", "models")
+
+
+def file_sources(
+    path: str, wanted: str | None = None, classes: int | None = None
+) -> tuple[ModelSource, ...]:
+    """The networks of a Python file.
+
+    The file is run once here, to learn what it offers, and once per network built, so that every
+    build starts from its own seed.
+
+    Parameters
+    ----------
+    path : str
+    wanted : str, optional
+        A name in the file, perhaps called with literal arguments (``Net(16, depth=2)``), or, where
+        the file holds a space, an architecture. Otherwise `model`, `build_model()` or `models()`,
+        or the one network class of the file, where its constructor needs nothing.
+    classes : int, optional
+        Of an architecture, by default its space's.
+
+    Raises
+    ------
+    InputError
+        E401 (no such file), E402 (does not import), E403 (no such member, or it fails),
+        E404 (not a network), E413 (neither a name nor a call with literal arguments).
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError("E401", f"there is no model file {path}")
+    text = path if wanted is None else f"{path}:{wanted}"
+    with seeded(0):
+        module = _run(file)
+        call = _usual(path, module) if wanted is None else read_call(wanted)
+        if call is None or not hasattr(module, call.name):
+            assert wanted is not None, "the usual one is there"
+            if holds_space(module):
+                return (space_source(text, classes),)
+            raise _absent(path, module, wanted, call)
+        found = _call(file, module, call)
+    input_shape = _shape(path, getattr(module, "input", None))
+    number = _classes(path, getattr(module, "classes", None))
+    weights = "weights as the file makes them: random unless it loads some"
+    if not isinstance(found, Mapping):
+        make = _maker(file, call, None)
+        return (_checked(found, ModelSource(text, make, input_shape, number, weights)),)
+    return tuple(
+        ModelSource(f"{text}:{key}", _maker(file, call, key), input_shape, number, weights)
+        for key in found
+    )
+
+
+def _usual(path: str, module: ModuleType) -> Call:
+    """What a file offers where the user names nothing in it.
+
+    Raises
+    ------
+    InputError
+        E403, when nothing or several could be meant; it names what is there and what to write.
+    """
+    name = next((m for m in _MEMBERS if hasattr(module, m)), None)
+    if name is not None:
+        return Call(name)
+    classes = network_classes(vars(module), module.__name__)
+    instances = [name for name, value in vars(module).items() if isinstance(value, nn.Module)]
+    if len(classes) == 1 and not instances:
+        ((name, only),) = classes.items()
+        if not needed_arguments(only):
+            return Call(name)
+        raise InputError(
+            "E403",
+            f"{path} defines the class {name} and no network of it",
+            f"write its arguments: '{path}:{call_text(name, only)}', with values such as 16",
+        )
+    texts = [*instances, *(call_text(name, one) for name, one in classes.items())]
+    if texts:
+        raise InputError(
+            "E403",
+            f"{path} defines {', '.join([*instances, *classes])}, none of them called `model`",
+            "say which is meant: " + " or ".join(f"'{path}:{text}'" for text in texts),
+        )
+    if holds_space(module):
+        raise InputError(
+            "E403", f"{path} is a space, not a network", f"name an architecture: {path}:ARCH"
+        )
+    raise InputError(
+        "E403",
+        f"{path} defines no model",
+        "define `model`, `build_model()` or `models()`, or name a callable: FILE.py:NAME",
+    )
+
+
+def _absent(path: str, module: ModuleType, wanted: str, call: Call | None) -> InputError:
+    classes = network_classes(vars(module), module.__name__)
+    here = " or ".join(f"'{path}:{call_text(name, one)}'" for name, one in classes.items())
+    if call is not None:
+        return InputError(
+            "E403", f"{path} has no {call.name!r}",
+            f"it defines {here}" if here else
+            "define `model`, `build_model()` or `models()`, or name a callable: FILE.py:NAME",
+        )  # fmt: skip
+    return InputError(
+        "E413",
+        f"{wanted!r} is neither a name in {path} nor a call with plain values",
+        "write 'FILE.py:Name(16, depth=2)': numbers, texts in quotes, True, None, tuples, lists",
+    )
+
+
+def _checked(found: Any, source: ModelSource) -> ModelSource:
+    if not isinstance(found, nn.Module):
+        raise InputError(
+            "E404",
+            f"{source.name} gives an object of type {type(found).__name__}, not a network",
+            "`model` must be a torch.nn.Module, build_model() must return one, models() a dict",
+        )
+    return source
+
+
+def _maker(file: Path, call: Call, key: str | None) -> Callable[[], Any]:
+    def make() -> Any:
+        found = _call(file, _run(file), call)
+        if key is None:
+            return found
+        network = found[key]
+        if isinstance(network, nn.Module) or not callable(network):
+            return network
+
+        def describe(why: str) -> InputError:
+            return InputError("E403", f"{call.name}:{key} cannot be built: {why}")
+
+        with users_code(file, describe):
+            return network()
+
+    return make
+
+
+def _call(file: Path, module: ModuleType, call: Call) -> Any:
+    found = getattr(module, call.name)
+    if isinstance(found, (nn.Module, Mapping)) or not callable(found):
+        if call.written:
+            raise InputError(
+                "E413",
+                f"{call.name} in {file} is of type {type(found).__name__}, which is not called",
+                f"write {file}:{call.name}, or name a class or function",
+            )
+        return found
+    needed = call_text(call.name, found)
+
+    def describe(why: str) -> InputError:
+        mend = needed != call.name and not call.written
+        help = f"write its arguments: '{file}:{needed}', with values such as 16" if mend else ""
+        return InputError("E403", f"{call.name}() fails: {why}", help)
+
+    with users_code(file, describe):
+        return call.of(found)
+
+
+def _run(file: Path) -> ModuleType:
+    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]
+    return run_file(
+        file,
+        f"autodas_model_{digest}",
+        lambda why: InputError("E402", f"it does not import: {why}"),
+    )
+
+
+def _shape(path: str, value: Any) -> tuple[int, ...] | None:
+    if value is None or callable(value):
+        return None
+    if isinstance(value, (tuple, list)) and value and all(_positive(n) for n in value):
+        return tuple(value)
+    raise InputError("E403", f"{path}: input is {value!r}", "write `input = (3, 32, 32)`")
+
+
+def _classes(path: str, value: Any) -> int | None:
+    if value is None or callable(value):
+        return None
+    if _positive(value):
+        return int(value)
+    raise InputError("E403", f"{path}: classes is {value!r}", "write `classes = 10`")
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,67 @@
+"""MODEL as the user writes it, turned into networks that are built when they are needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.models.files import file_sources
+from autodas_dsl.models.libraries import hf_source, timm_source, torchvision_source
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.models.spaces import space_source
+
+__all__ = ["ModelSource", "load_models"]
+
+_LIBRARIES = {"hf": hf_source, "timm": timm_source, "torchvision": torchvision_source}
+_FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<wanted>.+))?", re.DOTALL)
+
+
+def load_models(
+    text: str, *, input_shape: Sequence[int] | None = None, classes: int | None = None
+) -> tuple[ModelSource, ...]:
+    """The networks that a MODEL argument names.
+
+    Parameters
+    ----------
+    text : str
+        ``FILE.py[:NAME]``, ``FILE.py:Name(16, depth=2)``, ``hf:NAME``, ``timm:NAME``,
+        ``torchvision:NAME`` or ``SPACE:ARCH``.
+    input_shape : sequence of int, optional
+        Of one sample, where it is not what the model says.
+    classes : int, optional
+        Networks of libraries and spaces are built with so many; those of a file have as many as it
+        makes them, which it need not say then.
+
+    Returns
+    -------
+    tuple of ModelSource
+        More than one only for a file whose ``models()`` returns several.
+
+    Raises
+    ------
+    InputError
+        E401 to E413, when it names no network.
+    """
+    told: dict[str, Any] = {} if classes is None else {"classes": classes}
+    if input_shape is not None:
+        told["input_shape"] = tuple(input_shape)
+    return tuple(replace(source, **told) for source in _named(text, classes))
+
+
+def _named(text: str, classes: int | None) -> tuple[ModelSource, ...]:
+    file = _FILE.fullmatch(text)
+    if file is not None:
+        return file_sources(file["path"], file["wanted"], classes)
+    scheme, colon, name = text.partition(":")
+    if not colon or not name:
+        raise InputError(
+            "E409",
+            f"{text!r} names no model",
+            "give FILE.py[:NAME], hf:NAME, timm:NAME, torchvision:NAME or SPACE:ARCH",
+        )
+    if scheme in _LIBRARIES:
+        return (_LIBRARIES[scheme](name, classes),)
+    return (space_source(text, classes),)

@@ -1,0 +1,1 @@
+"""Formulas for people: LaTeX, Unicode, MathML, trees and graphs, from the facts in the operator table."""
