@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from conftest import Golden
 from fake_networks import fake, node
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,19 +23,14 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.operators import OPERATORS
 
-EMITTED = Path(__file__).parent / "data" / "emitted"
-GOLDEN = ("rho_cnn", "rho_vit", "snip", "nwot", "diswot", "zico", "rkd")
+EMITTED = ("rho_cnn", "rho_vit", "snip", "nwot", "diswot", "zico", "rkd")
 NET = fake(0, 3)
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_emitted_python(name: str) -> None:
-    """Set AUTODAS_WRITE_GOLDEN=1 to write the files anew, then read what changed."""
+@pytest.mark.parametrize("name", EMITTED)
+def test_emitted_python(name: str, golden: Golden) -> None:
     source = build_program([lower.lower(load(name))]).source + "\n"
-    path = EMITTED / f"{name}.txt"  # no .py: formatters would change it
-    if os.environ.get("AUTODAS_WRITE_GOLDEN"):
-        path.write_text(source, encoding="utf-8")
-    assert source == path.read_text(encoding="utf-8")
+    golden(f"emitted/{name}.txt", source)  # no .py: formatters would change it
 
 
 # --- rewrites -------------------------------------------------------------------------------------
