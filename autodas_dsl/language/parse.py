@@ -18,7 +18,7 @@ from autodas_dsl.language.faults import (
     unexpected_token,
     without_comments,
 )
-from autodas_dsl.language.operators import ALIASES, Attrs, Value
+from autodas_dsl.language.operators import ALIASES, BINARY, NORMS, OPERATORS, Attrs, Value
 from autodas_dsl.language.parser_tables import parser
 from autodas_dsl.language.spans import Source, Span
 
@@ -26,10 +26,7 @@ MAX_EXPRESSION_BYTES = 64 * 1024
 MAX_TOKENS = 4096
 MAX_DEPTH = 200
 
-_NORMS = {"F": "norm_F", "1": "norm_1", "2": "norm_2", "inf": "norm_inf", "∞": "norm_inf",
-          "*": "norm_nuc", "₁": "norm_1", "₂": "norm_2", "": "norm_F"}  # fmt: skip
-_SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
-_BINARY_NAMES = {"max": "maximum", "min": "minimum"}
+SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
 _POWERS = {"pow2": 2.0, "pow4": 4.0}
 _NESTING = {"(": 1, "[": 1, ")": -1, "]": -1}
 _TOKEN = re.compile(r"[\w.]+|[^\w\s]")
@@ -142,18 +139,19 @@ def _node(node: Any, built: dict[int, tree.Expr], text: str) -> tree.Expr:
         return tree.PairOf(args[0], args[1], span)
     if kind == "superscript":
         mark = node.children[1]
-        exponent = tree.Number(_SUPERSCRIPTS[mark], Span(mark.start_pos, mark.end_pos))
+        exponent = tree.Number(SUPERSCRIPTS[mark], Span(mark.start_pos, mark.end_pos))
         return tree.Call("pow", (args[0], exponent), span=span)
     if kind in ("abs", "norm"):
         _no_double_bars(text, span, args[0])
     if kind == "norm":
-        return tree.Call(_NORMS[str(node.children[-1]).lstrip("|‖_")], args, span=span)
+        mark = str(node.children[-1])[1:]
+        return tree.Call(NORMS[mark] if mark else ALIASES["norm"], args, span=span)
     return tree.Call("sqrt" if kind == "root" else kind, args, span=span)
 
 
 def _no_double_bars(text: str, span: Span, inside: tree.Expr) -> None:
     if text.startswith("||", span.start) and isinstance(inside, tree.Call):
-        bars = inside.op == "abs" or inside.op.startswith("norm_")
+        bars = inside.op in OPERATORS and OPERATORS[inside.op].text.startswith("|")
         if bars and inside.span.start == span.start + 1:
             raise SyntaxFault(
                 "E106", "bars directly inside bars can be read in two ways",
@@ -227,5 +225,5 @@ def named_call(
         return tree.Call("pow", (args[0], tree.Number(_POWERS[word], span)), span=span)
     op = ALIASES.get(word, word)
     if len(args) == 2:
-        op = _BINARY_NAMES.get(op, op)
+        op = BINARY.get(op, op)
     return tree.Call(op, tuple(args), attrs, span, head)
