@@ -185,7 +185,13 @@ def test_every_operator_prints_latex_that_reads() -> None:
     for entry in OPERATORS.values():
         read_tex(operator_latex(entry))
         filled = entry.latex.format(
-            "x", "y", axis="_{C}", within=",C", attrs="^{a}", **{a.name: "1" for a in entry.attrs}
+            "x",
+            "y",
+            axis="_{C}",
+            within=",C",
+            attrs="^{a}",
+            times=r" \cdot ",
+            **{a.name: "1" for a in entry.attrs},
         )
         read_tex(filled)
 

@@ -127,15 +127,21 @@ class Comment:
     trailing: bool
 
 
-def is_sum(expr: Expr) -> bool:
-    """Whether an expression adds or subtracts."""
-    return isinstance(expr, Call) and expr.op in OPERATORS and OPERATORS[expr.op].binds == "sum"
+def binding(expr: Expr) -> str:
+    """Which of `LEVELS` the operator of an expression binds at."""
+    entry = OPERATORS.get(expr.op) if isinstance(expr, Call) else None
+    return "atom" if entry is None else entry.binds
+
+
+def unsigned(expr: Expr) -> Expr:
+    """What stands behind a minus sign; without one the expression itself."""
+    return expr.args[0] if isinstance(expr, Call) and binding(expr) == "unary" else expr
 
 
 def terms(expr: Expr) -> list[tuple[str, Expr]]:
     """The terms of a sum with their signs, ``+`` before the first; one term if it is no sum."""
     found: list[tuple[str, Expr]] = []
-    while isinstance(expr, Call) and not expr.attrs and is_sum(expr):
+    while isinstance(expr, Call) and not expr.attrs and binding(expr) == "sum":
         found.append((OPERATORS[expr.op].infix, expr.args[1]))
         expr = expr.args[0]
     found.append(("+", expr))

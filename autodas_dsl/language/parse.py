@@ -18,7 +18,7 @@ from autodas_dsl.language.faults import (
     unexpected_token,
     without_comments,
 )
-from autodas_dsl.language.operators import ALIASES, BINARY, NORMS, OPERATORS, Attrs, Value
+from autodas_dsl.language.operators import ALIASES, BINARY, NORM_MARKS, OPERATORS, Attrs, Value
 from autodas_dsl.language.parser_tables import parser
 from autodas_dsl.language.spans import Source, Span
 
@@ -145,7 +145,7 @@ def _node(node: Any, built: dict[int, tree.Expr], text: str) -> tree.Expr:
         _no_double_bars(text, span, args[0])
     if kind == "norm":
         mark = str(node.children[-1])[1:]
-        return tree.Call(NORMS[mark] if mark else ALIASES["norm"], args, span=span)
+        return tree.Call(NORM_MARKS[mark] if mark else ALIASES["norm"], args, span=span)
     return tree.Call("sqrt" if kind == "root" else kind, args, span=span)
 
 

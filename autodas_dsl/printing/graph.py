@@ -19,10 +19,6 @@ from autodas_dsl.language.resolve import operator_values, statistic_named
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
 from autodas_dsl.language.visible import json_text, visible
 
-_SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "/", "pow": "^", "neg": "−", "matmul": "@",
-          "abs": "|·|", "norm_F": "‖·‖_F", "norm_1": "‖·‖_1", "norm_2": "‖·‖_2",
-          "norm_inf": "‖·‖_∞", "norm_nuc": "‖·‖_*", "maximum": "max", "minimum": "min"}  # fmt: skip
-
 
 def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
     """The graph from statistics to the score; equal parts, also those of library proxies, once.
@@ -89,7 +85,7 @@ class _Builder:
         entry = OPERATORS[call.op]
         values = operator_values(entry, call.attrs, call.span)
         kind = apply_kinds(entry, [self.kinds[part] for part in parts], values, _ignore, call.span)
-        label = _SIGNS.get(call.op, call.op) + format_attrs(call.attrs)
+        label = entry.graph + format_attrs(call.attrs)
         return self._add("operator", label, kind, parts, entry.group)
 
     def _plain(self, node: str) -> Kind:

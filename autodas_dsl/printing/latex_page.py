@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import terms
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call
 from autodas_dsl.language.typed import Typed, typed_proxy
@@ -147,7 +148,7 @@ def _broken(node: Typed, options: LatexOptions) -> list[str]:
 def _factors(term: Typed, text: str, options: LatexOptions) -> list[str]:
     """The factors of a term as they are printed in `text`, each with its sign."""
     expr = term.expr
-    if not isinstance(expr, Call) or expr.op != "mul":
+    if not isinstance(expr, Call) or "{times}" not in OPERATORS[expr.op].latex:
         return [text]
     before, found, after = text.partition(latex_of(term.children[0], options.digits).text)
     if not found or before not in ("", "+ ", "- ") or after.startswith(r"\,"):

@@ -36,7 +36,7 @@ ALIASES: dict[str, str] = {
 BINARY: dict[str, str] = {e.word: e.name for e in OPERATORS.values() if e.word != e.name}
 """Words that mean another operator where they have two arguments: ``max(a, b)``."""
 
-NORMS: dict[str, str] = {
+NORM_MARKS: dict[str, str] = {
     template.rpartition("}")[2][1:]: entry.name
     for entry in OPERATORS.values()
     for template in (entry.text, entry.unicode)
@@ -50,7 +50,7 @@ __all__ = [
     "GROUPS",
     "LAWS",
     "LEVELS",
-    "NORMS",
+    "NORM_MARKS",
     "OPERATORS",
     "Attribute",
     "Attrs",
