@@ -62,7 +62,7 @@ class NotFinite(Invalid):
 
 
 def _display(op: str) -> str:
-    return {"div": "/", "pow": "^", "mul": "*", "add": "+", "sub": "-"}.get(op, op)
+    return OPERATORS[op].infix or op if op in OPERATORS else op
 
 
 def interpret(root: Node, collected: Values) -> float:

@@ -78,7 +78,7 @@ def _call(call: Call, args: list[Lowered]) -> Lowered:
     attrs = tuple(operator_values(entry, call.attrs, call.span).items())
     if entry.is_distance and len(args) == 1 and isinstance(args[0], tuple):
         return apply(entry, list(args[0]), attrs)
-    if entry.name == "align" and isinstance(args[0], tuple):
+    if entry.aligns and isinstance(args[0], tuple):
         return _align(entry, args[0], attrs)
     if not any(isinstance(arg, tuple) for arg in args):
         return apply(entry, [a for a in args if isinstance(a, Node)], attrs)
@@ -90,8 +90,8 @@ def _align(entry: Operator, pair: tuple[Node, Node], attrs: Attrs) -> Lowered:
     """Each member pooled to the smaller sizes: the second argument says against what."""
     a, b = pair
     values = entry.values(attrs)
-    first = ir.call("align", (a, b), attrs, aligned(a.kind, b.kind, values))
-    second = ir.call("align", (b, a), attrs, aligned(b.kind, a.kind, values))
+    first = ir.call(entry.name, (a, b), attrs, aligned(a.kind, b.kind, values))
+    second = ir.call(entry.name, (b, a), attrs, aligned(b.kind, a.kind, values))
     return first, second
 
 
@@ -107,7 +107,7 @@ def apply(entry: Operator, args: list[Node], attrs: Attrs) -> Node:
 
 
 def _flattens(entry: Operator, args: list[Node]) -> bool:
-    if entry.name == "matmul":
+    if entry.signature == "a, b -> a @ b":
         return True
     if len(args) == 2 and all(arg.kind.axes for arg in args):
         return len({"R" in arg.kind.names for arg in args}) == 2

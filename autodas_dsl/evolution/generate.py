@@ -264,20 +264,20 @@ class Generator:
         if not self.vocabulary.binary:
             return None
         entry = stream.pick(self.vocabulary.binary)
-        other = self.partner(stream, entry.name, value.kind)
+        other = self.partner(stream, entry, value.kind)
         if other is None:
             return None
-        sides = (value, other) if entry.name == "pow" or stream.chance(0.5) else (other, value)
+        sides = (value, other) if entry.binds == "power" or stream.chance(0.5) else (other, value)
         kind = self.typing.call(entry.name, (), (sides[0].kind, sides[1].kind))
         if kind is None or self.steps(kind) is None:
             return None
         call = Call(entry.name, (sides[0].expr, sides[1].expr))
         return None if redundant(call) else Value(call, kind)
 
-    def partner(self, stream: Stream, op: str, kind: AnyKind) -> Value | None:
-        """Something that `op` may combine with a value of this kind."""
-        numeric = op in ("pow", "add", "sub", "mul", "div", "maximum", "minimum")
-        if op == "pow" or (numeric and stream.chance(0.4)):
+    def partner(self, stream: Stream, entry: Operator, kind: AnyKind) -> Value | None:
+        """Something that an operator may combine with a value of this kind."""
+        numeric = entry.group == "arithmetic" and entry.signature == "x, y -> x"
+        if entry.binds == "power" or (numeric and stream.chance(0.4)):
             return Value(Number(stream.pick(CONSTANTS)), self.typing.number)
         wanted = kind.first if isinstance(kind, Pair) and stream.chance(0.5) else kind
         fitting = [

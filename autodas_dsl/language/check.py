@@ -16,7 +16,14 @@ from autodas_dsl.language.kinds import (
     Requirement,
     smaller,
 )
-from autodas_dsl.language.operators import OPERATORS, Operator, Value, axis_dims, result_kind
+from autodas_dsl.language.operators import (
+    BINARY,
+    OPERATORS,
+    Operator,
+    Value,
+    axis_dims,
+    result_kind,
+)
 from autodas_dsl.language.resolve import (
     Fault,
     kind_fault,
@@ -267,7 +274,7 @@ def apply_kinds(
     KindError
         When the kinds do not fit.
     """
-    if entry.name == "align":
+    if entry.aligns:
         return _align(kinds, values, span)
     if entry.is_distance and len(kinds) == 1:
         pair = kinds[0]
@@ -296,7 +303,7 @@ def _count(entry: Operator, kinds: list[AnyKind], span: Span) -> None:
     words = {1: "one", 2: "two", 3: "three"}
     takes = "one argument" if wanted == 1 else "two arguments"
     help = ""
-    if entry.name in ("max", "min"):
+    if entry.name in BINARY:
         takes = "one or two arguments"
         help = f"nest it: {entry.name}({entry.name}(a, b), c)"
     got = words.get(len(kinds), str(len(kinds)))

@@ -29,7 +29,7 @@ from autodas_dsl.language.inputs import INPUTS, Input, kind
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
-from autodas_dsl.language.parse import parse
+from autodas_dsl.language.parse import SHORTHANDS, parse
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -41,7 +41,7 @@ __all__ = [
 
 GROUP = "autodas_dsl.extensions"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-_RESERVED = ("let", "score", "grad", "hess", "noop", "pow2", "pow4")
+_RESERVED = ("let", "score", "grad", "hess", *SHORTHANDS)
 _FORMS = (
     "x -> x", "tensor -> tensor", "x, y -> x", "x, y -> dot", "a, b -> a @ b", "x -> less",
     "a, b -> distance", "list(x) -> x",
@@ -240,6 +240,9 @@ def _operator_fits(entry: Operator, source: str) -> None:
     if entry.signature not in _FORMS and not _PATTERN.fullmatch(entry.signature):
         raise _wrong(entry, source, f"`{entry.signature}` is no signature",
                      "such as x -> x, x -> less, a, b -> distance, B C ... -> B C")  # fmt: skip
+    if not entry.is_named or entry.unicode != entry.text or entry.signs:
+        raise _wrong(entry, source, "its text is not its name over its arguments",
+                     "signs are those of the grammar: leave text, unicode and signs out")  # fmt: skip
     for attribute in entry.attrs:
         if not attribute.low <= attribute.default <= attribute.high:
             raise _wrong(entry, source, f"the default of {attribute.name} is out of its range",

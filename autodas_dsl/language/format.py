@@ -112,10 +112,9 @@ def format_expression(expr: Expr) -> str:
 
 def written(entry: Operator) -> str:
     """An operator over the arguments of its signature, as the formatter prints it."""
-    a, b = map(Name, entry.letters)
     if entry.aligns:
-        return format_expression(Call(entry.name, (PairOf(a, b),)))
-    return format_expression(Call(entry.name, (a, b)[: entry.arity]))
+        return format_expression(Call(entry.name, (PairOf(Name("a"), Name("b")),)))
+    return format_expression(Call(entry.name, tuple(map(Name, entry.letters[: entry.arity]))))
 
 
 @dataclass(frozen=True, slots=True)

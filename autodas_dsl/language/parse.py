@@ -28,6 +28,8 @@ MAX_DEPTH = 200
 
 SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
 _POWERS = {"pow2": 2.0, "pow4": 4.0}
+SHORTHANDS = (*_POWERS, "noop")
+"""Words that become something else, and that are in no table."""
 _NESTING = {"(": 1, "[": 1, ")": -1, "]": -1}
 _TOKEN = re.compile(r"[\w.]+|[^\w\s]")
 _TOO_DEEP = f"the expression is nested deeper than {MAX_DEPTH}"

@@ -20,7 +20,6 @@ from autodas_dsl.language.operators import (
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Name
 
-_DISPLAYED = {"maximum": "max", "minimum": "min"}
 MAX_PARTS = 64
 
 
@@ -163,7 +162,7 @@ def operator_values(entry: Operator, attrs: Attrs, span: Span) -> dict[str, Valu
 
 
 def _axis(entry: Operator, value: Value, span: Span) -> Value:
-    shown = _DISPLAYED.get(entry.name, entry.name)
+    shown = entry.word
     if not entry.axes or isinstance(value, float):
         keyed = [a.name for a in entry.attrs]
         hint = f"it takes {', '.join([*keyed, *entry.axes]) or 'none'}"
@@ -183,7 +182,7 @@ def _axis(entry: Operator, value: Value, span: Span) -> Value:
 
 
 def _keyed(entry: Operator, key: str, value: Value, span: Span) -> Value:
-    shown = _DISPLAYED.get(entry.name, entry.name)
+    shown = entry.word
     declared = entry.attribute(key)
     if declared is None:
         names = [a.name for a in entry.attrs]

@@ -187,13 +187,18 @@ class Operator:
     @property
     def letters(self) -> tuple[str, str]:
         """What its arguments are called in documentation."""
-        return ("a", "b") if self.left in ("a, b", "align") else ("x", "y")
+        return ("a", "b") if self.left == "a, b" else ("x", "y")
 
     @property
     def word(self) -> str:
         """What stands before the brackets: ``max`` for `maximum`."""
         head = self.text.partition("{")[0]
         return head if head.isidentifier() else self.name
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is written by its name, not by signs or by a word of another operator."""
+        return self.text.startswith(f"{self.name}{{attrs}}(")
 
     @property
     def infix(self) -> str:
