@@ -25,7 +25,7 @@ from autodas_dsl.printing.latex import (
 )
 from autodas_dsl.printing.latex_page import LatexOptions, latex, page
 from autodas_dsl.printing.mathml import mathml
-from autodas_dsl.printing.tex import Fence, Mark, Script, marks, read_tex, width
+from autodas_dsl.printing.tex import is_fence, read_tex, width
 
 
 def of(text: str) -> str:
@@ -224,14 +224,13 @@ def test_the_reader_refuses_what_is_no_latex(text: str) -> None:
         read_tex(text)
 
 
-def test_the_reader_builds_boxes() -> None:
-    row = read_tex(r"\left\|W_{\ell}\right\|_{F}")
-    (script,) = row.items
-    assert isinstance(script, Script)
-    assert isinstance(script.base, Fence)
-    assert script.base.opening == "‖"
-    assert [mark.text for mark in marks(row)] == ["W", "ℓ", "F"]
-    assert isinstance(read_tex("2.5").items[0], Mark)
+def test_the_reader_builds_mathml() -> None:
+    script = read_tex(r"\left\|W_{\ell}\right\|_{F}")
+    assert script.tag == "msub"
+    assert is_fence(script[0])
+    assert script[0][0].text == "‖"
+    assert [e.text for e in script.iter() if e.tag == "mi"] == ["W", "ℓ", "F"]
+    assert read_tex("2.5").tag == "mn"
     assert width(read_tex(r"\frac{aaaa}{b}")) == 4
 
 
