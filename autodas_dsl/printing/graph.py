@@ -111,8 +111,9 @@ def _ignore(requirement: Requirement) -> None:
     """Requirements were listed by the checker."""
 
 
-def dot(graph: nx.MultiDiGraph) -> str:
+def dot(proxy: Proxy) -> str:
     """Graphviz text."""
+    graph = computation_graph(proxy)
     shapes = {"statistic": "box", "number": "plaintext", "operator": "ellipse", "pair": "ellipse"}
     lines = [f"digraph {_quote(graph.graph['name'])} {{", "  rankdir=LR;"]
     for name, data in graph.nodes(data=True):
@@ -130,17 +131,11 @@ def _quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-def graphml(graph: nx.MultiDiGraph) -> str:
+def graphml(proxy: Proxy) -> str:
     """GraphML text."""
     buffer = io.BytesIO()
-    nx.write_graphml(graph, buffer, named_key_ids=True)
+    nx.write_graphml(computation_graph(proxy), buffer, named_key_ids=True)
     return buffer.getvalue().decode("utf-8") + "\n"
-
-
-def node_link(graph: nx.MultiDiGraph) -> dict[str, Any]:
-    """Plain data: nodes and edges."""
-    data = nx.node_link_data(graph, edges="edges")
-    return {"score": graph.graph["score"], "nodes": data["nodes"], "edges": data["edges"]}
 
 
 def as_json(proxy: Proxy) -> str:
@@ -152,6 +147,7 @@ def as_json(proxy: Proxy) -> str:
         When the proxy does not check.
     """
     graph = computation_graph(proxy)
+    found = nx.node_link_data(graph, edges="edges")
     checked = proxy.check(proxied, library_names)
     requirements = {str(needed.requirement) for needed in checked.requirements}
     data = {
@@ -162,6 +158,6 @@ def as_json(proxy: Proxy) -> str:
         "formula": format_formula(proxy),
         "inputs": input_names(checked.statistics),
         "requirements": sorted(requirements),
-        "graph": node_link(graph),
+        "graph": {"score": graph.graph["score"], "nodes": found["nodes"], "edges": found["edges"]},
     }
     return json_text(data)

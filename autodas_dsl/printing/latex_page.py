@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import terms
@@ -81,6 +82,11 @@ def latex(proxy: Proxy, options: LatexOptions = PLAIN) -> str:
         return text
     return "\n".join((r"\begin{equation}", rf"  \label{{eq:{proxy.name}}}", f"  {text}",
                       r"\end{equation}"))  # fmt: skip
+
+
+def shown(proxy: Proxy, **options: Any) -> str:
+    """As `latex`, with the fields of `LatexOptions` by name."""
+    return latex(proxy, LatexOptions(**options))
 
 
 def cell(proxy: Proxy, options: LatexOptions) -> str:
