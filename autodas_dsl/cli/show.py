@@ -23,9 +23,7 @@ Examples:
   autodas-dsl show diswot --graph diswot.svg
   autodas-dsl show --list"""
 
-_FILES = ("svg",)
-"""Forms that are written to a file only, by --graph."""
-FORMS = [form for form in KNOWN if form not in _FILES]
+FORMS = [form for form in KNOWN if form != "svg"]  # which is for files: --graph
 FORMS.insert(FORMS.index("sympy") + 1, "python")  # which the compiler prints
 
 _GROUPS = {

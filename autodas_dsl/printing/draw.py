@@ -68,9 +68,8 @@ def _layers(graph: nx.MultiDiGraph) -> tuple[nx.DiGraph, list[list[str]]]:
     A node stands right after its last argument; one without arguments right before its first use.
     All long edges of one value share their bends.
     """
-    depth: dict[str, int] = {}
-    for node in nx.topological_sort(graph):
-        depth[node] = max((depth[p] + 1 for p in graph.predecessors(node)), default=0)
+    layers = enumerate(nx.topological_generations(graph))
+    depth = {node: number for number, layer in layers for node in layer}
     for node in graph.nodes:
         users = [depth[user] for user in graph.successors(node)]
         if graph.in_degree(node) == 0 and users:

@@ -266,18 +266,15 @@ def op(
     hides: bool = False,
     search: bool = True,
     example: str = "",
-    text: str = "",
-    unicode: str = "",
-    binds: str = "atom",
-    signs: str = "",
-    graph: str = "",
-    over_layers: str = "",
+    **notation: str,
 ) -> Operator:
     """One entry of the operator table; words in `axis` and `laws` are separated by spaces.
 
     `torch` is a template or, for a user's own operator, a function of tensors with any number of
     leading axes; it is also given those of ``axis``, ``dims``, ``ndim`` and the attributes that it
-    has parameters for. `latex` and `text` are by default the name over its arguments.
+    has parameters for. `latex` is by default the name over its arguments. `notation` are those
+    fields of `Operator` that say how an entry of this package is written otherwise: signs are those
+    of the grammar.
 
     Raises
     ------
@@ -294,13 +291,14 @@ def op(
         torch = _call_of(name, torch, arity, given)
     arguments = ", ".join(["{0}", "{1}"][:arity])
     latex = latex or rf"\operatorname{{{{{name}}}}}{{axis}}\!\left({arguments}\right)"
-    text = text or f"{name}{{attrs}}({arguments})"
+    notation.setdefault("text", f"{name}{{attrs}}({arguments})")
+    notation.setdefault("unicode", notation["text"])
+    notation.setdefault("over_layers", latex)
     entry = Operator(
         name, signature, torch, doc, group, latex, tuple(axis.split()), attrs, aliases,
-        frozenset(laws.split()), sympy, match, needs, hides, search, example, function, "",
-        text, unicode or text, binds, signs, graph, over_layers or latex,
+        frozenset(laws.split()), sympy, match, needs, hides, search, example, function, **notation,
     )  # fmt: skip
-    return entry if graph else replace(entry, graph=entry.infix or entry.word)
+    return entry if entry.graph else replace(entry, graph=entry.infix or entry.word)
 
 
 def _call_of(name: str, function: Callable[..., Any], arity: int, given: set[str]) -> str:
