@@ -1,6 +1,6 @@
 """Surface tree to LaTeX in the notation of the paper.
 
-Templates come from the operator and statistic tables; the packages needed are in `PACKAGES`.
+Templates come from the operator and statistic tables; amsmath sets them.
 In a template of an operator stand, besides ``{0}``, ``{1}`` and the attributes:
 
 ``{axis}``
@@ -33,8 +33,6 @@ from autodas_dsl.language.operators import OPERATORS, Operator, Value
 from autodas_dsl.language.tree import Call, Name, Number, PairOf, with_children
 from autodas_dsl.language.typed import Typed
 from autodas_dsl.language.visible import visible
-
-PACKAGES = ("amsmath", "booktabs")
 
 # How tightly a piece of LaTeX holds together: a lower one needs parentheses inside a higher one.
 SUM, NEG, BIG, PRODUCT, SCRIPT, ATOM = range(6)

@@ -1,8 +1,7 @@
-"""Whole proxies in LaTeX: definitions, numbered equations, aligned lines, a compilable page."""
+"""Whole proxies in LaTeX: definitions, numbered equations, aligned lines, cells of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call
 from autodas_dsl.language.typed import Typed, typed_proxy
-from autodas_dsl.printing.latex import PACKAGES, before_comma, latex_of, score_symbol, symbol_latex
+from autodas_dsl.printing.latex import before_comma, latex_of, score_symbol, symbol_latex
 from autodas_dsl.printing.tex import read_tex, width
 
 LAYOUTS = ("plain", "equation", "align")
@@ -113,12 +112,11 @@ def cell(proxy: Proxy, options: LatexOptions) -> str:
 def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
     """Left and right of the score and of each let."""
     found = typed_proxy(proxy)
-    lets = [(let_symbol(name, body), body) for name, body in found.lets]
+    lets = [
+        (symbol_latex(name, r"\ell" if body.member.layers else ""), body)
+        for name, body in found.lets
+    ]
     return [(score_symbol(proxy.name), found.score), *lets]
-
-
-def let_symbol(name: str, body: Typed) -> str:
-    return symbol_latex(name, r"\ell" if body.member.layers else "")
 
 
 def _align(sides: list[tuple[str, Typed]], options: LatexOptions) -> str:
@@ -177,12 +175,3 @@ def _terms(node: Typed, options: LatexOptions) -> list[tuple[Typed, str]]:
         found.append((outer.children[1], whole[len(done) :].strip()))
         done = whole
     return found
-
-
-def page(formulas: Iterable[str], title: str = "") -> str:
-    """A LaTeX document that holds display formulas, ready for pdflatex."""
-    packages = [rf"\usepackage{{{name}}}" for name in PACKAGES]
-    head = [r"\documentclass{article}", *packages, r"\begin{document}"]
-    heading = [rf"\section*{{{title}}}"] if title else []
-    body = [f if f.startswith(r"\begin") else f"\\[\n  {f}\n\\]" for f in formulas]
-    return "\n".join([*head, *heading, *body, r"\end{document}", ""])
