@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from autodas_dsl.evolution.typed import never
 from evolution_tables import Fake, accuracies, fake_task
 from fake_networks import networks
 from hypothesis import given, settings
@@ -34,7 +35,6 @@ from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task
-from autodas_dsl.evolution.typed import never
 from autodas_dsl.evolution.watch import Progress, Told, Watch
 from autodas_dsl.language.documents import format_document, parse_document
 from autodas_dsl.language.errors import InputError

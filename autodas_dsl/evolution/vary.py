@@ -13,13 +13,15 @@ from dataclasses import replace
 from autodas_dsl.evolution.generate import Generator, Value
 from autodas_dsl.evolution.identity import settled
 from autodas_dsl.evolution.pairs import is_leaf_pair
+from autodas_dsl.evolution.paths import Path, at, positions, put
 from autodas_dsl.evolution.plausible import plausible, risky
-from autodas_dsl.evolution.typed import Path, at, positions, put, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, attributes
 from autodas_dsl.execution.randomness import Stream
-from autodas_dsl.language.kinds import NUMBER
+from autodas_dsl.language.infer import signature
+from autodas_dsl.language.kinds import NUMBER, AnyKind
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.tree import Call, Expr, Number, children, complexity
+from autodas_dsl.language.typed import Typed
 
 _TRIES = 8
 _PART = (1, 6)
@@ -41,6 +43,17 @@ class Varier:
             and plausible(expr)
             and self.typing.kind(expr) == NUMBER
         )
+
+    def kinds(self, expr: Expr) -> dict[Path, AnyKind]:
+        """The kind of every subtree by its path; empty when the tree does not check."""
+        root = self.typing.typed(expr)
+        found: dict[Path, AnyKind] = {}
+        stack: list[tuple[Path, Typed]] = [((), root)] if root is not None else []
+        while stack:
+            path, node = stack.pop()
+            found[path] = node.kind
+            stack.extend(((*path, i), child) for i, child in enumerate(node.children))
+        return found
 
     def mutated(self, stream: Stream, expr: Expr) -> Expr:
         """A formula one mutation away; a fresh one where no mutation applies."""
@@ -79,7 +92,7 @@ def places(expr: Expr) -> list[tuple[Path, Expr]]:
 
 def crossover(vary: Varier, stream: Stream, first: Expr, second: Expr) -> Expr | None:
     """A subtree of the first formula replaced by one of the second of the same signature."""
-    kinds, donor_kinds = vary.typing.kinds(first), vary.typing.kinds(second)
+    kinds, donor_kinds = vary.kinds(first), vary.kinds(second)
     donors = places(second)
     for path, node in stream.sample(places(first), _TRIES):
         wanted = signature(kinds[path])
@@ -97,7 +110,7 @@ def redraw_part(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     room = vary.max_complexity - complexity(expr) + complexity(node)
     low, high = _PART
     size = min(room, complexity(node) + stream.between(low, high) - 2)
-    wanted = signature(vary.typing.kinds(expr)[path])
+    wanted = signature(vary.kinds(expr)[path])
     part = vary.generator.part(stream, wanted, max(1, size))
     return None if part is None else vary.settled(put(expr, path, part))
 
@@ -110,7 +123,7 @@ def change_node(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     path, call = stream.pick(calls)
     if len(call.args) == 1:
         below = (*path, 0)
-        inner = vary.typing.kinds(expr)[below]
+        inner = vary.kinds(expr)[below]
         taken = vary.generator.redrawn(stream, call, inner)
         return None if taken is None else vary.settled(put(expr, path, taken))
     others = [op.name for op in vary.generator.vocabulary.binary if op.name != call.op]
@@ -121,13 +134,13 @@ def change_node(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
 
 def change_leaf(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A statistic, or a pair of them, replaced by another of the same signature."""
-    kinds = vary.typing.kinds(expr)
+    kinds = vary.kinds(expr)
     leaves = vary.generator.vocabulary.leaves
     ends = [(p, n) for p, n in places(expr) if n in leaves or not children(n)]
     path, node = stream.pick(ends)
     wanted = signature(kinds[path])
     fitting = [
-        leaf for leaf in leaves if leaf != node and signature(vary.typing.kinds(leaf)[()]) == wanted
+        leaf for leaf in leaves if leaf != node and signature(vary.generator.kind(leaf)) == wanted
     ]
     return vary.settled(put(expr, path, stream.pick(fitting))) if fitting else None
 
@@ -158,7 +171,7 @@ def change_constant(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
 def insert(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """An operator put around a subtree, whose signature it keeps."""
     path, node = stream.pick(places(expr))
-    kind = vary.typing.kinds(expr)[path]
+    kind = vary.kinds(expr)[path]
     if stream.chance(0.4):
         joined = vary.generator.with_partner(stream, Value(node, kind))
         return None if joined is None else vary.settled(put(expr, path, joined.expr))
@@ -181,7 +194,7 @@ def delete(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
 
 def hoist(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A part that is a number of its own, alone."""
-    kinds = vary.typing.kinds(expr)
+    kinds = vary.kinds(expr)
     parts = [
         node
         for path, node in places(expr)
@@ -202,7 +215,7 @@ def join(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
 
 def shift(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """Two parts of the formula of one signature exchanged."""
-    kinds = vary.typing.kinds(expr)
+    kinds = vary.kinds(expr)
     path, node = stream.pick(places(expr))
     others = [
         (p, n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autodas_dsl.language.format import format_attrs, format_number
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Name, Number, PairOf
-from autodas_dsl.language.typed import Typed, typed_proxy
+from autodas_dsl.language.typed import Typed
 
 _SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(5)
 _INFIX = {
@@ -29,7 +29,7 @@ def unicode(proxy: Proxy) -> str:
     FormulaError
         When the proxy does not check.
     """
-    found = typed_proxy(proxy)
+    found = proxy.typed()
     lines = [f"let {_word(name)} = {unicode_of(body)}" for name, body in found.lets]
     return "\n".join([*lines, unicode_of(found.score)])
 

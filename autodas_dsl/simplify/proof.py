@@ -11,9 +11,8 @@ import torch
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
-from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import library_names, proxied
+from autodas_dsl.language.library import typed
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.simplify.laws import unshifted
 from autodas_dsl.simplify.random_statistics import PROFILES, RandomNetwork, networks
@@ -114,8 +113,7 @@ def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
 
 def requirements(expr: Expr) -> list[Requirement]:
     """What an expression, also one that is no score, asks of the networks."""
-    checked = kind_of_expression(expr, library=proxied, library_names=library_names)
-    return [needed.requirement for needed in checked.requirements]
+    return list(typed(expr).requirements)
 
 
 def _value(node: Node, network: RandomNetwork) -> Entry | None:

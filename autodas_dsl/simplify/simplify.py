@@ -8,25 +8,26 @@ memory of sympy are a safety net: when it strikes, the raw formula stays and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from autodas_dsl.language.check import Checked, kind_of_expression
+from autodas_dsl.language.check import Checked, Lets, kind_of_expression
 from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.inline import Lets, fold_lets, inlined
 from autodas_dsl.language.kinds import NUMBER, Pair
-from autodas_dsl.language.library import library_names, proxied, verify
+from autodas_dsl.language.library import LIBRARY, typed
 from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.tree import (
     Call,
     Expr,
+    Name,
     Number,
     children,
     complexity,
     depth,
+    walk,
     with_children,
 )
-from autodas_dsl.language.typed import Typed, typed
+from autodas_dsl.language.typed import Typed, inlined
 from autodas_dsl.simplify.laws import negated, proposals, root_proposals
 from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy
 from autodas_dsl.simplify.verdict import Judge, Verdict
@@ -147,9 +148,9 @@ def simplify(
     """
     if rank and judges.same_order is None:
         raise ValueError("ranking needs a judge of order")
-    verify(proxy)
-    lets = tuple((formula.name, formula.expr) for formula in proxy.lets)
-    raw = inlined(proxy.score.expr, lets)
+    formula = proxy.typed()
+    lets = tuple((name, inlined(body, proxies=False)) for name, body in formula.lets)
+    raw = inlined(formula.score, proxies=False)
     sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds, budget.megabytes))
     search = _Search(raw, judges, budget, sympy_asked, proxy.better == "higher")
     try:
@@ -189,6 +190,35 @@ def _rewritten(proxy: Proxy, whole: Expr, lets: Lets, steps: tuple[Step, ...]) -
         extra=extra,
         measured=() if dropped else proxy.measured,
     )  # fmt: skip
+
+
+def fold_lets(expr: Expr, lets: Lets) -> tuple[Lets, Expr]:
+    """The lets whose bodies still occur, and the formula that uses them.
+
+    A let whose body was simplified away is dropped.
+
+    Parameters
+    ----------
+    lets : tuple of (name, Expr)
+        Their bodies without let names.
+    """
+    kept: list[tuple[str, Expr]] = []
+    known: dict[Expr, Name] = {}
+    for name, body in lets:
+        if complexity(body) > 1:
+            known.setdefault(body, Name(name))
+    for body, symbol in known.items():
+        if any(node == body for node in walk(expr)):
+            inner = {b: n for b, n in known.items() if complexity(b) < complexity(body)}
+            kept.append((symbol.text, _take(body, inner)))
+    return tuple(kept), _take(expr, known)
+
+
+def _take(expr: Expr, known: Mapping[Expr, Name]) -> Expr:
+    """Replace known parts by their names, the largest first."""
+    if expr in known:
+        return known[expr]
+    return with_children(expr, tuple(_take(part, known) for part in children(expr)))
 
 
 class _Search:
@@ -239,7 +269,7 @@ class _Search:
 
     def _by_law(self) -> bool:
         """Take the first proposal of a law that is proven, innermost parts first."""
-        for path, node, enclosing in places(typed(self.current, {})):
+        for path, node, enclosing in places(typed(self.current).score):
             for found in proposals(node):
                 whole = replaced(self.current, path, found.expr)
                 if not self._improves(whole):
@@ -262,7 +292,7 @@ class _Search:
         return False
 
     def _at_root(self) -> bool:
-        for found in root_proposals(typed(self.current, {})):
+        for found in root_proposals(typed(self.current).score):
             changed = found.expr != self.current and self._fits(found.expr)
             if changed and self._agrees(self._same_order, self.current, found.expr):
                 self._take(Step(found.law, self.current, found.expr, found.expr, True))
@@ -279,7 +309,7 @@ class _Search:
     def _fits(self, whole: Expr) -> bool:
         """It is still one number and asks nothing new of the networks."""
         checked = _checked(whole)
-        known = {str(needed.requirement) for needed in checked.requirements}
+        known = set(map(str, checked.requirements))
         return checked.ok and checked.kind == NUMBER and known <= self.requirements
 
     def _proven(self, before: Expr, after: Expr) -> bool:
@@ -329,11 +359,11 @@ def measure(expr: Expr) -> Measure:
 
 
 def _checked(expr: Expr) -> Checked:
-    return kind_of_expression(expr, library=proxied, library_names=library_names)
+    return kind_of_expression(expr, LIBRARY)
 
 
 def _requirements(expr: Expr) -> set[str]:
-    return {str(needed.requirement) for needed in _checked(expr).requirements}
+    return set(map(str, _checked(expr).requirements))
 
 
 Path = tuple[int, ...]
