@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from autodas_dsl.evolution.typed import never
 from evolution_tables import Fake, accuracies, fake_task
 from fake_networks import networks
 from hypothesis import given, settings
@@ -39,6 +38,7 @@ from autodas_dsl.evolution.watch import Progress, Told, Watch
 from autodas_dsl.language.documents import format_document, parse_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.infer import never
 from autodas_dsl.language.parse import parse
 
 SHORT = Config(iterations=15, population=10)

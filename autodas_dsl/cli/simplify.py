@@ -158,7 +158,7 @@ def _steps(result: Simplified) -> Iterator[str]:
 
 
 def _print_json(result: Simplified, terms: Sequence[Term]) -> None:
-    from autodas_dsl.language.inline import complexity
+    from autodas_dsl.language.tree import complexity
     from autodas_dsl.report.terminal import to_json
 
     click.echo(to_json({

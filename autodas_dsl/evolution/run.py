@@ -25,13 +25,13 @@ from autodas_dsl.evolution.measure import PARAMS, Measured, measured
 from autodas_dsl.evolution.results import Entry, Null, Step, document, outcome_of, save
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
-from autodas_dsl.evolution.typed import Allowed, never
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import definitions
+from autodas_dsl.language.infer import Allowed, never
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.tree import Expr

@@ -32,12 +32,12 @@ from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import SILENT, Run, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
-from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import plain_name, write_atomic
 from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.infer import Allowed
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import load

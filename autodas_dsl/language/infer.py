@@ -249,12 +249,10 @@ def _align(kinds: Sequence[AnyKind], values: Mapping[str, Value], span: Span) ->
     pair = kinds[0]
     if len(kinds) != 1 or not isinstance(pair, Pair):
         raise Fault("E209", "`align` takes a pair", span, "write align([F_s, F_t])")
-    return Pair(
-        _aligned(pair.first, pair.second, values), _aligned(pair.second, pair.first, values)
-    )
+    return Pair(aligned(pair.first, pair.second, values), aligned(pair.second, pair.first, values))
 
 
-def _aligned(kind: Kind, other: Kind, values: Mapping[str, Value]) -> Kind:
+def aligned(kind: Kind, other: Kind, values: Mapping[str, Value]) -> Kind:
     """The kind of a member of a pair after `align`.
 
     Raises
