@@ -10,7 +10,6 @@ from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import oriented, settled, unsigned, written_out
 from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
-from autodas_dsl.evolution.paths import positions
 from autodas_dsl.evolution.plausible import plausible, risky
 from autodas_dsl.evolution.vary import MUTATIONS, Varier, crossover
 from autodas_dsl.evolution.vocabulary import (
@@ -31,7 +30,7 @@ from autodas_dsl.language.kinds import NUMBER, Requirement
 from autodas_dsl.language.library import library_names, library_proxy
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, Expr, Name, PairOf, complexity, walk
+from autodas_dsl.language.tree import Call, Expr, Name, PairOf, complexity, put, walk
 
 EVERYTHING = tuple(name for name in INPUTS if name not in ("params", "flops", "layers"))
 SAME_LOGITS = {"K_s = K_t"}
@@ -307,9 +306,10 @@ def test_stream_draws() -> None:
 
 def test_paths_are_those_of_the_tree() -> None:
     expr = parse("CKA([F_s, F_t]) + 1")
-    found = {path: format_expression(node) for path, node in positions(expr)}
-    assert found[(0, 0, 1)] == "F_t"
+    found = {place.path: format_expression(place.expr) for place in VARIERS["both"].places(expr)}
+    assert found[(0, 0)] == "[F_s, F_t]"  # touched as a whole
     assert found[(1,)] == "1"
+    assert format_expression(put(expr, (0, 0, 1), parse("E_t"))) == "CKA([F_s, E_t]) + 1"
 
 
 def test_commuting_operands_of_both_networks_lower() -> None:

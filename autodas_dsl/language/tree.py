@@ -58,6 +58,8 @@ class PairOf:
 
 
 Expr = Number | Name | Call | PairOf
+Path = tuple[int, ...]
+"""Child numbers from the root."""
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
@@ -99,6 +101,15 @@ def transform(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """Rebuild a tree bottom-up through `change`."""
     new = tuple(transform(child, change) for child in children(node))
     return change(with_children(node, new))
+
+
+def put(node: Expr, path: Path, new: Expr) -> Expr:
+    """The tree with another part at a path."""
+    if not path:
+        return new
+    parts = list(children(node))
+    parts[path[0]] = put(parts[path[0]], path[1:], new)
+    return with_children(node, tuple(parts))
 
 
 def moved(node: Expr, by: int) -> Expr:

@@ -21,9 +21,11 @@ from autodas_dsl.language.tree import (
     Expr,
     Name,
     Number,
+    Path,
     children,
     complexity,
     depth,
+    put,
     walk,
     with_children,
 )
@@ -271,11 +273,11 @@ class _Search:
         """Take the first proposal of a law that is proven, innermost parts first."""
         for path, node, enclosing in places(typed(self.current).score):
             for found in proposals(node):
-                whole = replaced(self.current, path, found.expr)
+                whole = put(self.current, path, found.expr)
                 if not self._improves(whole):
                     continue
                 outer, before = enclosing[0], enclosing[1].expr
-                after = replaced(before, path[len(outer) :], found.expr)
+                after = put(before, path[len(outer) :], found.expr)
                 if self._proven(before, after):
                     self._take(Step(found.law, node.expr, found.expr, whole))
                     return True
@@ -366,9 +368,6 @@ def _requirements(expr: Expr) -> set[str]:
     return set(map(str, _checked(expr).requirements))
 
 
-Path = tuple[int, ...]
-
-
 def places(
     node: Typed, path: Path = (), around: tuple[Path, Typed] | None = None
 ) -> Iterator[tuple[Path, Typed, tuple[Path, Typed]]]:
@@ -377,15 +376,6 @@ def places(
     for number, child in enumerate(node.children):
         yield from places(child, (*path, number), here)
     yield path, node, here
-
-
-def replaced(expr: Expr, path: Path, new: Expr) -> Expr:
-    """The tree with another part at a path."""
-    if not path:
-        return new
-    parts = list(children(expr))
-    parts[path[0]] = replaced(parts[path[0]], path[1:], new)
-    return with_children(expr, tuple(parts))
 
 
 def explain(result: Simplified) -> str:
