@@ -16,10 +16,10 @@ from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.check import check
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_names, library_proxy
 from autodas_dsl.language.parse import parse
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
 
 COUNT = 5000

@@ -24,7 +24,7 @@ from autodas_dsl.simplify.random_statistics import (
     networks,
     random_network,
 )
-from autodas_dsl.simplify.verdict import Verdict
+from autodas_dsl.simplify.simplify import Verdict
 
 PROOF = Proof()
 

@@ -25,11 +25,11 @@ from autodas_dsl.simplify.simplify import (
     Budget,
     Judges,
     Simplified,
+    Verdict,
     explain,
     measure,
     simplify,
 )
-from autodas_dsl.simplify.verdict import Verdict
 
 DATA = Path(__file__).parent / "data"
 PROOF = Proof()

@@ -10,7 +10,7 @@ import click
 from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
-from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
+from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.library import (
     exists,
@@ -19,6 +19,7 @@ from autodas_dsl.language.library import (
     names_file,
     shadowed,
 )
+from autodas_dsl.language.proxy import Proxy, input_names
 from autodas_dsl.language.spans import Source
 from autodas_dsl.language.visible import json_text, visible
 

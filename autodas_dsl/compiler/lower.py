@@ -5,10 +5,10 @@ from __future__ import annotations
 from autodas_dsl.compiler import ir
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.rewrite import rewrite
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import typed
 from autodas_dsl.language.operators import OPERATORS, Attrs, Operator
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Expr, Number, PairOf
 from autodas_dsl.language.typed import Typed, topological
 

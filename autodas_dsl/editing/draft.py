@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from autodas_dsl.language.check import check
-from autodas_dsl.language.documents import Proxy, decode, parse_document
+from autodas_dsl.language.documents import decode, parse_document
 from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.kinds import AnyKind
 from autodas_dsl.language.library import LIBRARY
 from autodas_dsl.language.lines import Item, read_items
-from autodas_dsl.language.proxy import Formula
+from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import Call, Expr, Name, walk
 

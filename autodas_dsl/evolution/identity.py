@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from autodas_dsl.evolution.pairs import in_step
-from autodas_dsl.language.documents import Proxy
-from autodas_dsl.language.tree import Call, Expr, Number
+from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.tree import Call, Expr, Number, negated
 from autodas_dsl.language.typed import inlined
 
 
@@ -15,11 +15,7 @@ def written_out(proxy: Proxy) -> Expr:
 
 def oriented(expr: Expr, sign: int) -> Expr:
     """The formula with a leading minus when lower scores are better; never a double one."""
-    if sign > 0:
-        return expr
-    if isinstance(expr, Call) and expr.op == "neg":
-        return expr.args[0]
-    return Call("neg", (expr,))
+    return expr if sign > 0 else negated(expr)
 
 
 def unsigned(expr: Expr) -> Expr:

@@ -28,12 +28,12 @@ from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.evolution.watch import Progress, Watch
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import definitions
 from autodas_dsl.language.infer import Allowed, never
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.statistics.collect import belongs_to_teacher
 

@@ -18,28 +18,10 @@ from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.lines import Item, Note, read_items
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.parse import MAX_TOKENS, parse, parse_expression
-from autodas_dsl.language.proxy import (
-    Formula,
-    Proxy,
-    Written,
-    format_document,
-    format_formula,
-    input_names,
-)
+from autodas_dsl.language.proxy import Formula, Proxy, Written
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import moved
-
-__all__ = [
-    "Formula",
-    "Proxy",
-    "expression_proxy",
-    "format_document",
-    "format_formula",
-    "input_names",
-    "parse_document",
-    "read_document",
-]
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
 MAX_LETS = 256
@@ -177,9 +159,7 @@ class _Reader:
         self.diagnostics.append(Diagnostic(code, message, span, help))
 
     def read(self, stem: str | None) -> Proxy | None:
-        items, notes, faults = read_items(self.source.text)
-        for fault in faults:
-            self.report("E304", fault.message, fault.span, fault.help)
+        items, notes, self.diagnostics = read_items(self.source.text)
         if not items:
             self.report("E305", "the document is empty", Span(0, 1), "start it with `proxy/1 name`")
             return None

@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from autodas_dsl.language.check import kind_of_expression
-from autodas_dsl.language.documents import Proxy, expression_proxy, read_document
+from autodas_dsl.language.documents import expression_proxy, read_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.folders import data_folder
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.language.typed import TypedFormula

@@ -103,6 +103,19 @@ def transform(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
     return change(with_children(node, new))
 
 
+def negated(node: Expr) -> Expr:
+    """``-x``, without two minus signs in a row."""
+    if isinstance(node, Call) and node.op == "neg":
+        return node.args[0]
+    return Call("neg", (node,))
+
+
+def signed(value: float) -> Expr:
+    """A number, or the negative of one."""
+    number = Number(abs(value))
+    return Call("neg", (number,)) if value < 0 else number
+
+
 def put(node: Expr, path: Path, new: Expr) -> Expr:
     """The tree with another part at a path."""
     if not path:

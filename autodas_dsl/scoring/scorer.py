@@ -13,11 +13,11 @@ from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.data.batches import Batch
-from autodas_dsl.language.documents import EXPRESSION, format_formula
+from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.scoring.bind import sizes_of, unmet
 from autodas_dsl.statistics.collect import (
     Collected,

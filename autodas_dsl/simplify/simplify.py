@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from autodas_dsl.language.check import Checked, Lets, kind_of_expression
+from autodas_dsl.language.check import Lets, kind_of_expression
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.kinds import NUMBER, Pair
 from autodas_dsl.language.library import LIBRARY, typed
@@ -25,14 +25,14 @@ from autodas_dsl.language.tree import (
     children,
     complexity,
     depth,
+    negated,
     put,
     walk,
     with_children,
 )
 from autodas_dsl.language.typed import Typed, inlined
-from autodas_dsl.simplify.laws import negated, proposals, root_proposals
+from autodas_dsl.simplify.laws import proposals, root_proposals
 from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy
-from autodas_dsl.simplify.verdict import Judge, Verdict
 
 Ask = Callable[[Expr], list[tuple[str, Expr]]]
 Measure = tuple[int, int]
@@ -59,6 +59,17 @@ class Budget:
 
 
 DEFAULT = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether two formulas agree, and if not, in one clause, why."""
+
+    agrees: bool
+    reason: str = ""
+
+
+Judge = Callable[[Expr, Expr], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +248,7 @@ class _Search:
         self.steps: list[Step] = []
         self.proofs = 0
         self.refused: set[tuple[Expr, Expr]] = set()
-        self.requirements = _requirements(raw)
+        self.requirements = set(map(str, typed(raw).requirements))
         self.exhausted = ""
 
     def run(self, rank: bool) -> None:
@@ -310,9 +321,9 @@ class _Search:
 
     def _fits(self, whole: Expr) -> bool:
         """It is still one number and asks nothing new of the networks."""
-        checked = _checked(whole)
-        known = set(map(str, checked.requirements))
-        return checked.ok and checked.kind == NUMBER and known <= self.requirements
+        found = kind_of_expression(whole, LIBRARY)
+        known = set(map(str, found.requirements)) <= self.requirements
+        return found.kind == NUMBER and found.ok and known
 
     def _proven(self, before: Expr, after: Expr) -> bool:
         return self._agrees(self.judges.equal, before, after)
@@ -358,14 +369,6 @@ def measure(expr: Expr) -> Measure:
         total += level if minus or isinstance(node, Number) else 0
         stack.extend((child, level if minus else level + 1) for child in children(node))
     return complexity(expr), total
-
-
-def _checked(expr: Expr) -> Checked:
-    return kind_of_expression(expr, LIBRARY)
-
-
-def _requirements(expr: Expr) -> set[str]:
-    return set(map(str, _checked(expr).requirements))
 
 
 def places(
