@@ -12,10 +12,9 @@ from golden import check_golden
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_names, library_proxy, load
+from autodas_dsl.language.library import library_names, library_proxy, load, typed
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.typed import typed
 from autodas_dsl.printing.latex import (
     latex_of,
     number_latex,
@@ -30,7 +29,7 @@ from autodas_dsl.printing.tex import is_fence, read_tex, width
 
 def of(text: str) -> str:
     """LaTeX of an expression of any kind."""
-    return latex_of(typed(parse(text), {})).text
+    return latex_of(typed(parse(text)).score).text
 
 
 def test_the_canonical_example_prints_as_in_the_paper() -> None:
