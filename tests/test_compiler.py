@@ -13,11 +13,11 @@ from fake_networks import fake, node
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodas_dsl.compiler import ir, lower
+from autodas_dsl.compiler import ir
 from autodas_dsl.compiler.cost import Costs
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import Invalid, evaluate
-from autodas_dsl.compiler.program import build_program
+from autodas_dsl.compiler.pipeline import REWRITES, build, to_ir
 from autodas_dsl.compiler.rewrite import rewrite
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
@@ -31,7 +31,7 @@ NET = fake(0, 3)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_emitted_python(name: str) -> None:
     """Set AUTODAS_WRITE_GOLDEN=1 to write the files anew, then read what changed."""
-    source = build_program([lower.lower(load(name))]).source + "\n"
+    source = build([to_ir(load(name))]).source + "\n"
     path = EMITTED / f"{name}.txt"  # no .py: formatters would change it
     if os.environ.get("AUTODAS_WRITE_GOLDEN"):
         path.write_text(source, encoding="utf-8")
@@ -88,7 +88,7 @@ def value_of(root: ir.Node) -> torch.Tensor | str:
 @settings(max_examples=150, deadline=None)
 @given(TREES)
 def test_rewriting_keeps_every_bit(root: ir.Node) -> None:
-    before, after = value_of(root), value_of(rewrite(root))
+    before, after = value_of(root), value_of(rewrite(root, REWRITES))
     if isinstance(before, str) or isinstance(after, str):
         assert isinstance(before, str) == isinstance(after, str)
         return
@@ -100,8 +100,8 @@ def test_rewriting_keeps_every_bit(root: ir.Node) -> None:
 @settings(max_examples=50, deadline=None)
 @given(TREES)
 def test_rewriting_is_settled_and_keeps_the_kind(root: ir.Node) -> None:
-    once = rewrite(root)
-    assert rewrite(once) is once
+    once = rewrite(root, REWRITES)
+    assert rewrite(once, REWRITES) is once
     assert once.kind == root.kind
 
 
@@ -128,9 +128,9 @@ def test_different_formulas_are_different_nodes(text: str, other: str) -> None:
 def test_digests_are_stable_across_processes() -> None:
     texts = ["KL[T=4](P_s, P_t) + mean(|W|_F)", "params / 3"]
     code = (
-        "from autodas_dsl.compiler.lower import lower\n"
+        "from autodas_dsl.compiler.pipeline import to_ir\n"
         "from autodas_dsl.language.parse import parse\n"
-        f"print(*[lower(parse(t)).digest for t in {texts!r}])"
+        f"print(*[to_ir(parse(t)).digest for t in {texts!r}])"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     done = subprocess.run(

@@ -4,65 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler import kernels
-from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.templates import (
-    LIST_OPERATORS,
-    aligned_index,
-    hides,
-    removes_level,
-    source_kind,
-    text_of,
-)
-from autodas_dsl.compiler.user import USER
+from autodas_dsl.compiler.emit import SCOPE, aligned_index, source_kind, text_of
+from autodas_dsl.compiler.ir import LIST_OPERATORS, Node, hides, removes_level, topological
+from autodas_dsl.compiler.layout import Entry, Values
+from autodas_dsl.compiler.outcome import Invalid, NotFinite, ShapeMismatch
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
 
-Entry = Tensor | tuple[Tensor, ...]
-
-
-class Values(Protocol):
-    """The statistics of one network (`statistics.collect.Collected`)."""
-
-    @property
-    def values(self) -> Mapping[Statistic, Entry]: ...
-
-    @property
-    def layers(self) -> Mapping[str, tuple[str, ...]]: ...
-
-
-class Invalid(Exception):
-    """A formula has no score on a network."""
-
-
-class NotFinite(Invalid):
-    """A value that is not finite where a level was removed, or before an operator that hides it.
-
-    Parameters
-    ----------
-    node : Node
-        The operator to blame: the first on the way up whose value is not finite.
-    layer : str
-        The layer it happened in, or empty.
-    value : float
-    """
-
-    def __init__(self, node: Node, layer: str, value: float) -> None:
-        self.node, self.layer, self.value = node, layer, value
-        where = f" in layer {layer}" if layer else ""
-        what = str(node.content) if node.op == "stat" else f"`{_display(node.op)}`"
-        super().__init__(f"{what} gave {value}{where}")
-
-
-def _display(op: str) -> str:
-    return {"div": "/", "pow": "^", "mul": "*", "add": "+", "sub": "-"}.get(op, op)
+__all__ = ["Entry", "Invalid", "NotFinite", "ShapeMismatch", "Values", "evaluate", "interpret"]
 
 
 def interpret(root: Node, collected: Values) -> float:
@@ -73,13 +30,26 @@ def interpret(root: Node, collected: Values) -> float:
     NotFinite
         When the score is invalid.
     """
-    found = evaluate(root, collected)
-    if isinstance(found, tuple):
-        raise TypeError("a score is one number")
-    value = float(found)
+    value = float(_single(evaluate(root, collected)))
     if not math.isfinite(value):
         raise NotFinite(root, "", value)
     return value
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """The statistics of no network."""
+
+    values: Mapping[Statistic, Entry] = field(default_factory=dict)
+    layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def constant(root: Node) -> float:
+    """The value of a node below which there is no statistic; NaN where it is invalid."""
+    try:
+        return float(_single(evaluate(root, _Nothing())))
+    except NotFinite:
+        return math.nan
 
 
 def evaluate(root: Node, collected: Values) -> Entry:
@@ -176,21 +146,6 @@ def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     return result if isinstance(result, Tensor) else _single(result)
 
 
-class ShapeMismatch(Invalid):
-    """An operation that the shapes of this network do not fit.
-
-    Parameters
-    ----------
-    node : Node
-    reason : str
-        One clause, without the name of the operator.
-    """
-
-    def __init__(self, node: Node, reason: str) -> None:
-        super().__init__(f"`{_display(node.op)}` {reason}")
-        self.node = node
-
-
 def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
     """One unit: spread the arguments by axis name, apply, test finiteness."""
     if hides(node):
@@ -224,9 +179,8 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 @lru_cache(maxsize=4096)
 def _operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     operation: Callable[..., Tensor] = eval(
-        f"lambda {', '.join(names)}: {text_of(node, names)}", scope
+        f"lambda {', '.join(names)}: {text_of(node, names)}", dict(SCOPE)
     )
     return operation
 

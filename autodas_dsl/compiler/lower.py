@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from autodas_dsl.compiler import ir
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.rewrite import rewrite
 from autodas_dsl.language.check import Library, aligned
 from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.library import proxied
@@ -38,7 +37,7 @@ def lower(proxy: Proxy | Expr, library: Library = proxied) -> Node:
         root = _lower(proxy, {}, library)
     if isinstance(root, tuple):
         raise TypeError("a pair is no score; check the formula before lowering it")
-    return rewrite(root)
+    return root
 
 
 def _document(lets: tuple[tuple[str, Expr], ...], score: Expr, library: Library) -> Lowered:

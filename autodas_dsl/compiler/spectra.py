@@ -50,6 +50,16 @@ def nuclear(x: Tensor) -> Tensor:
 SPECTRA: dict[str, Callable[[Tensor], Tensor]] = {"singular": svdvals, "eigen": eigvals}
 """What is worth keeping of a statistic, since several operators are made of it."""
 
+SPECTRAL = {
+    "svdvals": ("singular", "{0}"),
+    "norm_nuc": ("singular", "torch.sum({0}, -1)"),
+    "rank": ("singular", "kernels.rank_from({0}, {1})"),
+    "eigvals": ("eigen", "{0}"),
+    "erank": ("eigen", "kernels.erank_from({0})"),
+    "cond": ("eigen", "kernels.cond_from({0})"),
+}
+"""Operators made of singular values or eigenvalues: which, and the text over them ({1}: the matrix)."""
+
 
 def cond(x: Tensor) -> Tensor:
     return cond_from(eigvals(x))

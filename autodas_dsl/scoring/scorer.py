@@ -11,7 +11,7 @@ from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.documents import EXPRESSION, format_formula
 from autodas_dsl.language.errors import Diagnostic, FormulaError
@@ -55,7 +55,7 @@ def bind(proxy: Proxy) -> Bound:
     """
     verify(proxy)
     checked = proxy.check(proxied, library_names)
-    node = lower(proxy)
+    node = to_ir(proxy)
     needed = tuple(n.requirement for n in checked.requirements)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
     return Bound(name, proxy, node, frozenset(statistics_of([node])), needed)

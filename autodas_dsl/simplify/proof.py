@@ -10,7 +10,7 @@ import torch
 
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied
@@ -48,7 +48,7 @@ class Proof:
         Equal means within 1e-8 of the larger value, or within 1e-12 of the largest statistic: what
         rounding leaves where the exact result is zero.
         """
-        a, b = lower(first), lower(second)
+        a, b = to_ir(first), to_ir(second)
         if a is b:
             return Verdict(True)
         finite = 0
@@ -68,13 +68,13 @@ class Proof:
         A constant added to a score keeps its order but, next to a tiny score, not all of its
         digits: scores that differ by rounding are compared without such constants.
         """
-        a, b = lower(first), lower(second)
+        a, b = to_ir(first), to_ir(second)
         if a is b:
             return Verdict(True)
         drawn = self._networks(first, second, a, b, repeats=3)
         left, right = _numbers(a, drawn), _numbers(b, drawn)
         verdict = same_order(left, right)
-        plain = [lower(unshifted(expr)) for expr in (first, second)]
+        plain = [to_ir(unshifted(expr)) for expr in (first, second)]
         if verdict.agrees or plain == [a, b]:
             return verdict
         before, after = (_numbers(node, drawn) for node in plain)
