@@ -95,7 +95,9 @@ class Execution:
         self._wanted: dict[Node, set[int]] = {}
         for stage in program.stages:
             if stage.form == "gather":
-                self._wanted.setdefault(stage.imports[0], set()).update(self._units_for(stage))
+                source = stage.imports[0]
+                self._wanted.setdefault(source, set()).update(self._units_for(stage))
+                self._listed[source] = {}
 
     def run(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
         if stage.form == "numbers":
@@ -104,8 +106,6 @@ class Execution:
             self.numbers.update(zip(stage.exports, results, strict=True))
         elif stage.form == "gather":
             self._gather(stage, function)
-        elif stage.domain == TEACHER:
-            self._teach(stage, function)
         else:
             self._blocks(stage, function)
 
@@ -134,16 +134,18 @@ class Execution:
 
     def _blocks(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
         pieces: dict[Node, list[Tensor]] = {n: [] for n in stage.exports if not n.kind.axes}
-        self._listed.update({n: {} for n in stage.exports if n.kind.axes})
         feeds = [self._feed(node, stage) for node in stage.imports]
         blocks = self._layout.blocks(stage.domain, stage.tier, stage.weights)
         for block in blocks:
-            results = function(*_tensors(block, stage), *(feed(block) for feed in feeds))
+            tensors = [block.tensor(node.statistic, spectrum) for spectrum, node in stage.reads]
+            results = function(*tensors, *(feed(block) for feed in feeds))
             for node, result in zip(stage.exports, results, strict=True):
-                if node.kind.axes:
-                    self._list(node, block, result)
-                else:
+                if not node.kind.axes:
                     pieces[node].append(result)
+                elif stage.domain == TEACHER:
+                    self._teacher[node] = result
+                else:
+                    self._list(node, block, result)
         if pieces:
             self._scatter(stage, blocks, pieces)
 
@@ -187,16 +189,6 @@ class Execution:
             return lambda block: values
         return lambda block: values[block.units]
 
-    def _teach(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        """The teacher's tensors and numbers, once for all networks."""
-        block = self._layout.blocks(TEACHER, stage.tier)[0]
-        results = function(*_tensors(block, stage), *map(self.number, stage.imports))
-        for node, result in zip(stage.exports, results, strict=True):
-            if node.kind.axes:
-                self._teacher[node] = result
-            else:
-                self.numbers[node] = finite(result.reshape(1))
-
     # --- gathering ----------------------------------------------------------------------------
 
     def _gather(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
@@ -223,10 +215,6 @@ class Execution:
         if stage.nodes[0].op == "last":
             return {b - 1 for a, b in bounds if b > a}
         return set(range(bounds[-1][1]))
-
-
-def _tensors(block: Block, stage: Stage) -> list[Tensor]:
-    return [block.tensor(node.statistic, spectrum) for spectrum, node in stage.reads]
 
 
 def _refused(error: RuntimeError, program: Program, filename: str) -> ShapeMismatch:

@@ -80,8 +80,8 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
     layers = _widest_list(node)
     if layers is None:
         return _apply(node, [_single(arg) for arg in args], blame, 0)
-    if all(not arg.kind.axes for arg in node.args):
-        return _numbers(node, [_single(arg) for arg in args], blame)
+    if all(not arg.kind.axes for arg in node.args):  # over the layers, or of the layer list
+        return _apply(node, [_single(arg) for arg in args], blame, None)
     units = [[_unit(arg, k.kind, i) for arg, k in zip(args, node.args, strict=True)]
              for i in range(count)]  # fmt: skip
     results = tuple(_apply(node, unit, blame, i) for i, unit in enumerate(units))
@@ -121,19 +121,6 @@ def _single(value: Entry) -> Tensor:
     return value
 
 
-def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
-    """Numbers only: elementwise over the layers, or a reduction of the list."""
-    if hides(node):
-        for arg in args:
-            for layer, entry in enumerate(arg.reshape(-1)):
-                blame.check(entry, layer)
-    result = _operation(node)(*args)
-    if removes_level(node):
-        blame.check(result, 0)
-        return result.double()
-    return result
-
-
 def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     if isinstance(value, Tensor):
         blame.check(value, 0)
@@ -146,11 +133,16 @@ def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     return result if isinstance(result, Tensor) else _single(result)
 
 
-def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
-    """One unit: spread the arguments by axis name, apply, test finiteness."""
+def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int | None) -> Tensor:
+    """One unit: spread the arguments by axis name, apply, test finiteness.
+
+    Without a layer, numbers of all layers at once.
+    """
     if hides(node):
         for arg in args:
-            blame.check(arg, layer)
+            entries = enumerate(arg.reshape(-1)) if layer is None else [(layer, arg)]
+            for place, entry in entries:
+                blame.check(entry, place)
     try:
         result = _operation(node)(*_spread(node, args))
     except RuntimeError as error:
@@ -158,7 +150,7 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
         message = str(error).partition("\n")[0]
         raise ShapeMismatch(node, f"does not fit {shapes}: {message}") from error
     if removes_level(node):
-        blame.check(result, layer)
+        blame.check(result, layer or 0)
         return result.double()
     return result
 

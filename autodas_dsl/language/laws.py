@@ -8,8 +8,9 @@
 ``pattern ~> replacement``
     for a ranking only, at the root of a score.
 
-A law may end in ``if x >= 0``. To add one, add one line. `simplify.matching` says what the letters
-stand for. Laws of one operator, such as being linear, are declared in its entry.
+A law may end in ``if x >= 0``, or begin with what the entry of an operator must declare of it, which
+is then written ``f``. `simplify.matching` says what other letters stand for. To add a law, add one
+line.
 """
 
 from __future__ import annotations
@@ -120,7 +121,27 @@ _TABLE = """
     |x| ~> x if x >= 0
 """
 
-_DECLARED = """
+_OF_OPERATORS = """
+    idempotent: f(f(x)) -> f(x)
+    even: f(-x) -> f(x)
+    odd: f(-x) -> -f(x)
+    shift-invariant: f(x + m) -> f(x)
+    shift-invariant: f(x - m) -> f(x)
+    shift-invariant: f(m - x) -> f(-x)
+    scale-invariant: f(p * x) -> f(x)
+    scale-invariant: f(x / p) -> f(x)
+    homogeneous: f(c * x) -> |c| * f(x)
+    homogeneous: f(x / c) -> f(x) / |c|
+    homogeneous: f(-x) -> f(x)
+    linear: f(c * x) -> c * f(x)
+    linear: f(x / c) -> f(x) / c
+    linear: f(-x) -> -f(x)
+    linear: f(x) + f(y) -> f(x + y)
+    linear: f(x) - f(y) -> f(x - y)
+    zero-on-equal: f(x, x) -> 0
+"""
+
+_EXACT = """
     |-x| => |x|
     |abs(x)| => |x|
     |-x|_F => |x|_F
@@ -128,43 +149,47 @@ _DECLARED = """
     |-x|_inf => |x|_inf
     |x|_2 => |x|_F
 """
-"""What entries declare of signs and of the two names of one norm: the simplifier reads it there."""
+"""What is declared of these operators anyway, and holds bit for bit: for the compiler alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """A pattern, its replacement, and the letter that must not be negative, if any."""
+    """A pattern and its replacement; the letter that must not be negative, and what an operator
+    must declare, if anything."""
 
     pattern: Expr
     replacement: Expr
     text: str
     nonnegative: str = ""
+    declared: str = ""
 
 
 def _laws(table: str, arrows: str) -> tuple[Law, ...]:
     """The laws of a table that have one of the arrows, by their first characters."""
-    line = rf"(.+) [{arrows}]> (.+?)(?: if (\w) >= 0)?"
+    line = rf"(?:(\S+): )?(.+) [{arrows}]> (.+?)(?: if (\w) >= 0)?"
     return tuple(
-        Law(
-            parse(found[1]),
-            parse(found[2]),
-            re.sub("[=~]>", "->", found[0].strip()),
-            found[3] or "",
-        )
+        Law(parse(found[2]), parse(found[3]), re.sub("[=~]>", "->", found[0].strip()),
+            found[4] or "", found[1] or "")
         for found in re.finditer(rf"^ *{line}$", table, re.MULTILINE)
-    )
+    )  # fmt: skip
 
 
 @cache
 def bitwise_laws() -> tuple[Law, ...]:
     """Those that hold bit for bit."""
-    return _laws(_TABLE + _DECLARED, "=")
+    return _laws(_TABLE + _EXACT, "=")
 
 
 @cache
 def real_laws() -> tuple[Law, ...]:
     """Those of any part of a formula that hold over the reals, bit for bit or not."""
     return _laws(_TABLE, "=-")
+
+
+@cache
+def operator_laws() -> tuple[Law, ...]:
+    """Those that entries of operators declare."""
+    return _laws(_OF_OPERATORS, "-")
 
 
 @cache
