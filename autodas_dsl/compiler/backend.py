@@ -24,6 +24,7 @@ class Backend:
 
     def elementary(self, name: str, x: Tensor, overwrite: bool = False) -> Tensor:
         """A function that torch and NumPy have under one name; `x` itself may be overwritten."""
+        overwrite = overwrite and not x.requires_grad
         result: Tensor = getattr(torch, f"{name}_" if overwrite else name)(x)
         return result
 
