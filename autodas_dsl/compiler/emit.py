@@ -30,7 +30,7 @@ _JOINED = {"first": "{0}[..., 0]", "last": "{0}[..., -1]", "total": "torch.sum({
 
 
 class Names:
-    """Variable names of nodes, the same in all steps of one program."""
+    """Variable names of nodes, the same in all stages of one program."""
 
     def __init__(self) -> None:
         self._names: dict[Node, str] = {}

@@ -61,11 +61,11 @@ def evaluate(root: Node, collected: Values) -> Entry:
     """
     done: dict[Node, Entry] = {}
     for node in topological([root]):
-        done[node] = _step(node, [done[arg] for arg in node.args], collected, done)
+        done[node] = _value(node, [done[arg] for arg in node.args], collected, done)
     return done[root]
 
 
-def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Entry]) -> Entry:
+def _value(node: Node, args: list[Entry], collected: Values, done: dict[Node, Entry]) -> Entry:
     if node.op == "number":
         return torch.tensor(node.value, dtype=torch.float64)
     if node.op == "stat":
