@@ -14,7 +14,6 @@ from torch import nn
 
 from autodas_dsl import spaces
 from autodas_dsl.data.batches import Batch
-from autodas_dsl.evaluation import rank as ranking
 from autodas_dsl.evaluation.rank import rank
 from autodas_dsl.evaluation.sensitivity import CHANGES, UNMOVED, _compare, sensitivity
 from autodas_dsl.language.errors import InputError
@@ -25,6 +24,7 @@ from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Scorer
 from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
+from autodas_dsl.scoring.table import source_of
 from autodas_dsl.statistics.errors import OutOfMemory
 from autodas_dsl.tables.table import Table
 
@@ -300,7 +300,7 @@ def test_scores_do_not_depend_on_what_else_is_scored() -> None:
 
 
 def test_a_network_comes_from_the_seed_alone() -> None:
-    source = ranking.source_of(SPACE, ARCHITECTURES[0])
+    source = source_of(SPACE, ARCHITECTURES[0])
     torch.manual_seed(5)
     first = source.build(3).state_dict()
     torch.manual_seed(6)

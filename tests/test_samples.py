@@ -128,7 +128,7 @@ def test_the_classes_of_a_data_set_count() -> None:
         (Items((X[0], 0), KeyError("lost")), "E431.*reading the Items fails: KeyError: 'lost'"),
         (DataLoader(Items({"image": X[0], "label": 0})), "E430.*DataLoader gives a dict"),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_else_was_given_is_said(data: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:

@@ -103,8 +103,9 @@ optional; `inputs` is derived and written by `fmt`; own headers start with `x-`.
 {" and ".join(f"`{f}`" for f in FACTS)} lines, from the literature and by this software.
 Formulas are flat to {WIDTH} columns, else one term per line.
 
-Reading a document never runs anything. Limits: 1 MiB a document, {MAX_LETS} lets, 64 KiB and
-{MAX_TOKENS:,} tokens an expression, {MAX_DEPTH} nested levels (each term of a sum counts).
+Reading a document never runs anything, and control and bidirectional characters in it are refused.
+Limits: 1 MiB a document, {MAX_LETS} lets, 64 KiB and {MAX_TOKENS:,} tokens an expression,
+{MAX_DEPTH} nested levels (each term of a sum counts).
 """
 
 

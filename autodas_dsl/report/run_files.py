@@ -15,7 +15,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
 
 _LARGEST = 2**53
-"""Of a number of a run; beyond, whole numbers and floats part."""
+"""Of a count or a correlation; scores may be larger."""
 
 
 def damaged(path: Path, what: str) -> InputError:
@@ -82,7 +82,7 @@ def number_of(text: str, path: Path) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not abs(value) <= _LARGEST:
+    if not math.isfinite(value):
         raise damaged(path, f"`{text}` is not a number")
     return value
 
@@ -90,6 +90,6 @@ def number_of(text: str, path: Path) -> float:
 def whole_number_of(text: str, path: Path) -> int:
     """The whole number in a cell."""
     value = number_of(text, path)
-    if value != int(value):
+    if not abs(value) <= _LARGEST or value != int(value):
         raise damaged(path, f"`{text}` is not a whole number")
     return int(value)
