@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from fake_networks import fake, node
+from fake_networks import Fake, fake, node
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,11 +18,17 @@ from autodas_dsl.compiler import ir
 from autodas_dsl.compiler.cost import Costs
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import Invalid, evaluate
+from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.pipeline import REWRITES, build, to_ir
 from autodas_dsl.compiler.rewrite import rewrite
+from autodas_dsl.language.errors import FormulaError
+from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.laws import BITWISE_FOLDS, Law, bitwise_laws
 from autodas_dsl.language.library import load
 from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.parse import parse
+from autodas_dsl.language.tree import Expr
 
 EMITTED = Path(__file__).parent / "data" / "emitted"
 GOLDEN = ("rho_cnn", "rho_vit", "snip", "nwot", "diswot", "zico", "rkd")
@@ -76,9 +83,9 @@ TREES = st.recursive(
 )
 
 
-def value_of(root: ir.Node) -> torch.Tensor | str:
+def value_of(root: ir.Node, net: Fake = NET) -> torch.Tensor | str:
     try:
-        value = evaluate(root, NET)
+        value = evaluate(root, net)
     except Invalid:
         return "invalid"
     assert isinstance(value, torch.Tensor)
@@ -103,6 +110,53 @@ def test_rewriting_is_settled_and_keeps_the_kind(root: ir.Node) -> None:
     once = rewrite(root, REWRITES)
     assert rewrite(once, REWRITES) is once
     assert once.kind == root.kind
+
+
+def _of_tensors(side: Expr) -> ir.Node:
+    """A side of a law, its letters statistics; not rewritten."""
+    return lower(parse(re.sub(r"\bx\b", "P_s", re.sub(r"\by\b", "P_t", format_expression(side)))))
+
+
+@pytest.mark.parametrize("law", bitwise_laws(), ids=lambda law: law.text)
+def test_laws_of_the_compiler_hold_bit_for_bit(law: Law) -> None:
+    odd = torch.tensor([0.0, -0.0, 1e-310, -1e308, 1e308, 3.0, -torch.inf, torch.nan])
+    before, after = _of_tensors(law.pattern), _of_tensors(law.replacement)
+    for count in (6, 8):  # numbers alone, and beside them what is not finite
+        x, y = odd[:count], odd[:count].flip(0)
+        for dtype in (torch.float32, torch.float64):
+            values = {
+                Statistic("P_s"): x.to(dtype)[:, None],
+                Statistic("P_t"): y.to(dtype)[:, None],
+            }
+            a, b = (value_of(side, Fake(values)) for side in (before, after))
+            assert isinstance(a, str) == isinstance(b, str)
+            if not isinstance(a, str) and not isinstance(b, str):
+                assert torch.equal(a.isnan(), b.isnan())
+                assert torch.equal(
+                    a.nan_to_num().view(torch.uint8), b.nan_to_num().view(torch.uint8)
+                )
+    assert rewrite(before, REWRITES) is rewrite(after, REWRITES)
+
+
+@pytest.mark.parametrize("op", sorted(BITWISE_FOLDS))
+def test_constants_are_folded_to_what_torch_computes(op: str) -> None:
+    values = [0.1, -0.3][: OPERATORS[op].arity]
+    folded = rewrite(ir.call(op, tuple(map(ir.number, values))), REWRITES)
+    assert folded.op == "number"
+    exact = evaluate(ir.call(op, tuple(map(ir.number, values))), NET)
+    assert folded.value == float(exact)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["params + 0", "params - params", "log(exp(params))", "1 / 3"])
+def test_what_holds_over_the_reals_only_is_left_alone(text: str) -> None:
+    assert to_ir(parse(text)) is lower(parse(text))
+
+
+def test_a_text_is_checked_and_a_tree_is_not_again() -> None:
+    assert to_ir("snip") is to_ir(load("snip"))
+    assert to_ir("params * 1") is to_ir(parse("params"))
+    with pytest.raises(FormulaError, match="E"):
+        to_ir("sum(params)")
 
 
 @pytest.mark.parametrize(
