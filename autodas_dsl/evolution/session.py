@@ -17,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evaluation.bootstrap import interval
 from autodas_dsl.evaluation.correlations import STATISTICS, agreement
@@ -367,7 +367,7 @@ def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> Scores:
     """Scores on both halves; the journal holds those of the selection only."""
     names = [BEST, *baselines]
     trees = [run.best.expression, *(written_out(load(name)) for name in baselines)]
-    nodes = [lower(tree) for tree in trees]
+    nodes = [to_ir(tree) for tree in trees]
     halves = [half for half in (prepared.task.selection, prepared.task.report) if half]
     found = [half.evaluate(nodes) for half in halves]
     return Scores(

@@ -11,7 +11,7 @@ from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
@@ -53,7 +53,7 @@ def bind(proxy: Proxy) -> Bound:
         When it does not check.
     """
     typed = proxy.typed()
-    node = lower(typed.score)
+    node = to_ir(typed.score)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
     return Bound(name, proxy, node, frozenset(statistics_of([node])), typed.requirements)
 

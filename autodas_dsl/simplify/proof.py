@@ -10,7 +10,7 @@ import torch
 
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import typed
 from autodas_dsl.language.tree import Expr
@@ -72,7 +72,7 @@ class Proof:
         drawn = self._networks(a, b, needed, repeats=3)
         left, right = _numbers(a, drawn), _numbers(b, drawn)
         verdict = same_order(left, right)
-        plain = [lower(unshifted(expr)) for expr in (first, second)]
+        plain = [to_ir(unshifted(expr)) for expr in (first, second)]
         if verdict.agrees or plain == [a, b]:
             return verdict
         before, after = (_numbers(node, drawn) for node in plain)
@@ -112,7 +112,7 @@ def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
 def _lowered(first: Expr, second: Expr) -> tuple[Node, Node, tuple[Requirement, ...]]:
     """Two expressions of any kind, and what both ask of the networks."""
     a, b = typed(first), typed(second)
-    return lower(a.score), lower(b.score), (*a.requirements, *b.requirements)
+    return to_ir(a.score), to_ir(b.score), (*a.requirements, *b.requirements)
 
 
 def _value(node: Node, network: RandomNetwork) -> Entry | None:
