@@ -14,7 +14,6 @@ from fixtures import DATA, wrong_inputs
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import Diagnostic, FormulaError
-from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.spans import Source
 from autodas_dsl.report.error_index import FAMILIES, MEANINGS, by_code, error_index, sayings
 
@@ -34,7 +33,7 @@ def shown(text: str, document: bool) -> dict[str, str]:
     found: tuple[Diagnostic, ...]
     try:
         proxy = parse_document(text, stem="a") if document else expression_proxy(text)
-        found = tuple(proxy.check(proxied, library_names).diagnostics)
+        found = tuple(proxy.check().diagnostics)
     except FormulaError as error:
         found = error.diagnostics
     return {diagnostic.code: diagnostic.render(source) for diagnostic in found}

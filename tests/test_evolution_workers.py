@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from evolution_tables import Deadly, Fake, stillborn
 
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.shards import Sharded, joined, shards
 from autodas_dsl.evolution.workers import DEADLY, Pool, Shard
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.parse import parse
 
-NODES = [lower(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
+NODES = [to_ir(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
 PARTS = [(0, 10), (10, 17), (17, 20)]
 
 
@@ -75,7 +75,7 @@ def test_nothing_to_evaluate() -> None:
 
 
 def test_a_formula_that_kills_two_workers_is_invalid_and_the_others_are_kept() -> None:
-    deadly = lower(parse("params + layers"))
+    deadly = to_ir(parse("params + layers"))
     with Pool(halves(Deadly), 2) as pool:
         found = pool.evaluator(0)([NODES[0], deadly, NODES[1]])
         again = pool.evaluator(0)(NODES)
@@ -122,12 +122,12 @@ PARENT = """
 import sys, time
 from functools import partial
 from evolution_tables import Fake
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.workers import Pool, Shard
 from autodas_dsl.language.parse import parse
 if __name__ == "__main__":
     pool = Pool([[Shard(partial(Fake, 5), 5), Shard(partial(Fake, 5, 5), 5)]], 2)
-    pool.evaluator(0)([lower(parse("params"))])
+    pool.evaluator(0)([to_ir(parse("params"))])
     print(*(worker.process.pid for worker in pool._workers), flush=True)
     time.sleep(60)
 """
