@@ -6,10 +6,10 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from conftest import Golden
 from fake_networks import Fake, fake, node
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,19 +30,14 @@ from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Expr
 
-EMITTED = Path(__file__).parent / "data" / "emitted"
-GOLDEN = ("rho_cnn", "rho_vit", "snip", "nwot", "diswot", "zico", "rkd")
+EMITTED = ("rho_cnn", "rho_vit", "snip", "nwot", "diswot", "zico", "rkd")
 NET = fake(0, 3)
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_emitted_python(name: str) -> None:
-    """Set AUTODAS_WRITE_GOLDEN=1 to write the files anew, then read what changed."""
+@pytest.mark.parametrize("name", EMITTED)
+def test_emitted_python(name: str, golden: Golden) -> None:
     source = build([to_ir(load(name))]).source + "\n"
-    path = EMITTED / f"{name}.txt"  # no .py: formatters would change it
-    if os.environ.get("AUTODAS_WRITE_GOLDEN"):
-        path.write_text(source, encoding="utf-8")
-    assert source == path.read_text(encoding="utf-8")
+    golden(f"emitted/{name}.txt", source)  # no .py: formatters would change it
 
 
 # --- rewrites -------------------------------------------------------------------------------------

@@ -13,9 +13,7 @@ from autodas_dsl.language.visible import visible
 class Diagnostic:
     """What was wrong, where, and what to do.
 
-    Codes are stable: E1xx syntax, E2xx names, attributes and kinds, E3xx documents, E4xx models,
-    data and statistics, E5xx tables and ranking, E6xx runs and files, E7xx spaces and training,
-    E8xx simplification and printing.
+    Codes are stable; the first digit is that of the subject. `docs/errors.md` lists them all.
     """
 
     code: str
