@@ -24,7 +24,6 @@ import s0
 import torch
 import torch.nn.functional as F
 
-from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
@@ -35,6 +34,7 @@ from autodas_dsl.evolution.prepare import SCREENED_ON
 from autodas_dsl.evolution.shards import Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.evolution.workers import Pool, Shard
+from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.scoring.thinning import SCREEN, thinned

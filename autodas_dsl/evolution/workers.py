@@ -19,11 +19,11 @@ from types import TracebackType
 
 import numpy as np
 
-from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.shards import joined
 from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed, loaded
 
