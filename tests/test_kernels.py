@@ -94,7 +94,7 @@ def test_eigenvalues_of_what_is_not_square_are_the_operators_failure() -> None:
 FREED = """
 import sys, torch
 from pathlib import Path
-from autodas_dsl.compiler.allocation import tune_memory
+from autodas_dsl.execution.memory import tune_memory
 if sys.argv[1] == "kept":
     tune_memory()
 

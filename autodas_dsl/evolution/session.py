@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.pipeline import to_ir
@@ -34,6 +33,7 @@ from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import plain_name, write_atomic
 from autodas_dsl.language.folders import cache_folder
@@ -240,7 +240,7 @@ def search(
     if folder is not None:
         probe(folder, resume)
     with ExitStack() as stack:
-        stack.enter_context(_one_thread())
+        stack.enter_context(one_thread())
         loaded = [_loaded(table, options) for table in tables]
         watch.phase(
             "collecting statistics",
@@ -302,18 +302,6 @@ def _null(
         )  # fmt: skip
     except Stopped:
         return None
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread, as in the workers: sums, and with them results, do not depend on cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1, "blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _loaded(given: str | Path | Table, options: Options) -> tuple[Table, Space[Any]]:

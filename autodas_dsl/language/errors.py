@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from dataclasses import dataclass
+from typing import Any
 
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.visible import visible
@@ -104,6 +106,10 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         return self.render()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it holds: subclasses are made from other arguments."""
+        return __newobj__, (type(self), *self.args), vars(self)
 
 
 class FormulaError(InputError):
