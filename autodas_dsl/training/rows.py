@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from autodas_dsl import spaces
-from autodas_dsl.statistics.counts import flops
+from autodas_dsl.statistics.counts import multiply_adds
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.training.digits import digits
 from autodas_dsl.training.recipe import Recipe, accuracies, initialised, train
@@ -78,4 +78,4 @@ def size(space_name: str, arch: str) -> tuple[int, int]:
     """Parameters, and multiply-adds of one input."""
     network = Network.of(initialised(space_name, arch, 0))
     x = torch.zeros(1, *spaces.get(space_name).input_shape)
-    return sum(p.numel() for p in network.parameters.values()), int(flops(network, x))
+    return sum(p.numel() for p in network.parameters.values()), int(multiply_adds(network, x))
