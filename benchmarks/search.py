@@ -26,8 +26,8 @@ import torch.nn.functional as F
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.fitness import Fitness, Objective
 from autodas_dsl.evolution.prepare import SCREENED_ON
@@ -194,7 +194,7 @@ def fully(options: argparse.Namespace, population: list[Node], cpu: float) -> li
 def one_formula(networks: Sequence[Collected], published_cpu: float) -> None:
     """One library formula on statistics that are laid out, beside the passes that collect them."""
     for name in ("snip", "rho_cnn", "rho_cnn_s0", "kd"):
-        root = lower(load(name))
+        root = to_ir(load(name))
         engine = Engine(networks)
         _, cold = spent(lambda e=engine, r=root: e.evaluate([r]))  # type: ignore[misc]
         share = 100 * cold / published_cpu

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from evolution_tables import Deadly, Fake, stillborn
 
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.shards import Shard, Sharded, shards
 from autodas_dsl.execution.jobs import DEADLY, InProcess
 from autodas_dsl.execution.processes import Processes
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.parse import parse
 
-NODES = [lower(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
+NODES = [to_ir(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
 PARTS = [(0, 10), (10, 17), (17, 20)]
 
 
@@ -77,7 +77,7 @@ def test_nothing_to_evaluate() -> None:
 
 
 def test_a_formula_that_kills_two_workers_is_invalid_and_the_others_are_kept() -> None:
-    deadly = lower(parse("params + layers"))
+    deadly = to_ir(parse("params + layers"))
     with Processes(2) as executor:
         evaluate = Sharded(executor, RISKY)
         found = evaluate([NODES[0], deadly, NODES[1]])
@@ -126,14 +126,14 @@ PARENT = """
 import sys, time
 from functools import partial
 from evolution_tables import Fake
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.shards import Shard, Sharded
 from autodas_dsl.execution.processes import Processes
 from autodas_dsl.language.parse import parse
 if __name__ == "__main__":
     executor = Processes(2)
     shards = [Shard(partial(Fake, 5), 5), Shard(partial(Fake, 5, 5), 5)]
-    Sharded(executor, shards)([lower(parse("params"))])
+    Sharded(executor, shards)([to_ir(parse("params"))])
     print(*(worker.process.pid for worker in executor._workers), flush=True)
     time.sleep(60)
 """

@@ -12,7 +12,7 @@ from fake_networks import networks, node
 
 from autodas_dsl.compiler import kernels, layout
 from autodas_dsl.compiler.engine import Engine
-from autodas_dsl.compiler.products import gram
+from autodas_dsl.compiler.kernels import gram
 
 DRAWN = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 40)))
 

@@ -86,7 +86,7 @@ def _never(self: Scorer, network: nn.Module) -> list[object]:
 def test_a_store_that_is_no_database_is_a_diagnostic(tmp_path: Path) -> None:
     path = tmp_path / "scores.sqlite"
     path.write_text("not a database, but long enough to be read as the header of one" * 10)
-    with pytest.raises(InputError, match="E610"):
+    with pytest.raises(InputError, match="E651"):
         ScoreBook(path)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.interpret import interpret
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_proxy
@@ -186,7 +186,7 @@ def test_a_loss_is_the_library_proxy_with_the_sign_turned(name: str) -> None:
         for who, one in (("s", student), ("t", teacher))
         for letter, key in (("P", "logits"), ("E", "embedding"), ("F", "map"))
     }
-    score = interpret(lower(library_proxy(name)), SimpleNamespace(values=values))
+    score = interpret(to_ir(library_proxy(name)), SimpleNamespace(values=values))
     assert float(LOSSES[name].of(student, teacher, 4.0)) == pytest.approx(-score, rel=1e-5)
 
 

@@ -15,9 +15,7 @@ from autodas_dsl.language.visible import visible
 class Diagnostic:
     """What was wrong, where, and what to do.
 
-    Codes are stable: E1xx syntax, E2xx names, attributes and kinds, E3xx documents, E4xx models,
-    data and statistics, E5xx tables and ranking, E6xx runs and files, E7xx spaces and training,
-    E8xx simplification and printing.
+    Codes are stable; the first digit is that of the subject. `docs/errors.md` lists them all.
     """
 
     code: str
@@ -79,6 +77,14 @@ def _window(line: str, column: int, width: int = 120) -> tuple[str, int]:
         return line, 1
     start = max(0, min(column - width // 2, len(line) - width))
     return line[start : start + width], start + 1
+
+
+class Fault(Exception):
+    """A mistake at a place; whoever knows the whole text makes a `FormulaError` of it."""
+
+    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, help)
 
 
 class InputError(Exception):
