@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -52,7 +52,7 @@ def table() -> Table:
 def prepared(
     table: Table, workers: int = 1, screening: bool = False,
     inputs: tuple[str, ...] = INPUTS, memory: int = module.MEMORY,
-) -> Prepared:  # fmt: skip
+) -> AbstractContextManager[Prepared]:  # fmt: skip
     teacher = Teacher(load_models("digits-resnet:depth=1-1-1,width=32-64-64")[0])
     return prepare(
         table, get("digits-resnet"), chosen_statistics(inputs),

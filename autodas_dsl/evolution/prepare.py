@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from autodas_dsl.evaluation import splits
@@ -43,23 +42,13 @@ _TEMPORARIES = 48 << 20  # bytes of the largest values that are made and dropped
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A task, and what its statistics allow; ends its worker processes as a context manager."""
+    """A task, and the statistics behind it."""
 
     task: Task
     stored: Stored
-    resources: ExitStack = field(default_factory=ExitStack)
 
     def allowed(self, requirement: Requirement) -> bool:
         return self.stored.allowed(requirement)
-
-    def __enter__(self) -> Prepared:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.resources.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +64,7 @@ class Load:
         return part.evaluator(range(len(self.rows)), self.memory)
 
 
+@contextmanager
 def prepare(
     table: Table,
     space: Space[Any],
@@ -91,8 +81,8 @@ def prepare(
     store: Store | None = None,
     memory: int = MEMORY,
     progress: Progress = silent,
-) -> Prepared:
-    """Make a table ready for a search.
+) -> Iterator[Prepared]:
+    """Make a table ready for a search, until the context ends.
 
     Parameters
     ----------
@@ -139,32 +129,32 @@ def prepare(
         architectures, space, statistics, setting, optional=optional, seed=seed, store=store,
         memory=memory // _COPIES, progress=progress,
     )  # fmt: skip
-    resources = ExitStack()
-    shared = Shared(resources) if workers > 1 else None
-    source = shared.keep(stored) if shared else stored
-    stored = _opened(source)
-    border = len(parted.selection)
-    halves = [list(range(border)), list(range(border, len(used)))]
-    portions: list[Portion] = [(source, half) for half in halves]
-    names, known = architectures[:border], accuracies[parted.selection]
-    if screening:
-        halves.append(splits.stratified(names, known, SCREENED_ON, seed).tolist())
-        portions.append(_screen(stored, halves[-1], shared))
-    if border >= RACED_FROM:
-        halves.append(splits.stratified(names, known, RACED_ON, seed).tolist())
-        portions.append((source, halves[-1]))
-    executor = resources.enter_context(local(workers))
-    evaluators = _evaluators(portions, _left(stored, memory, workers), executor)
-    networks = [
-        Networks(evaluate, accuracies[[used[place] for place in half]])
-        for evaluate, half in zip(evaluators, halves, strict=True)
-    ]
-    task = Task(
-        name=table.name, target=chosen.target(target), selection=networks[0], report=networks[1],
-        screens=tuple(networks[2:]),
-        split=f"{split}, seed {seed}", fingerprint=f"{stored.fingerprint}{' screened' if screening else ''}",
-    )  # fmt: skip
-    return Prepared(task, stored, resources)
+    with ExitStack() as resources:
+        shared = Shared(resources) if workers > 1 else None
+        source = shared.keep(stored) if shared else stored
+        stored = _opened(source)
+        border = len(parted.selection)
+        halves = [list(range(border)), list(range(border, len(used)))]
+        portions: list[Portion] = [(source, half) for half in halves]
+        names, known = architectures[:border], accuracies[parted.selection]
+        if screening:
+            halves.append(splits.stratified(names, known, SCREENED_ON, seed).tolist())
+            portions.append(_screen(stored, halves[-1], shared))
+        if border >= RACED_FROM:
+            halves.append(splits.stratified(names, known, RACED_ON, seed).tolist())
+            portions.append((source, halves[-1]))
+        executor = resources.enter_context(local(workers))
+        evaluators = _evaluators(portions, _left(stored, memory, workers), executor)
+        networks = [
+            Networks(evaluate, accuracies[[used[place] for place in half]])
+            for evaluate, half in zip(evaluators, halves, strict=True)
+        ]
+        task = Task(
+            name=table.name, target=chosen.target(target), selection=networks[0], report=networks[1],
+            screens=tuple(networks[2:]), split=f"{split}, seed {seed}",
+            fingerprint=f"{stored.fingerprint}{' screened' if screening else ''}",
+        )  # fmt: skip
+        yield Prepared(task, stored)
 
 
 def _left(stored: Stored, memory: int, workers: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -320,7 +320,7 @@ def _prepared(
     config: Config,
     options: Options,
     collecting: Callable[[int, str], None],
-) -> Prepared:
+) -> AbstractContextManager[Prepared]:
     table, space = loaded[place]
     beside = [
         name

@@ -11,7 +11,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 Argument = TypeVar("Argument")
@@ -49,6 +48,10 @@ class Lost:
     job: Job[Any, Any]
 
 
+Results = Iterator[tuple[int, Result | Lost]]
+"""Results in any order, each with the number of its job."""
+
+
 class Executor(ABC):
     """Runs jobs; to be used in a ``with`` statement.
 
@@ -80,10 +83,7 @@ class Executor(ABC):
     def __enter__(self) -> Executor:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -104,9 +104,7 @@ class InProcess(Executor):
         self._kept.clear()
 
 
-def persistent(
-    executor: Executor, jobs: Iterable[Job[Argument, Result]]
-) -> Iterator[tuple[int, Result | Lost]]:
+def persistent(executor: Executor, jobs: Iterable[Job[Argument, Result]]) -> Results[Result]:
     """As `Executor.run`, where a job that is lost is run once more: none ends three workers."""
     lost: list[tuple[int, Job[Argument, Result]]] = []
     for number, found in executor.run(jobs):

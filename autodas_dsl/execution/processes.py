@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from autodas_dsl.execution.jobs import Argument, Executor, InProcess, Job, Lost, Result
+from autodas_dsl.execution.jobs import Argument, Executor, InProcess, Job, Lost, Result, Results
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed, loaded
@@ -49,7 +49,7 @@ class Processes(Executor):
         self._states: dict[int, Callable[[], Any]] = {}
         self._stillborn: Counter[int] = Counter()
 
-    def run(self, jobs: Iterable[Job[Argument, Result]]) -> Iterator[tuple[int, Result | Lost]]:
+    def run(self, jobs: Iterable[Job[Argument, Result]]) -> Results[Result]:
         waiting = _Waiting(jobs, self.workers)
         busy: dict[int, Numbered] = {}
         found: list[tuple[int, Any]] = []
@@ -89,13 +89,15 @@ class Processes(Executor):
             except (EOFError, OSError):
                 yield from self._died(place, *busy.pop(place), waiting)
                 continue
-            if kind == _WRONG:
-                raise value
-            if kind == _DONE:
-                yield busy.pop(place)[0], value
-            else:
+            if kind == _MADE:
                 self._worker(place).begun = True
                 self._stillborn[place] = 0
+                continue
+            number, job = busy.pop(place)
+            if kind == _WRONG:
+                self._worker(place).known.discard(id(job.state))  # it may not have been made
+                raise value
+            yield number, value
 
     def _died(
         self, place: int, number: int, job: Job[Any, Any], waiting: _Waiting
@@ -161,29 +163,27 @@ class _Worker:
             target=_serve, args=(theirs, loaded()), daemon=True
         )
         self.begun = False
-        self._known: set[int] = set()
-        before = {name: os.environ.get(name) for name in _THREADS}
+        self.known: set[int] = set()
+        before = {name: os.environ[name] for name in _THREADS if name in os.environ}
         os.environ.update(dict.fromkeys(_THREADS, "1"))
         try:
             with _deaf():
                 self.process.start()
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            for name in _THREADS:
+                del os.environ[name]
+            os.environ.update(before)
         theirs.close()
 
     def send(self, job: Job[Any, Any]) -> None:
         """Hand a job over, with the state that the worker is to make where it does not know it."""
         key = id(job.state)
-        self.begun = key in self._known
+        self.begun = key in self.known
         try:
             self.pipe.send((key, None if self.begun else job.state, job.argument))
         except OSError:  # it died since its last job: not for this one
             self.begun = False
-        self._known.add(key)
+        self.known.add(key)
 
     def end(self) -> None:
         self.pipe.close()
@@ -210,7 +210,7 @@ def _serve(pipe: Connection, extensions: Sequence[str]) -> None:
 def _answer(pipe: Connection, kept: dict[int, Callable[[Any], Any]]) -> tuple[int, Any]:
     try:
         key, state, argument = pipe.recv()
-        if key not in kept:
+        if state is not None:
             kept[key] = state()
             pipe.send((_MADE, None))
         return _DONE, kept[key](argument)
