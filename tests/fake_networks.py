@@ -9,7 +9,8 @@ from torch import Tensor
 
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.pipeline import to_ir
-from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.inputs import INPUTS, Statistic
+from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.parse import parse
 
 BATCH, CLASSES, WIDTH = 6, 10, 8
@@ -76,7 +77,8 @@ def fake(
         values[Statistic("F_s", probe=probe)] = draw(BATCH, WIDTH, 4, 4)
     for name in ("fan_in", "fan_out", "index"):
         values[Statistic(name)] = draw(layers).abs() + 1
-    for place, name in enumerate(("params", "flops", "layers")):
+    numbers = [name for name, entry in INPUTS.items() if entry.kind == Kind()]
+    for place, name in enumerate(numbers):
         values[Statistic(name)] = torch.tensor(1000.0 * (place + 1) + seed)
     values.update(teacher(dtype))
     values[Statistic("X", every=True)] = tuple(draw(BATCH, 5, 3) for _ in range(layers + 1))
