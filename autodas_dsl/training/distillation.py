@@ -11,15 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl.compiler.interpret import NotFinite
 from autodas_dsl.data.samples import Samples, as_batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.statistics.forward import failure, logits_of
-from autodas_dsl.training.losses import LOSSES, Loss, Seen
+from autodas_dsl.training.losses import LOSSES
 from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
-from autodas_dsl.training.watching import watched
+from autodas_dsl.training.watching import Distance, Seen, watched
 
+LOGITS = Statistic("P_s")
 CHUNK = 256
 """Examples that are tested at once."""
 
@@ -104,14 +107,14 @@ def distill(
         None if held_out is None else _examples(held_out, seed),
     )
     recipe = recipe or Recipe()
-    chosen = LOSSES[loss]
-    needs = frozenset({chosen.needs}) - {"logits"}
-    look, ask = watched(student.eval(), needs), watched(teacher.eval(), needs)
-    _check(look, ask, examples, chosen)
+    distance = Distance(loss, recipe.temperature)
+    look = watched(student.eval(), "s", distance.statistics)
+    ask = watched(teacher.eval(), "t", distance.statistics)
+    _check(look, ask, examples, distance)
     student.train()
     optimizer = optimizer_of(student, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
-    factor = recipe.alpha * (chosen.weight if weight is None else weight)
+    factor = recipe.alpha * (LOSSES[loss] if weight is None else weight)
     losses = []
     batch = min(recipe.batch, len(examples.y))
     orders = shuffled(np.random.default_rng(seed), len(examples.y), recipe.steps, batch)
@@ -120,15 +123,14 @@ def distill(
         with torch.no_grad():
             wanted = ask(x)
         given = look(x)
-        distance = chosen.of(given, wanted, recipe.temperature)
-        whole = (1 - recipe.alpha) * F.cross_entropy(given.logits, y) + factor * distance
+        labels = (1 - recipe.alpha) * F.cross_entropy(given[LOGITS], y)
+        try:
+            whole = labels + factor * distance(given, wanted).to(labels.dtype)
+        except NotFinite as error:
+            raise _diverged(error.value, step) from error
         losses.append(whole.item())
         if not whole.isfinite():
-            raise InputError(
-                "E734",
-                f"the loss is {losses[-1]} at step {step + 1}",
-                "lower the learning rate, or the weight of the distillation loss",
-            )
+            raise _diverged(losses[-1], step)
         optimizer.zero_grad(set_to_none=True)
         whole.backward()
         optimizer.step()
@@ -138,6 +140,14 @@ def distill(
     student.eval()
     accuracy = None if tested is None else accuracy_of(student, tested)
     return Distilled(student, tuple(losses), accuracy)
+
+
+def _diverged(loss: float, step: int) -> InputError:
+    return InputError(
+        "E734",
+        f"the loss is {loss} at step {step + 1}",
+        "lower the learning rate, or the weight of the distillation loss",
+    )
 
 
 def _examples(given: Examples | Samples, seed: int) -> Examples:
@@ -155,7 +165,10 @@ def accuracy_of(network: nn.Module, examples: Examples) -> float:
 
 
 def _check(
-    look: Callable[[Tensor], Seen], ask: Callable[[Tensor], Seen], data: Examples, loss: Loss
+    look: Callable[[Tensor], Seen],
+    ask: Callable[[Tensor], Seen],
+    data: Examples,
+    distance: Distance,
 ) -> None:
     """Compare shapes on the first two examples, before any training."""
     if len(data.x) != len(data.y) or len(data.y) < 2:
@@ -167,7 +180,7 @@ def _check(
     first = data.x[:2]
     with torch.no_grad(), foreign(lambda error: failure(error, first)):
         given, wanted = look(first), ask(first)
-    classes = given.logits.shape[1]
+    classes = given[LOGITS].shape[1]
     if int(data.y.min()) < 0 or int(data.y.max()) >= classes:
         raise InputError(
             "E736",
@@ -175,9 +188,8 @@ def _check(
             f"{classes} classes",
             f"labels count from 0 to {classes - 1}",
         )
-    one, other = (getattr(seen, loss.needs).shape[1] for seen in (given, wanted))
-    if loss.equal and one != other:
-        what = "classes" if loss.needs == "logits" else "channels"
+    if misfit := distance.misfit(given, wanted):
+        what, one, other = misfit
         raise InputError(
             "E731",
             f"the student has {one} {what}, the teacher {other}",
