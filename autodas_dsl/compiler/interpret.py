@@ -193,7 +193,7 @@ class _Blame:
         name = (
             names[layer] if any(a.kind.axes for a in self.node.args) and layer < len(names) else ""
         )
-        raise NotFinite(culprit, name, float(bad))
+        raise NotFinite(culprit, name, bad.item())
 
     def _search(self, layer: int) -> Node:
         """Down the arguments to the deepest node whose value at this layer is not finite."""
