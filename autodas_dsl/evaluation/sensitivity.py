@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.evaluation import correlations
 from autodas_dsl.evaluation.rank import chosen_rows, with_baselines
+from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound
@@ -24,11 +25,6 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.tables.table import Table
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 CHANGES = ("batch", "noise images", "labels", "initial weights", "teacher")
@@ -66,7 +62,7 @@ def sensitivity(
     seed: int = 0,
     limit: int | None = None,
     book: ScoreBook | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> list[Sensitivity]:
     """Score again under another batch, noise images, shuffled labels, another initial seed and
     another teacher, one change at a time.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from autodas_dsl.evolution.workers import Pool, Shard, per_shard
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
+from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.scoring.setting import Setting
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.scoring.thinning import SCREEN, size_of, thinned
@@ -26,7 +27,6 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.table import Table
 
-Progress = Callable[[int, str], None]
 Portion = tuple[Stored, Sequence[int]]
 
 RACED_FROM = 200
@@ -40,10 +40,6 @@ SCREENED_ON = 24
 MEMORY = 4 << 30
 _COPIES = 2  # the statistics, and the flat buffers that an engine makes of them
 _TEMPORARIES = 48 << 20  # bytes of the largest values that are made and dropped, in one process
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +92,7 @@ def prepare(
     screening: bool = False,
     store: Store | None = None,
     memory: int = MEMORY,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Prepared:
     """Make a table ready for a search.
 

@@ -19,6 +19,7 @@ from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
+from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
 from autodas_dsl.scoring.scorebook import setting_key
 from autodas_dsl.scoring.setting import Setting
@@ -36,15 +37,9 @@ from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.fingerprint import fingerprint
 from autodas_dsl.statistics.store import Store
 
-Progress = Callable[[int, str], None]
-
 _TRIMMED_EVERY = 8
 """Networks after which freed memory is returned: what is kept of each lies scattered between
 activations that are gone, which took gigabytes after a hundred networks."""
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +139,7 @@ def collect_table(
     seed: int = 0,
     store: Store | None = None,
     memory: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Stored:
     """Build and run every architecture once.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import (
@@ -24,12 +25,6 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.tables.table import Table
 
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
-
 
 def score_table(
     table: Table,
@@ -39,7 +34,7 @@ def score_table(
     seeds: int,
     seed: int,
     book: ScoreBook | None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> tuple[list[list[list[Score]]], tuple[str, ...]]:
     """Scores ``[seed][architecture][formula]``, and notes on how they were made.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation.correlations import agreement
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
+from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.scorebook import ScoreBook
@@ -25,12 +26,6 @@ from autodas_dsl.scoring.table import Run, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.candidates import Candidates
 from autodas_dsl.students.sizes import Limits, Sizes
-
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,7 @@ def find_student(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     book: ScoreBook | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Students:
     """Search a space for the networks that a formula scores best.
 
