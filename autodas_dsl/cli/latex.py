@@ -104,10 +104,9 @@ def _measured(
         note(text)
 
     def measured(row: Ranked, key: str) -> Measured | None:
-        value = getattr(row, key)
-        return value if value is None else Measured(
-            value, getattr(row, f"{key}_low"), getattr(row, f"{key}_high")
-        )  # fmt: skip
+        found = row.row()
+        value = found[key]
+        return None if value is None else Measured(value, found[f"{key}_low"], found[f"{key}_high"])
 
     known = {formula.name: formula.proxy for formula in with_baselines(proxies)}
     rows = [

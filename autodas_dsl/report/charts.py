@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autodas_dsl.evolution.results import Step
+from autodas_dsl.evolution.run_records import Generation
 from autodas_dsl.report.html import Markup, tag
 
 WIDTH, HEIGHT = 400, 280
@@ -144,12 +144,12 @@ def legend(groups: Sequence[str], lines: Sequence[tuple[str, str]] = ()) -> Mark
 # --- charts -----------------------------------------------------------------------------------
 
 
-def search_curve(steps: Sequence[Step], name: str, null: float | None = None) -> Markup:
+def search_curve(steps: Sequence[Generation], name: str, null: float | None = None) -> Markup:
     """Best tau so far against formulas evaluated.
 
     Parameters
     ----------
-    steps : sequence of Step
+    steps : sequence of Generation
         At least one.
     name : str
         Of the element, unique in the page.

@@ -13,7 +13,7 @@ import torch
 
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.progress import Progress, silent

@@ -1,4 +1,4 @@
-"""Files of a run, read with a word about what is wrong with them."""
+"""Files of a run, read with a word about what is wrong with them; what is in them: `run_records`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autodas_dsl.evolution.folder import MAX_BYTES
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
 
+MAX_BYTES = 256 << 20
+"""Of a file of a run that is read whole."""
 _LARGEST = 2**53
 """Of a count or a correlation; scores may be larger."""
 
