@@ -308,7 +308,7 @@ def test_several_tables() -> None:
     [
         ("evaluations", {"max_evaluations": 15}),
         ("patience", {"patience": 2}),
-        ("target", {"target": 0.05}),
+        ("target", {"stop_at": 0.05}),
         ("iterations", {}),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
+from autodas_dsl.cli.measuring import measured_on, setting_of
 
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.rank import Ranking
@@ -89,13 +89,14 @@ def command(
     from autodas_dsl.evolution.run_folder import RunFolder
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.scorebook import ScoreBook
+    from autodas_dsl.scoring.table import table_and_space
 
     tune_memory()
     if keep is not None:
         RunFolder(keep).require()
     if plot is not None:
         plot.mkdir(parents=True, exist_ok=True)
-    table, family = table_of(name, space)
+    table, family = table_and_space(name, space)
     where: dict[str, Any] = {
         "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
     }  # fmt: skip

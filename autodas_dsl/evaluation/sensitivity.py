@@ -20,7 +20,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound
 from autodas_dsl.scoring.setting import NOISE, Data, Setting, Teacher
-from autodas_dsl.scoring.table import Run, table_batch
+from autodas_dsl.scoring.table import TableScorer, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.tables.table import Table
 
@@ -113,8 +113,10 @@ class _Variation:
         if teacher is not None:
             teacher = _fixed(teacher, self.seed, changed == "teacher")
         weights = self.seed + (1000 if changed == "initial weights" else 0)
-        run = Run(self.space, self.formulas, self.setting, teacher, batch, weights, self.book)
-        scores = run.scores(self.table.architectures, self.progress)
+        scorer = TableScorer(
+            self.space, self.formulas, self.setting, teacher, batch, weights, self.book
+        )
+        scores = scorer.scores(self.table.architectures, self.progress)
         return np.array([[one.value for one in row] for row in scores])
 
     def _batch(self, data: Data) -> Batch:

@@ -247,8 +247,10 @@ def _check(name: str, value: Any, said: Declared) -> None:
 
 def changed(options: dict[str, Any]) -> dict[str, Any]:
     """The fields that differ from their defaults in what `Config.as_json` gave."""
-    typed = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    named = ((one, SAVED_AS.get(one.name, one.name)) for one in fields(Config))
-    return {
-        one.name: typed[key] for one, key in named if key in typed and typed[key] != one.default
+    names = {SAVED_AS.get(name, name): name for name in SAVED}
+    typed = {
+        names[key]: tuple(value) if isinstance(value, list) else value
+        for key, value in options.items()
+        if key in names
     }
+    return {name: value for name, value in typed.items() if value != getattr(Config, name)}

@@ -27,7 +27,15 @@ from autodas_dsl.evolution.measure import (
     TableScores,
     shown,
 )
-from autodas_dsl.evolution.run_files import damaged, number_of, rows_of, take, whole_number_of
+from autodas_dsl.evolution.run_files import (
+    damaged,
+    number_of,
+    parsed,
+    rows_of,
+    take,
+    taken,
+    whole_number_of,
+)
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.language.format import format_expression
 
@@ -35,7 +43,6 @@ BEST = "best"
 """The name of the best formula beside the baselines."""
 
 _PLACE = ("table", "target", "architecture", "half", "accuracy")
-_WHOLE = ("generation", "evaluations", "complexity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +166,7 @@ def table_json(task: Task) -> dict[str, Any]:
 
 
 def table_of(data: Any, path: Path) -> TableUsed:
-    texts = {key: take(data, key, str, path) for key in ("name", "target", "split", "fingerprint")}
-    counts = {key: take(data, key, int, path) for key in ("selection", "held_out")}
-    return TableUsed(**texts, **counts)
+    return TableUsed(**taken(TableUsed, data, path))
 
 
 def found_json(found: Found) -> dict[str, Any]:
@@ -187,10 +192,7 @@ def found_of(outcome: Any, path: Path) -> Found:
     rejected = take(outcome, "rejected", dict, path)
     reasons = {reason: take(rejected, reason, int, path) for reason in rejected}
     return Found(
-        stopped=take(outcome, "stopped", str, path),
-        best=take(outcome, "best", str, path),
-        complexity=take(outcome, "complexity", int, path),
-        tau=take(outcome, "tau", (int, float), path),
+        **taken(Found, outcome, path, ("stopped", "best", "complexity", "tau")),
         counts=Counts(
             take(outcome, "evaluations", int, path), take(twice, "same_formula", int, path),
             take(twice, "same_ranks", int, path), take(outcome, "screened_out", int, path),
@@ -218,9 +220,8 @@ def _measured_of(outcome: Any, path: Path) -> dict[str, tuple[Measured, ...]]:
     found = {
         BEST: tuple(
             Measured(
-                take(one, "task", str, path), take(one, "target", str, path),
-                take(one, "split", str, path), take(one, "half", str, path),
-                replace(
+                **taken(Measured, one, path, ("task", "target", "split", "half")),
+                agreement=replace(
                     _agreement_of(take(one, "agreement", dict, path), path),
                     intervals=_interval_of(one, path),
                 ),
@@ -241,16 +242,15 @@ def _measured_of(outcome: Any, path: Path) -> dict[str, tuple[Measured, ...]]:
 
 
 def _agreement_of(data: Any, path: Path) -> Agreement:
-    values = (take(data, key, (int, float, type(None)), path) for key in STATISTICS)
-    return Agreement(take(data, "n", int, path), None, None, *values)
+    numbers = taken(Agreement, data, path, ("n", *STATISTICS))
+    return Agreement(**numbers, invalid=None, ties=None)
 
 
 def _interval_of(data: Any, path: Path) -> dict[str, Interval]:
     ends = take(data, "interval", (dict, type(None)), path)
     if ends is None:
         return {}
-    low, high = (take(ends, key, (int, float), path) for key in ("low", "high"))
-    return {SPEARMAN: Interval(low, high, take(ends, "resamples", int, path))}
+    return {SPEARMAN: Interval(**taken(Interval, ends, path))}
 
 
 def with_intervals(found: Found, tables: Sequence[TableScores]) -> Found:
@@ -318,12 +318,7 @@ def history_text(generations: Sequence[Generation]) -> str:
 
 def history_of(path: Path) -> tuple[Generation, ...]:
     names = [field.name for field in fields(Generation)]
-    return tuple(
-        Generation(
-            **{k: (whole_number_of if k in _WHOLE else number_of)(row[k], path) for k in names}  # type: ignore[arg-type]
-        )
-        for row in rows_of(path, names)
-    )
+    return tuple(Generation(**parsed(Generation, row, path)) for row in rows_of(path, names))
 
 
 def scores_text(tables: Sequence[TableScores]) -> str:
@@ -377,12 +372,4 @@ def sensitivity_of(path: Path) -> tuple[Sensitivity, ...]:
     """What the scores depend on; empty where it was not measured."""
     if not path.exists():
         return ()
-    return tuple(
-        Sensitivity(
-            row["proxy"], row["changed"],
-            number_of(row["agreement"], path) if row["agreement"] else None,
-            number_of(row["change"], path) if row["change"] else None,
-            row["depends"] == "True",
-        )
-        for row in rows_of(path, _MOVED)
-    )  # fmt: skip
+    return tuple(Sensitivity(**parsed(Sensitivity, row, path)) for row in rows_of(path, _MOVED))

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from autodas_dsl import spaces
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.config import Config
@@ -36,12 +35,11 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import canonical, load
 from autodas_dsl.scoring.setting import Data, Setting, usual_setting
-from autodas_dsl.scoring.table import require_space
+from autodas_dsl.scoring.table import table_and_space
 from autodas_dsl.simplify.simplify import Simplified
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.store import user_store
-from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
 BUILTIN = "digits-resnet"
@@ -106,7 +104,7 @@ def search(
     before = kept.best_bytes() if kept is not None else b""
     with ExitStack() as stack:
         stack.enter_context(_one_thread())
-        loaded = [_loaded(table, config) for table in tables]
+        loaded = [table_and_space(table, config.space) for table in tables]
         watch.phase(
             "collecting statistics",
             sum(len(table.measured(config.target)[0]) for table, _ in loaded),
@@ -171,12 +169,6 @@ def _one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def _loaded(given: str | Path | Table, config: Config) -> tuple[Table, Space[Any]]:
-    table = given if isinstance(given, Table) else load_table(given, config.space)
-    name = config.space or table.space
-    return table, require_space(table, spaces.get(name) if name else None)
 
 
 def _classes(table: Table, space: Space[Any], target: str | None) -> tuple[str, ...]:

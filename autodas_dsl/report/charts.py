@@ -1,6 +1,7 @@
-"""Charts as inline SVG: small enough for a phone, coloured by the page's style sheet.
+"""Charts as inline SVG, our own: Matplotlib's has inline styles, which the page's policy forbids.
 
-Marks differ in shape as well as in colour, and every mark says in its title what it is.
+They are small enough for a phone and coloured by the page's style sheet. Marks differ in shape as
+well as in colour, and every mark says in its title what it is, which Matplotlib's cannot.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from autodas_dsl import spaces
 from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.progress import Progress, silent
@@ -23,6 +25,7 @@ from autodas_dsl.scoring.scorer import (
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Setting, Teacher
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
+from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
 
@@ -51,8 +54,8 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                run = Run(space, formulas, setting, teacher, batch, seed + repeat, book)
-                runs.append(run.scores(table.architectures, progress))
+                scorer = TableScorer(space, formulas, setting, teacher, batch, seed + repeat, book)
+                runs.append(scorer.scores(table.architectures, progress))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise
@@ -84,7 +87,7 @@ def source_of(space: Space[Any], architecture: str, classes: int | None = None) 
     )  # fmt: skip
 
 
-class Run:
+class TableScorer:
     """One seed: architectures on one batch, with one teacher."""
 
     def __init__(
@@ -145,17 +148,28 @@ def _formula_key(formula: Bound) -> str:
     return formula.node.digest
 
 
-def require_space(table: Table, space: Space[Any] | None) -> Space[Any]:
-    """The space of a table.
+def table_and_space(
+    given: str | Path | Table, space: str | Space[Any] | None = None
+) -> tuple[Table, Space[Any]]:
+    """A table and the space that builds its architectures.
+
+    Parameters
+    ----------
+    given : str, Path or Table
+        A built-in name, a CSV file or a table.
+    space : str or Space, optional
+        Where the table does not say.
 
     Raises
     ------
     InputError
         E520 when the table does not say which and none was given.
     """
-    if space is None:
+    table = given if isinstance(given, Table) else load_table(given, space)
+    family = space or table.space
+    if not family:
         raise InputError(
             "E520", f"{table.name} does not say which space its architectures belong to",
             "name it with --space",
         )  # fmt: skip
-    return space
+    return table, family if isinstance(family, Space) else spaces.get(family)

@@ -22,7 +22,7 @@ from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound, Score, bind, reads_teacher, require_teacher
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher, data_from, usual_setting
-from autodas_dsl.scoring.table import Run, table_batch
+from autodas_dsl.scoring.table import TableScorer, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.candidates import Candidates
 from autodas_dsl.students.sizes import Limits, Sizes
@@ -167,7 +167,7 @@ def find_student(
     notes += [guide.note] if guide else []
     with ExitStack() as stack:
         held = book or stack.enter_context(ScoreBook())
-        run = Run(family, [formula], setting, guide, batch, seed, held)
+        run = TableScorer(family, [formula], setting, guide, batch, seed, held)
         search = _Search(formula, run, Candidates(family, sizes, seed), progress)
         search.go(budget)
         return search.found(top, notes)
@@ -177,7 +177,7 @@ class _Search:
     """The scores of one search."""
 
     def __init__(
-        self, formula: Bound, run: Run, candidates: Candidates, progress: Progress
+        self, formula: Bound, run: TableScorer, candidates: Candidates, progress: Progress
     ) -> None:
         self._formula, self._run, self._candidates = formula, run, candidates
         self._sizes = candidates.sizes
