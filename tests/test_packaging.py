@@ -81,7 +81,7 @@ for module in pkgutil.walk_packages(autodas_dsl.__path__, "autodas_dsl."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 from autodas_dsl.evolution.run_folder import RunFolder
-from autodas_dsl.language.spans import InputError
+from autodas_dsl.language.errors import InputError
 run = pathlib.Path(sys.argv[1], "run")
 with RunFolder(run).opened({}, resume=False):
     try:

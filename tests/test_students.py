@@ -147,7 +147,7 @@ def test_the_seed_decides(book: ScoreBook, tmp_path: Path) -> None:
 
 def test_stored_scores_are_served(book: ScoreBook, monkeypatch: pytest.MonkeyPatch) -> None:
     first = find(book, proxy="snip")
-    monkeypatch.setattr("autodas_dsl.evaluation.rank.Scorer", None)
+    monkeypatch.setattr("autodas_dsl.scoring.table.Scorer", None)
     assert find(book, proxy="snip") == first
 
 

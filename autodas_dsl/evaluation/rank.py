@@ -12,8 +12,8 @@ import numpy.typing as npt
 from autodas_dsl.evaluation import best, regret, splits
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.evaluation.correlations import STATISTICS, beyond_size
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.library import library_proxy
-from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import (

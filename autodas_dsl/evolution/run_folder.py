@@ -18,9 +18,10 @@ from autodas_dsl.evolution import run_records as records
 from autodas_dsl.evolution.journal import Journal, unwritable
 from autodas_dsl.evolution.run_files import MAX_BYTES, json_of, take, text_of
 from autodas_dsl.evolution.run_records import Famed, Found, Generation, Null, TableUsed
-from autodas_dsl.language.documents import Proxy, format_document, read_document
+from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import plain_name, read_file, write_atomic
+from autodas_dsl.language.proxy import Proxy, format_document
 
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.sensitivity import Sensitivity

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.identity import inlined
+from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped, listening
 from autodas_dsl.evolution.measure import TableScores, first_reason
 from autodas_dsl.evolution.null import null_level
@@ -26,14 +25,15 @@ from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.evolution.run_records import BEST, Null
 from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.evolution.task import Task
-from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.infer import Allowed
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import canonical, load
+from autodas_dsl.language.library import load
 from autodas_dsl.scoring.setting import Data, Setting, usual_setting
 from autodas_dsl.scoring.table import table_and_space
 from autodas_dsl.simplify.simplify import Simplified
@@ -103,7 +103,7 @@ def search(
         kept.probe(resume)
     before = kept.best_bytes() if kept is not None else b""
     with ExitStack() as stack:
-        stack.enter_context(_one_thread())
+        stack.enter_context(one_thread())
         loaded = [table_and_space(table, config.space) for table in tables]
         watch.phase(
             "collecting statistics",
@@ -130,7 +130,7 @@ def search(
         simpler = simplified(run.best, [one.task for one in prepared], config.seed)
         if kept is not None:
             kept.save_scores(scores)
-            kept.save_simplified(canonical(simpler.proxy) if simpler.steps else "")
+            kept.save_simplified(str(simpler.proxy) if simpler.steps else "")
         null = _null(config, [one.task for one in prepared], allowed, run, interrupt, watch)
         if kept is not None:
             kept.save_null(null)
@@ -157,18 +157,6 @@ def _null(
         )  # fmt: skip
     except Stopped:
         return None
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread, as in the workers: sums, and with them results, do not depend on cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1, "blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _classes(table: Table, space: Space[Any], target: str | None) -> tuple[str, ...]:
@@ -214,8 +202,8 @@ def _require_teacher(needed: Sequence[Statistic], setting: Setting) -> None:
 def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> TableScores:
     """Scores on both halves; the journal holds those of the selection only."""
     names = [BEST, *baselines]
-    trees = [run.best.expression, *(inlined(load(name)) for name in baselines)]
-    nodes = [lower(tree) for tree in trees]
+    trees = [run.best.expression, *(written_out(load(name)) for name in baselines)]
+    nodes = [to_ir(tree) for tree in trees]
     halves = [half for half in (prepared.task.selection, prepared.task.report) if half]
     found = [half.evaluate(nodes) for half in halves]
     return TableScores(

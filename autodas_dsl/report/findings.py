@@ -9,7 +9,7 @@ from autodas_dsl.evaluation.agreement import Agreement
 from autodas_dsl.evolution.measure import SELECTION, SPEARMAN
 from autodas_dsl.evolution.run_folder import SavedRun
 from autodas_dsl.evolution.run_records import BEST, Null
-from autodas_dsl.language.documents import format_formula
+from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.printing.show import show
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point

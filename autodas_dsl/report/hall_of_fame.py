@@ -6,7 +6,7 @@ import math
 
 from autodas_dsl.evolution.run_folder import SavedRun
 from autodas_dsl.evolution.run_records import Famed
-from autodas_dsl.language.documents import format_formula
+from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import section, shown
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from autodas_dsl.evolution.config import changed
 from autodas_dsl.evolution.run_folder import SavedRun
-from autodas_dsl.language.library import canonical
 from autodas_dsl.report.commands import command, rank_commands
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import code, section
@@ -32,7 +31,7 @@ def repeat(run: SavedRun) -> Markup:
             class_="facts"),
         tag("details", tag("summary", "run.json"), code(run.raw, "run.json", long=True)),
         tag("details", tag("summary", "best.proxy"),
-            code(canonical(run.best), "best.proxy", long=True)),
+            code(str(run.best), "best.proxy", long=True)),
     )  # fmt: skip
 
 

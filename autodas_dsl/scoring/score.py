@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.progress import Progress, silent
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorer import (

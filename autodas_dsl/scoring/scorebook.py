@@ -24,7 +24,7 @@ from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.scoring.scorer import Score
 from autodas_dsl.statistics.fingerprint import hash_tensors
 
-REVISION = 3
+REVISION = 4
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
 
 
@@ -76,7 +76,7 @@ class ScoreBook:
     Raises
     ------
     InputError
-        E610 when the file cannot be opened.
+        E651 when the file cannot be opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -94,7 +94,7 @@ class ScoreBook:
             )
         except (OSError, sqlite3.Error) as error:
             raise InputError(
-                "E610", f"cannot open the score store {self.path}: {error}", "delete the file"
+                "E651", f"cannot open the score store {self.path}: {error}", "delete the file"
             ) from None
 
     def __enter__(self) -> ScoreBook:
@@ -118,7 +118,7 @@ class ScoreBook:
             ).fetchall()
         except sqlite3.Error as error:
             raise InputError(
-                "E610", f"cannot read the score store {self.path}: {error}", "delete the file"
+                "E651", f"cannot read the score store {self.path}: {error}", "delete the file"
             ) from None
         read = ((formula, _score(*values)) for formula, *values in rows)
         return {formula: score for formula, score in read if score is not None}
@@ -136,4 +136,4 @@ class ScoreBook:
                     "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows
                 )
         except sqlite3.Error as error:
-            raise InputError("E610", f"cannot write the score store {self.path}: {error}") from None
+            raise InputError("E651", f"cannot write the score store {self.path}: {error}") from None

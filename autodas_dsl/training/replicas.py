@@ -34,12 +34,12 @@ class Grouped(nn.Module):
                 self.whole.set_submodule(name, _batch_norm(parts))
             elif isinstance(module, nn.Linear):
                 self.whole.set_submodule(name, GroupedLinear(parts))
-        self.whole.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         n, batch, channels, height, width = x.shape
+        # not channels_last: there oneDNN's grouped convolutions overwrite memory on AVX2 processors
         side = x.transpose(0, 1).reshape(batch, n * channels, height, width)
-        logits = self.whole(side.contiguous(memory_format=torch.channels_last))
+        logits = self.whole(side)
         return logits.unflatten(1, (n, -1)).transpose(0, 1)
 
 
