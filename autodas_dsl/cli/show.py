@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from autodas_dsl.cli import colour, options
-from autodas_dsl.language.library import canonical, library_files, library_proxy, load
+from autodas_dsl.language.library import library_files, library_proxy, load
 from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.language.visible import json_text, visible
 from autodas_dsl.printing.show import FORMS as KNOWN
@@ -85,7 +85,7 @@ def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
     if setting and form not in ("latex", "mathml"):
         raise click.UsageError(f"--{next(iter(setting))} goes with --as latex")
     if form is None:
-        return canonical(proxy)
+        return str(proxy)
     if form == "python":
         from autodas_dsl.cli.compile import emitted
 

@@ -9,7 +9,6 @@ No entry can take a name that is in use.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import sys
@@ -30,6 +29,7 @@ from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
 from autodas_dsl.language.parse import SHORTHANDS, parse
+from autodas_dsl.language.user_files import load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -130,15 +130,10 @@ def _entry_point_files() -> Iterator[bytes]:
 
 
 def _run(file: Path) -> ModuleType:
-    name = f"autodas_dsl_extension_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise InputError("E221", f"{file} is not a Python file", "its name ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     with foreign(lambda error: _fails(str(file), error)):
-        spec.loader.exec_module(module)
-    return module
+        return load_module(file, f"autodas_dsl_extension_{file.stem}")
 
 
 def _fails(source: str, error: BaseException) -> InputError:

@@ -6,9 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from autodas_dsl.language.errors import Fault
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
-from autodas_dsl.language.kinds import KindError
 from autodas_dsl.language.operators import (
     ALIASES,
     OPERATORS,
@@ -21,14 +21,6 @@ from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Name
 
 MAX_PARTS = 64
-
-
-class Fault(Exception):
-    """A mistake at a span; the checker turns it into a diagnostic."""
-
-    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
-        super().__init__(message)
-        self.code, self.message, self.span, self.help = code, message, span, help
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -212,7 +204,3 @@ def _range(declared: Attribute) -> str:
         return f"one of {', '.join(format_number(c) for c in declared.choices)}"
     whole = "a whole number" if declared.integer else "a number"
     return f"{whole} from {format_number(declared.low)} to {format_number(declared.high)}"
-
-
-def kind_fault(error: KindError, span: Span) -> Fault:
-    return Fault("E207", error.reason, span, error.help)

@@ -10,7 +10,7 @@ from autodas_dsl.language.format import terms
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call
-from autodas_dsl.language.typed import Typed, typed_proxy
+from autodas_dsl.language.typed import Typed
 from autodas_dsl.printing.latex import before_comma, latex_of, score_symbol, symbol_latex
 from autodas_dsl.printing.tex import read_tex, width
 
@@ -111,7 +111,7 @@ def cell(proxy: Proxy, options: LatexOptions) -> str:
 
 def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
     """Left and right of the score and of each let."""
-    found = typed_proxy(proxy)
+    found = proxy.typed()
     lets = [
         (symbol_latex(name, r"\ell" if body.member.layers else ""), body)
         for name, body in found.lets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autodas_dsl.language.format import format_attrs, format_expression
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, PairOf
-from autodas_dsl.language.typed import Typed, typed_proxy
+from autodas_dsl.language.typed import Typed
 
 
 def tree(proxy: Proxy) -> str:
@@ -16,7 +16,7 @@ def tree(proxy: Proxy) -> str:
     FormulaError
         When the proxy does not check.
     """
-    found = typed_proxy(proxy)
+    found = proxy.typed()
     rows: list[tuple[str, str]] = []
     for name, body in found.lets:
         rows += [(f"let {name}", ""), *_rows(body, "└─ ", "   ")]

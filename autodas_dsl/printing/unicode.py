@@ -10,7 +10,7 @@ from autodas_dsl.language.operators import Attrs, Operator
 from autodas_dsl.language.parse import SUPERSCRIPTS
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr, Name, Number
-from autodas_dsl.language.typed import Typed, typed_proxy
+from autodas_dsl.language.typed import Typed
 
 _MARKS = {exponent: mark for mark, exponent in SUPERSCRIPTS.items()}
 
@@ -46,7 +46,7 @@ def unicode(proxy: Proxy) -> str:
     FormulaError
         When the proxy does not check.
     """
-    found = typed_proxy(proxy)
+    found = proxy.typed()
     lines = [f"let {_word(name)} = {unicode_of(body)}" for name, body in found.lets]
     return "\n".join([*lines, unicode_of(found.score)])
 
