@@ -23,7 +23,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.scoring.scorer import Score
 
-REVISION = 3
+REVISION = 4
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
 
 

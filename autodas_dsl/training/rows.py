@@ -79,4 +79,4 @@ def size(space_name: str, arch: str) -> tuple[int, int]:
     space = spaces.get(space_name)
     network = Network.of(space_source(space, arch).build())
     x = torch.zeros(1, *space.input_shape)
-    return sum(p.numel() for p in network.parameters.values()), round(multiply_adds(network, x))
+    return sum(p.numel() for p in network.parameters.values()), int(multiply_adds(network, x))
