@@ -88,7 +88,12 @@ def main() -> None:
     table = load_table(options.table)
     space = spaces.get(table.space or "")
     base = Config(iterations=10**6, max_evaluations=options.evaluations)
-    prepared = prepare(table, space, statistics_needed(base, ()), usual_setting(space))
+    with prepare(table, space, statistics_needed(base, ()), usual_setting(space)) as prepared:
+        compare(base, prepared, options)
+
+
+def compare(base: Config, prepared: Prepared, options: argparse.Namespace) -> None:
+    """Search with every strategy and seed; write the curves and the figures."""
     options.out.mkdir(parents=True, exist_ok=True)
     memory = Memory()
     grid = np.linspace(base.population, options.evaluations, POINTS)
@@ -120,7 +125,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    title = f"{table.name}, {prepared.task.target}, {options.seeds} seeds"
+    title = f"{prepared.task.name}, {prepared.task.target}, {options.seeds} seeds"
     save(search_curve(curves, title=title, null_level=null.mean), options.out / "search_curves")
 
 

@@ -11,16 +11,18 @@ from fixtures import Wrong, lines, wrong_inputs
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import expression_proxy, parse_document, read_document
 from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
+from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_names, proxied, verify
+from autodas_dsl.language.library import LIBRARY
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import MAX_DEPTH, MAX_TOKENS, parse
 from autodas_dsl.language.spans import Source
 from autodas_dsl.language.tree import Call, Name, walk
 
 IDENTITY = lines("identity.proxies")
+EXAMPLES = [*map(example_of, OPERATORS.values()), *INPUTS]
 PAIRS = [tuple(line.split(" -> ")) for line in lines("rewrite.pairs")]
 WRONG = [pytest.param(w, id=f"errors.txt:{w.line}") for w in wrong_inputs()]
 
@@ -37,11 +39,11 @@ def test_grammar_is_lalr_without_conflicts() -> None:
     lark.Lark(grammar, parser="lalr", strict=True)
 
 
-@pytest.mark.parametrize("text", IDENTITY)
+@pytest.mark.parametrize("text", list(dict.fromkeys([*IDENTITY, *EXAMPLES])))
 def test_prints_as_itself(text: str) -> None:
     tree = parse(text)
     assert format_expression(tree) == text
-    found = check(tree, (), proxied, library_names).diagnostics
+    found = check(tree, library=LIBRARY).diagnostics
     assert [d.message for d in found if d.code != "E203"] == []
 
 
@@ -56,12 +58,12 @@ def test_is_rewritten(written: str, canonical: str) -> None:
 @pytest.mark.parametrize("text", ["maximum(|W|_F)", "minimum(W, W, W)", "max(1, 2, 3)"])
 def test_what_does_not_check_is_not_rewritten_into_what_does(text: str) -> None:
     with pytest.raises(InputError):
-        verify(expression_proxy(text))
+        expression_proxy(text).typed()
     assert format_expression(parse(text)) == text
 
 
-def test_identity_covers_every_operator_and_statistic() -> None:
-    nodes = [node for text in IDENTITY for node in walk(parse(text))]
+def test_what_prints_as_itself_covers_every_operator_and_statistic() -> None:
+    nodes = [node for text in [*IDENTITY, *EXAMPLES] for node in walk(parse(text))]
     called = {node.op for node in nodes if isinstance(node, Call)}
     assert set(OPERATORS) - called == set()
     named = {f"{n.prefix} {n.text}".strip() for n in nodes if isinstance(n, Name)}
@@ -75,11 +77,11 @@ def diagnostics(text: str, document: bool) -> list[Diagnostic]:
     """Everything that is said about an input, in the order of places; warnings included."""
     try:
         if not document:
-            verify(expression_proxy(text))
+            expression_proxy(text).typed()
             return []
         proxy = parse_document(text, stem="a")
-        verify(proxy)
-        return proxy.check(proxied, library_names).diagnostics
+        proxy.typed()
+        return proxy.check().diagnostics
     except FormulaError as error:
         return sorted(error.diagnostics, key=lambda d: d.span.start if d.span else 0)
 
@@ -149,7 +151,7 @@ def test_token_and_length_limits() -> None:
 def test_diagnostic_shows_the_line_with_carets() -> None:
     text = "proxy/1 x\n\nbetter: higher\n\nscore = |grad W|_F\n"
     with pytest.raises(FormulaError) as caught:
-        verify(parse_document(text, "proxies/x.proxy"))
+        parse_document(text, "proxies/x.proxy").typed()
     assert str(caught.value) == "\n".join(
         [
             "proxies/x.proxy:5:9: error[E203]: the score must be one number; "
@@ -164,7 +166,7 @@ def test_diagnostic_shows_the_line_with_carets() -> None:
 def test_diagnostic_for_editors() -> None:
     source = Source("a.proxy", "score = F_q\n")
     with pytest.raises(FormulaError) as caught:
-        verify(expression_proxy("F_q"))
+        expression_proxy("F_q").typed()
     found = caught.value.diagnostics[0].as_dict(Source("<expression>", "F_q"))
     assert found == {
         "file": "<expression>", "code": "E201", "severity": "error", "help": "did you mean `F_t`?",
@@ -177,7 +179,7 @@ def test_diagnostic_for_editors() -> None:
 def test_long_lines_are_shown_around_the_place() -> None:
     text = " + ".join(["params"] * 60) + " + F_q + " + " + ".join(["flops"] * 60)
     with pytest.raises(FormulaError) as caught:
-        verify(expression_proxy(text))
+        expression_proxy(text).typed()
     shown = str(caught.value).split("\n")
     assert len(shown[1]) < 140
     assert shown[1][shown[2].index("^") :].startswith("F_q")

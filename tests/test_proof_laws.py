@@ -13,7 +13,7 @@ from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, transform, walk
 from autodas_dsl.simplify.proof import Proof
-from autodas_dsl.simplify.verdict import Verdict
+from autodas_dsl.simplify.simplify import Verdict
 
 PROOF = Proof(profiles=("normal", "positive", "negative", "zeros"))
 DECLARED = [(n, law) for n, op in OPERATORS.items() for law in LAWS if law in op.laws]

@@ -124,8 +124,8 @@ def test_what_one_table_selects_on_no_other_reports_on() -> None:
 def test_the_best_formula_is_simplified_where_that_is_proved() -> None:
     space = spaces.get("digits-resnet")
     wanted = load("l2_norm").check().statistics
-    task = prepare(SMALL, space, wanted, usual_setting(space, Data("digits", 4))).task
-    found = simplified(load("exp(log(sum(|W|_F))) + 0"), [task], seed=0)
+    with prepare(SMALL, space, wanted, usual_setting(space, Data("digits", 4))) as prepared:
+        found = simplified(load("exp(log(sum(|W|_F))) + 0"), [prepared.task], seed=0)
     assert format_expression(found.proxy.expression) == "sum(|W|_F)"
     assert found.proxy.name == "simplified"
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from autodas_dsl import spaces
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.models.spaces import named_source
 from autodas_dsl.training.digits import SHIFTS, digits
 from autodas_dsl.training.distillation import distill
-from autodas_dsl.training.recipe import Recipe, initialised, shuffled, softened, train
+from autodas_dsl.training.recipe import Recipe, shuffled, softened, train
 from autodas_dsl.training.replicas import Grouped, Mapped, side_by_side
 from autodas_dsl.training.rows import size
 
@@ -27,6 +28,10 @@ VIT = "patch=4,dim=8,depth=2,heads=2,mlp=2"
 class Examples:
     x: Tensor
     y: Tensor
+
+
+def initialised(space: str, arch: str, seed: int) -> nn.Module:
+    return named_source(f"{space}:{arch}").build(seed)
 
 
 def replicas(space: str, arch: str, count: int) -> list[nn.Module]:

@@ -197,6 +197,9 @@ class Pair:
         return f"a pair: {self.first.describe()} and {self.second.describe()}"
 
 
+AnyKind = Kind | Pair
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """An equality of sizes that only the networks can confirm, e.g. ``C_s = C_t``.

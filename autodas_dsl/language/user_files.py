@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -26,14 +27,39 @@ def run_file(file: Path, name: str, describe: Callable[[str], InputError]) -> Mo
     describe : callable
         The diagnostic for an error, told its line and kind in words.
     """
+    with users_code(file, describe):
+        return load_module(file, name)
+
+
+def load_module(file: Path, name: str) -> ModuleType:
+    """Run a file as a module, and let what it raises through."""
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file.name} does not end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with users_code(file, describe):
-        spec.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
+
+
+def digest_of(file: Path) -> str:
+    """A digest of what a file says."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def require_same(file: Path, digest: str) -> None:
+    """Make sure that a file says what it said elsewhere, where this digest was taken of it.
+
+    Raises
+    ------
+    InputError
+        E415 when it does not, or is not there.
+    """
+    if not file.is_file() or digest_of(file) != digest:
+        raise InputError(
+            "E415", f"{file} is not the file that this work began with",
+            "leave a file as it is while networks are built from it, or begin again",
+        )  # fmt: skip
 
 
 @contextmanager

@@ -11,14 +11,13 @@ from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.data.batches import Batch
-from autodas_dsl.language.documents import EXPRESSION, format_formula
+from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import library_names, proxied, verify
-from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.scoring.bind import sizes_of, unmet
 from autodas_dsl.statistics.collect import (
     Collected,
@@ -53,12 +52,10 @@ def bind(proxy: Proxy) -> Bound:
     FormulaError
         When it does not check.
     """
-    verify(proxy)
-    checked = proxy.check(proxied, library_names)
-    node = lower(proxy)
-    needed = tuple(n.requirement for n in checked.requirements)
+    typed = proxy.typed()
+    node = to_ir(typed.score)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
-    return Bound(name, proxy, node, frozenset(statistics_of([node])), needed)
+    return Bound(name, proxy, node, frozenset(statistics_of([node])), typed.requirements)
 
 
 def distinct(formulas: Sequence[Bound]) -> tuple[Bound, ...]:

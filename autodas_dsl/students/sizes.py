@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.scoring.table import source_of
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.counts import multiply_adds
 from autodas_dsl.statistics.network import Network
@@ -66,35 +66,36 @@ class Sizes:
 
     def excess(self, architecture: str) -> float:
         """How many times over the limits it is; at most 1 where it fits."""
-        over = [0.0]
-        if self.limits.params is not None:
-            over.append(self.params(architecture) / self.limits.params)
-        if self.limits.flops is not None:
-            over.append(self.flops(architecture) / self.limits.flops)
-        return max(over)
+        return max(
+            (count(architecture) / limit for limit, count, _ in self._limited()), default=0.0
+        )
 
     def fits(self, architecture: str) -> bool:
-        if self.limits.params is not None and self.params(architecture) > self.limits.params:
-            return False
-        return self.limits.flops is None or self.flops(architecture) <= self.limits.flops
+        return all(count(architecture) <= limit for limit, count, _ in self._limited())
 
     def smallest(self) -> str:
         """The smallest network that was looked at, in words."""
         parts = []
-        for counted, limit, unit in (
-            (self._params, self.limits.params, "parameters"),
-            (self._flops, self.limits.flops, "flops"),
-        ):
-            if limit is not None and counted:
-                name = min(counted, key=lambda text: (counted[text], text))
-                parts.append(f"{counted[name]:,} {unit} ({name})")
+        for _, count, unit in self._limited():
+            known = self._params if unit == "parameters" else self._flops
+            if known:
+                name = min(known, key=lambda text: (known[text], text))
+                parts.append(f"{count(name):,} {unit} ({name})")
         return " and ".join(parts)
+
+    def _limited(self) -> list[tuple[int, Callable[[str], int], str]]:
+        """What is limited: how far, how it is counted, and its unit."""
+        both = (
+            (self.limits.params, self.params, "parameters"),
+            (self.limits.flops, self.flops, "flops"),
+        )
+        return [(limit, count, unit) for limit, count, unit in both if limit is not None]
 
     def _once(
         self, known: dict[str, int], architecture: str, count: Callable[[Network], int]
     ) -> int:
         if architecture not in known:
-            source = source_of(self.space, architecture, self._classes)
+            source = space_source(self.space, architecture, self._classes)
             known[architecture] = count(Network.of(source.build()))
         return known[architecture]
 

@@ -19,7 +19,7 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.losses import LOSSES
-from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
+from autodas_dsl.training.recipe import Recipe, minimise, shuffled
 from autodas_dsl.training.watching import Distance, Seen, watched
 
 LOGITS = Statistic("P_s")
@@ -112,31 +112,29 @@ def distill(
     ask = watched(teacher.eval(), "t", distance.statistics)
     _check(look, ask, examples, distance)
     student.train()
-    optimizer = optimizer_of(student, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
     factor = recipe.alpha * (LOSSES[loss] if weight is None else weight)
-    losses = []
+    losses: list[float] = []
     batch = min(recipe.batch, len(examples.y))
     orders = shuffled(np.random.default_rng(seed), len(examples.y), recipe.steps, batch)
-    for step, rows in enumerate(orders):
-        x, y = examples.x[rows], examples.y[rows]
+
+    def whole(step: int) -> Tensor:
+        x, y = examples.x[orders[step]], examples.y[orders[step]]
         with torch.no_grad():
             wanted = ask(x)
         given = look(x)
         labels = (1 - recipe.alpha) * F.cross_entropy(given[LOGITS], y)
         try:
-            whole = labels + factor * distance(given, wanted).to(labels.dtype)
+            found = labels + factor * distance(given, wanted).to(labels.dtype)
         except NotFinite as error:
             raise _diverged(error.value, step) from error
-        losses.append(whole.item())
-        if not whole.isfinite():
+        losses.append(found.item())
+        if not found.isfinite():
             raise _diverged(losses[-1], step)
-        optimizer.zero_grad(set_to_none=True)
-        whole.backward()
-        optimizer.step()
-        schedule.step()
         if progress is not None:
             progress(step + 1, recipe.steps)
+        return found
+
+    minimise(student, recipe, whole)
     student.eval()
     accuracy = None if tested is None else accuracy_of(student, tested)
     return Distilled(student, tuple(losses), accuracy)
