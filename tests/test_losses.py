@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autodas_dsl.compiler.interpret import interpret
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import library_proxy
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.training.losses import LOSSES
 from autodas_dsl.training.watching import Distance
@@ -141,7 +140,7 @@ def test_a_loss_and_its_gradient_are_those_of_plain_torch(name: str, dead: bool)
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_a_loss_is_the_library_proxy_with_the_sign_turned(name: str) -> None:
     (own, a), (other, b) = drawn(name, "s"), drawn(name, "t")
-    score = interpret(lower(library_proxy(name)), Collected({own: a, other: b}))
+    score = interpret(to_ir(name), Collected({own: a, other: b}))
     distance = compared(name, own, other, b)
     assert float(distance(a)) == -score > 1e-6
     assert float(distance(b)) == pytest.approx(0, abs=1e-9)

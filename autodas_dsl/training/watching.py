@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.compiler.interpret import evaluate
 from autodas_dsl.compiler.ir import requirements_of, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_proxy
@@ -43,7 +43,7 @@ class Distance:
     """
 
     def __init__(self, name: str, temperature: float) -> None:
-        self._root = lower(_at_temperature(library_proxy(name), temperature))
+        self._root = to_ir(_at_temperature(library_proxy(name), temperature))
         self.statistics = tuple(statistics_of([self._root]))
 
     def __call__(self, student: Seen, teacher: Seen) -> Tensor:
