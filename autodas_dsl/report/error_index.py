@@ -122,7 +122,7 @@ class Saying:
 
 
 def sayings(root: Path) -> list[Saying]:
-    """Every message with a code in the Python files of a folder.
+    """Every message with a code in the Python files of a folder, wherever in it, in one order.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def sayings(root: Path) -> list[Saying]:
     for path in sorted(root.rglob("*.py")):
         module = _Module(ast.parse(path.read_text(encoding="utf-8")))
         found += module.sayings(path.relative_to(root).as_posix())
-    return sorted(found, key=lambda s: (s.code, s.module, s.line))
+    return sorted(found, key=lambda s: (s.code, s.message, s.module, s.line))
 
 
 class _Module:
