@@ -16,6 +16,8 @@ A signature is one line of text:
     the product of the rest. ``H/s`` must come out even, ``H//s`` not.
 ``list(B ...) -> B C``
     an operation on a whole layer list.
+``number -> number``
+    an operation on one number of each network of a population.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ GROUPS = {
     "distance": "Distances",
     "norm": "Norms",
     "reduction": "Reductions",
+    "population": "Against a population",
 }
 
 LAWS = {
