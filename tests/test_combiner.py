@@ -58,6 +58,7 @@ def test_percentile_of_nan_is_nan_and_infinities_are_ends() -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([None, 2]))
+@settings(deadline=None)
 def test_percentiles_are_each_rows_own(seed: int, levels: int | None) -> None:
     rows = _random(seed, 4, 9, levels)
     for row, found in zip(rows, percentiles(rows), strict=True):

@@ -15,6 +15,7 @@ from autodas_dsl.language.check import (
 )
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.references import Reference, population_calls, reference_faults
 from autodas_dsl.language.spans import Diagnostic, Source, Span
 from autodas_dsl.language.tree import Call, Expr, Name, walk
 
@@ -55,6 +56,9 @@ class Proxy:
         ``x-…`` headers, preserved.
     reported, measured : tuple of str
         One line of facts each: from the literature, and measured with this software.
+    references : tuple of Reference
+        The frozen population of each ``percentile`` and ``standardise``; without them it is the
+        networks that are scored together.
     notes : tuple of (anchor, text)
         Comments on lines of their own, each before the item it stands above.
     text : Source or None
@@ -75,6 +79,7 @@ class Proxy:
     notes: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     text: Source | None = field(default=None, compare=False, repr=False)
     inputs: Written | None = field(default=None, compare=False, repr=False)
+    references: tuple[Reference, ...] = ()
 
     @property
     def expression(self) -> Expr:
@@ -117,7 +122,7 @@ def _check_document(proxy: Proxy, library: Library, names: LibraryNames) -> Chec
             span = Span(let.expr.span.start + let.offset, let.expr.span.end + let.offset)
             placed.append(Diagnostic("E316", f"the let `{let.name}` is never used", span,
                                      "delete it", "warning"))  # fmt: skip
-    checked.diagnostics = placed
+    checked.diagnostics = placed + reference_faults(proxy.references, [f.expr for f in formulas])
     return checked
 
 
@@ -174,6 +179,13 @@ def _entries(proxy: Proxy, checked: Checked) -> Iterator[tuple[str, str]]:
     for let in proxy.lets:
         yield f"let {let.name}", format_item(f"let {let.name}", let.expr, let.comments)
     yield "score", format_item("score", proxy.score.expr, proxy.score.comments)
+    if proxy.references:
+        yield "", ""
+    terms = population_calls([*(let.expr for let in proxy.lets), proxy.score.expr])
+    for one in sorted(
+        proxy.references, key=lambda r: terms.index(r.call) if r.call in terms else -1
+    ):
+        yield "reference", f"reference: {one}"
     for key, facts in (("reported", proxy.reported), ("measured", proxy.measured)):
         if facts:
             yield "", ""

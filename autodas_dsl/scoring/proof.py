@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 
 from autodas_dsl.algebra.simplify import Judges
@@ -17,6 +18,8 @@ from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied
 from autodas_dsl.language.tree import Expr
+from autodas_dsl.scoring.populated import combined, is_populated, parts
+from autodas_dsl.scoring.population import Floats
 from autodas_dsl.scoring.random_statistics import PROFILES, RandomNetwork, networks
 
 Scores = Callable[[Expr], Sequence[float]]
@@ -50,6 +53,8 @@ class Proof:
         a, b = lower(first), lower(second)
         if a is b:
             return Verdict(True)
+        if is_populated(a) or is_populated(b):
+            return self._equal_in_population(first, second, a, b)
         finite = 0
         for network in self._networks(first, second, a, b, repeats=1):
             left, right = _value(a, network), _value(b, network)
@@ -67,9 +72,17 @@ class Proof:
         if a is b:
             return Verdict(True)
         drawn = self._networks(first, second, a, b, repeats=3)
-        left = [_number(_value(a, network)) for network in drawn]
-        right = [_number(_value(b, network)) for network in drawn]
-        return same_order(left, right)
+        return same_order(_numbers(a, drawn).tolist(), _numbers(b, drawn).tolist())
+
+    def _equal_in_population(self, first: Expr, second: Expr, a: Node, b: Node) -> Verdict:
+        """Whether two scores that see a population are equal over one of random networks."""
+        drawn = self._networks(first, second, a, b, repeats=3)
+        left, right = _numbers(a, drawn), _numbers(b, drawn)
+        if not np.isfinite(left).any():
+            return Verdict(False, "neither is finite on any random statistics")
+        if not np.allclose(left, right, rtol=RELATIVE, atol=ROUNDING, equal_nan=True):
+            return Verdict(False, "the values differ in a population of random networks")
+        return Verdict(True)
 
     def _networks(
         self, first: Expr, second: Expr, a: Node, b: Node, repeats: int
@@ -119,6 +132,18 @@ def _number(value: Entry | None) -> float:
     if value is None or isinstance(value, tuple):
         return math.nan
     return float(value)
+
+
+def _numbers(root: Node, drawn: Sequence[RandomNetwork]) -> Floats:
+    """Scores of a formula on networks, together where it sees a population; NaN where invalid."""
+    if not is_populated(root):
+        return np.array([_number(_value(root, network)) for network in drawn])
+    values = {
+        part: np.array([_number(_value(part, network)) for network in drawn])
+        for part in parts(root)
+    }  # fmt: skip
+    reasons = {part: ("",) * len(drawn) for part in values}
+    return combined(root, values, reasons, {}, len(drawn)).scores
 
 
 def _parts(value: Entry) -> tuple[torch.Tensor, ...]:

@@ -19,6 +19,7 @@ from autodas_dsl.scoring import bootstrap, correlations, regret, splits
 from autodas_dsl.scoring.score import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct, no_teacher
+from autodas_dsl.scoring.together import Together
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.batches import Batch, load_batch
 from autodas_dsl.statistics.collect import belongs_to_teacher
@@ -214,6 +215,7 @@ def score_table(
     if needs and setting.teacher is None:
         raise no_teacher(formulas)
     size = setting.data.size
+    together = Together(formulas, len(table))
     halved: list[str] = []
     while True:
         runs, sources = [], []
@@ -222,8 +224,8 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                run = Run(space, formulas, setting, teacher, batch, seed + repeat, book)
-                runs.append(run.scores(table.architectures, progress))
+                run = Run(space, together.flat, setting, teacher, batch, seed + repeat, book)
+                runs.append(together.assemble(run.scores(table.architectures, progress)))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -12,12 +12,22 @@ from torch import nn
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.language.documents import EXPRESSION, format_formula
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import library_names, proxied, verify
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.bind import sizes_of, unmet
+from autodas_dsl.scoring.populated import (
+    References,
+    alone,
+    combined,
+    is_populated,
+    open_terms,
+    parts,
+    references_of,
+)
 from autodas_dsl.statistics.batches import Batch
 from autodas_dsl.statistics.collect import (
     Collected,
@@ -37,6 +47,7 @@ class Bound:
     node: Node
     statistics: frozenset[Statistic]
     requirements: tuple[Requirement, ...]
+    references: References = field(default_factory=dict, compare=False)
 
     @property
     def sign(self) -> int:
@@ -57,7 +68,8 @@ def bind(proxy: Proxy) -> Bound:
     node = lower(proxy)
     needed = tuple(n.requirement for n in checked.requirements)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
-    return Bound(name, proxy, node, frozenset(statistics_of([node])), needed)
+    statistics = frozenset(statistics_of([node]))
+    return Bound(name, proxy, node, statistics, needed, references_of(proxy))
 
 
 def distinct(formulas: Sequence[Bound]) -> tuple[Bound, ...]:
@@ -109,6 +121,8 @@ class Scorer:
     ------
     StatisticError
         When a formula needs a teacher and there is none.
+    InputError
+        E463 when a formula needs a population, see `together.Together`.
     """
 
     def __init__(
@@ -124,6 +138,9 @@ class Scorer:
         compiled: bool = False,
     ) -> None:
         self.formulas = tuple(formulas)
+        for formula in self.formulas:
+            for term in open_terms(formula.node, formula.references):
+                raise alone(formula.name, term.op)
         self._batch = batch
         self._dtype = dtype
         self._seed = seed
@@ -160,10 +177,29 @@ class Scorer:
             if not reason:
                 ready.append(place)
         engine = Engine([collected], self._compiled)
-        outcomes = engine.evaluate([self.formulas[place].node for place in ready], True)
-        for place, outcome in zip(ready, outcomes, strict=True):
-            found[place] = Score(float(outcome.scores[0]), outcome.reasons[0])
+        ordered = list(dict.fromkeys(n for place in ready for n in _roots(self.formulas[place])))
+        outcomes = dict(zip(ordered, engine.evaluate(ordered, True), strict=True))
+        for place in ready:
+            found[place] = _score(self.formulas[place], outcomes)
         return found, collected
+
+
+def _roots(formula: Bound) -> tuple[Node, ...]:
+    """What the compiler evaluates of a formula."""
+    return parts(formula.node) if is_populated(formula.node) else (formula.node,)
+
+
+def _score(formula: Bound, outcomes: Mapping[Node, Outcome]) -> Score:
+    """The score of a formula on one network."""
+    if not is_populated(formula.node):
+        outcome = outcomes[formula.node]
+        return Score(float(outcome.scores[0]), outcome.reasons[0])
+    own = {node: outcomes[node] for node in parts(formula.node)}
+    found = combined(
+        formula.node, {node: o.scores for node, o in own.items()},
+        {node: o.reasons for node, o in own.items()}, formula.references, 1,
+    )  # fmt: skip
+    return Score(float(found.scores[0]), found.reasons[0])
 
 
 def no_teacher(formulas: Sequence[Bound]) -> StatisticError:

@@ -19,6 +19,7 @@ from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
+from autodas_dsl.scoring.populated import is_populated
 from autodas_dsl.scoring.rank import Setting, source_of, table_batch
 from autodas_dsl.scoring.scorebook import setting_key
 from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
@@ -97,6 +98,8 @@ class Stored:
         return evaluate
 
     def _misfit(self, root: Node) -> str:
+        if is_populated(root):
+            return "it sees a network against others: searches build such sums themselves"
         reasons = map(self._unmet, requirements_of(root))
         return next(filter(None, reasons), "")
 
