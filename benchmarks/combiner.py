@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from term_scores import SIZES, TermScores, term_scores
 
-from autodas_dsl.evolution.combiner import Combiner, Scored, Settings, Sum
+from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
 from autodas_dsl.evolution.fitness import shuffled
+from autodas_dsl.evolution.terms import Scored
 from autodas_dsl.scoring import splits
 from autodas_dsl.scoring.correlations import agreement
 from autodas_dsl.scoring.population import percentile, standardise, symlog
@@ -44,7 +45,8 @@ WAYS: dict[str, tuple[Settings, int]] = {
     "3, kendall": (replace(BASE, criterion="kendall"), 1),
     "3, standardised": (replace(BASE, transform="standardise"), 1),
     "3, coefficients": (replace(BASE, weights=(0.5, 1.0, 2.0)), 1),
-    "3, medoid of 10": (replace(BASE, choice="medoid"), 1),
+    "3, the best one": (replace(BASE, among=1), 1),
+    "3, of 30": (replace(BASE, among=30), 1),
     "3, margin 0.005": (replace(BASE, margin=0.005), 1),
     "3, margin 0.01": (replace(BASE, margin=0.01), 1),
     "3, margin 0.02": (replace(BASE, margin=0.02), 1),

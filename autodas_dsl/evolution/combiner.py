@@ -1,13 +1,12 @@
 """Sums of terms: which few of thousands of evaluated formulas, added, rank architectures best.
 
 Every term was evaluated already, so a sum costs no network and no kernel. Terms enter as their
-percentiles among the selection architectures (or standardised), the sum grows greedily, and every
-candidate is judged by its mean agreement with the accuracies over random parts of the selection
-(`bagged`), which is what keeps thousands of candidates from fitting noise. After each addition every
-earlier member may be exchanged. A term that adds no more than `Settings.margin` is not added.
-
-A candidate is first judged by a correlation that needs one matrix product for all terms together;
-the `Settings.shortlist` best are then judged by rank.
+percentiles among the selection architectures (or standardised). Sums grow by a term at a time: the
+`Settings.beam` best of each size are extended by every term. All candidates are judged by a
+correlation that needs one matrix product for all terms together, the `Settings.shortlist` best of
+them by rank, as the mean over random parts of the selection (`bagged`). Of the `Settings.among` best
+the one is taken that ranks most like their mean: the very best one owes more to chance than what the
+best ones agree on. A further term must add more than `Settings.margin`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,10 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred, settled
-from autodas_dsl.scoring.population import percentiles, standardise, symlog
+from autodas_dsl.evolution.terms import TRANSFORMS, Scored, representatives, signs, transformed
 
 Floats = npt.NDArray[np.float64]
 
-TRANSFORMS = ("percentile", "standardise")
-CHOICES = ("best", "medoid")
 _EQUAL = 1e-9
 
 
@@ -54,6 +51,13 @@ class Settings:
         Factors that coefficients are chosen from; ``(1.0,)``: all are 1.
     shortlist : int
         Candidates judged by rank at every step.
+    beam : int
+        Sums of each size that are extended; 1: greedy.
+    among : int
+        So many best sums of several terms are looked at for the one most like their mean; 1: the
+        best one is taken.
+    exchange : bool
+        Try to replace each member of the sum that was taken.
     """
 
     terms_max: int = 3
@@ -67,40 +71,16 @@ class Settings:
     weights: tuple[float, ...] = (1.0,)
     shortlist: int = 256
     beam: int = 32
-    choice: str = "best"
     among: int = 10
     exchange: bool = False
 
     def __post_init__(self) -> None:
         if self.transform not in TRANSFORMS:
             raise ValueError(f"transform must be one of {TRANSFORMS}, not {self.transform!r}")
-        if self.choice not in CHOICES:
-            raise ValueError(f"choice must be one of {CHOICES}, not {self.choice!r}")
         if min(self.terms_max, self.bags, self.shortlist, self.beam, self.among) < 1:
             raise ValueError("numbers of terms, bags and sums must be at least 1")
         if not 0 < self.share <= 1:
             raise ValueError("share must be above 0 and at most 1")
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Scores of all terms on the selection architectures of one table.
-
-    Parameters
-    ----------
-    scores : float64 array [terms, n]
-        NaN where invalid.
-    accuracies : float64 array [n]
-    """
-
-    scores: Floats
-    accuracies: Floats
-
-    def __post_init__(self) -> None:
-        if self.scores.ndim != 2 or self.scores.shape[1:] != self.accuracies.shape:
-            raise ValueError(f"{self.scores.shape} scores for {self.accuracies.shape} accuracies")
-        if not np.isfinite(self.accuracies).all():
-            raise ValueError("an accuracy is not finite; leave unmeasured architectures out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +221,8 @@ class Combiner:
         return sorted(judged, key=lambda members: (-round(members.value, 9), members.key))
 
     def _chosen(self, leaders: Sequence[_Members]) -> _Members:
-        if self.settings.choice == "best":
-            return leaders[0]
-        some = leaders[: self.settings.among]
+        """Of the best sums the one that ranks most like all of them; of single terms the best."""
+        some = leaders[: self.settings.among if len(leaders[0].places) > 1 else 1]
         ranks = np.hstack([centred(rankdata(rows, axis=1)) for rows in self._added(some)])
         return some[int(np.argmax(settled(ranks @ ranks.mean(axis=0))))]
 
@@ -342,41 +321,3 @@ class _Members:
             for member, weight in zip(self.places, self.weights, strict=True)
         ]
         return _Members(self.places, tuple(weights))
-
-
-def representatives(tables: Sequence[Scored]) -> npt.NDArray[np.int64]:
-    """For each term the first that ranks alike on all tables, forwards or backwards, ``[terms]``.
-
-    -1 for a term that is invalid somewhere, or constant on every table.
-    """
-    scores = np.hstack([table.scores for table in tables])
-    found = np.full(len(scores), -1, dtype=np.int64)
-    valid = np.flatnonzero(np.isfinite(scores).all(axis=1))
-    twice = [2 * rankdata(table.scores[valid], axis=1) for table in tables]
-    forward = np.hstack(twice).astype(">u4")
-    backward = np.hstack([2 * rows.shape[1] + 2 - rows for rows in twice]).astype(">u4")
-    constant = (forward == backward).all(axis=1)
-    seen: dict[bytes, int] = {}
-    for place, term in enumerate(valid.tolist()):
-        if not constant[place]:
-            key = min(forward[place].tobytes(), backward[place].tobytes())
-            found[term] = seen.setdefault(key, term)
-    return found
-
-
-def signs(tables: Sequence[Scored], rows: npt.NDArray[np.int64]) -> Floats:
-    """1 for terms that agree with the accuracies, -1 for those that agree reversed, ``[rows]``."""
-    found = [
-        centred(rankdata(table.scores[rows], axis=1)) @ centred(rankdata(table.accuracies)[None])[0]
-        for table in tables
-    ]
-    return np.where(settled(np.mean(found, axis=0)) >= 0, 1.0, -1.0)
-
-
-def transformed(rows: Floats, transform: str) -> Floats:
-    """Scores as a sum takes them, each row against itself."""
-    if transform == "percentile":
-        return percentiles(rows)
-    logs = symlog(rows)
-    centre, spread = logs.mean(axis=1, keepdims=True), logs.std(axis=1, keepdims=True)
-    return standardise(logs, centre, spread)

@@ -72,7 +72,7 @@ def read_reference(text: str, span: Span) -> Reference:
         raise Fault("E321", said, span, _FORM) from None
     except ValueError:
         raise Fault("E321", "a reference is a list of numbers", span, _FORM) from None
-    if not is_population(call):
+    if not isinstance(call, Call) or not is_population(call):
         raise Fault("E321", "a reference is of a percentile or of a standardise", span, _FORM)
     reference = Reference(call, values, span)
     wrong = _wrong_values(reference)
@@ -114,29 +114,18 @@ def reference_faults(references: Sequence[Reference], formulas: Sequence[Expr]) 
         return []
     terms = population_calls(formulas)
     known = [reference.call for reference in references]
-    faults = [
-        Diagnostic(
-            "E323",
-            f"the formula has no term `{one.term}`",
-            one.span,
-            "delete the line, or write the term as the formula does",
-        )  # fmt: skip
-        for one in references
-        if one.call not in terms
-    ]
-    faults += [
-        Diagnostic("E311", f"the reference of `{one.term}` is given twice", one.span)
-        for place, one in enumerate(references)
-        if one.call in known[:place]
-    ]
     missing = [call for call in terms if call not in known]
+    faults: list[Diagnostic] = []
+    for place, one in enumerate(references):
+        if one.call not in terms:
+            said = f"the formula has no term `{one.term}`"
+            help = "delete the line, or write the term as the formula does"
+            faults.append(Diagnostic("E323", said, one.span, help))
+        elif one.call in known[:place]:
+            said = f"the reference of `{one.term}` is given twice"
+            faults.append(Diagnostic("E311", said, one.span))
     if missing:
-        faults.append(
-            Diagnostic(
-                "E324",
-                f"`{format_expression(missing[0])}` has no reference",
-                references[-1].span,
-                "give one for every term, or for none",
-            )  # fmt: skip
-        )
+        said = f"`{format_expression(missing[0])}` has no reference"
+        help = "give one for every term, or for none"
+        faults.append(Diagnostic("E324", said, references[-1].span, help))
     return faults

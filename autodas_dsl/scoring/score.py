@@ -163,7 +163,7 @@ def score(
         scorers: dict[int, Scorer] = {}
         each: list[list[Score]] = []
         network_teacher = teacher.build(seed + repeat).to(device) if teacher else None
-        for place, model in enumerate(models):
+        for model in models:
             batch = batches.of(model, seed + repeat)
             scorer = scorers.get(id(batch))
             if scorer is None:
