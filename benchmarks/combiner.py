@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from term_scores import SIZES, TermScores, term_scores
+from term_scores import TermScores, listed_scores, term_scores
 
 from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
 from autodas_dsl.evolution.fitness import shuffled
@@ -45,8 +45,9 @@ WAYS: dict[str, tuple[Settings, int]] = {
     "3, kendall": (replace(BASE, criterion="kendall"), 1),
     "3, standardised": (replace(BASE, transform="standardise"), 1),
     "3, coefficients": (replace(BASE, weights=(0.5, 1.0, 2.0)), 1),
-    "3, the best one": (replace(BASE, among=1), 1),
-    "3, of 30": (replace(BASE, among=30), 1),
+    "3, the best one": (replace(BASE, near=0.0), 1),
+    "3, near 0.002": (replace(BASE, near=0.002), 1),
+    "3, near 0.01": (replace(BASE, near=0.01), 1),
     "3, margin 0.005": (replace(BASE, margin=0.005), 1),
     "3, margin 0.01": (replace(BASE, margin=0.01), 1),
     "3, margin 0.02": (replace(BASE, margin=0.02), 1),
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("table")
     parser.add_argument("--target", help="columns, separated by commas; by default all")
     parser.add_argument("--scores", type=Path, default=Path("runs/combiner"))
+    parser.add_argument("--listed", type=Path, help="CSV of scores to take for terms instead")
     parser.add_argument("--terms", type=int, default=2000)
     parser.add_argument("--limit", type=int, help="architectures of the table to use")
     parser.add_argument("--batch-size", type=int)
@@ -139,11 +141,14 @@ def main() -> None:
     parser.add_argument("--first-split", type=int, default=0)
     parser.add_argument("--ways", help="only those whose name contains one of these words")
     options = parser.parse_args()
-    table = term_scores(
-        options.table, options.scores, terms=options.terms, limit=options.limit,
-        batch_size=options.batch_size, inputs=tuple(filter(None, options.inputs.split(","))),
-        memory=options.memory, progress=lambda text: print(f"# {text}", flush=True),
-    )  # fmt: skip
+    if options.listed:
+        table = listed_scores(Path(options.table), options.listed)
+    else:
+        table = term_scores(
+            options.table, options.scores, terms=options.terms, limit=options.limit,
+            batch_size=options.batch_size, inputs=tuple(filter(None, options.inputs.split(","))),
+            memory=options.memory, progress=lambda text: print(f"# {text}", flush=True),
+        )  # fmt: skip
     targets = options.target.split(",") if options.target else list(table.targets)
     words = (options.ways or "").split(",")
     ways = {name: way for name, way in WAYS.items() if any(word in name for word in words)}
@@ -173,7 +178,7 @@ def report(
         each = [make(parted, number) for number, parted in zip(numbers, parts, strict=False)]
         print(line(name, each), flush=True)
 
-    for term, name in enumerate(SIZES[:2]):
+    for term, name in enumerate(table.formulas[:2]):
         show(name, lambda parted, _, term=term: size_alone(term, table, accuracies, parted), parts)
     for name, (way, ensemble) in ways.items():
         show(name, lambda parted, seed, way=way, ensemble=ensemble: measured(

@@ -5,6 +5,7 @@ What `combiner.py` measures sums on: no network runs twice, and no formula is ev
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,28 @@ def term_scores(
             Path(table).stem, tuple(kept["formulas"].tolist()), kept["scores"], targets,
             tuple(kept["classes"].tolist()), tuple(kept["notes"].tolist()),
         )  # fmt: skip
+
+
+def listed_scores(table: Path, path: Path) -> TermScores:
+    """Scores that a CSV file lists beside the architecture columns that it shares with a table."""
+    accuracies, listed = _rows(table), _rows(path)
+    keys = [column for column in listed[0] if column in accuracies[0]]
+    known = {tuple(row[key] for key in keys): row for row in accuracies}
+    rows = [row for row in listed if tuple(row[key] for key in keys) in known]
+    names = [column for column in listed[0] if column not in keys]
+    beside = [known[tuple(row[key] for key in keys)] for row in rows]
+    targets = [column for column in accuracies[0] if column not in keys]
+    return TermScores(
+        table.stem, tuple(names),
+        np.array([[float(row[name] or "nan") for row in rows] for name in names]),
+        {name: np.array([float(row[name] or "nan") for row in beside]) for name in targets},
+        tuple(" ".join(row[key] for key in keys) for row in rows), (path.name,),
+    )  # fmt: skip
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _collected(

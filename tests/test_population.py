@@ -12,6 +12,7 @@ from reference import REFERENCE
 
 from autodas_dsl import spaces
 from autodas_dsl.algebra.show import show
+from autodas_dsl.compiler.interpret import Invalid, interpret
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.documents import expression_proxy, parse_document
@@ -179,6 +180,12 @@ def test_a_search_refuses_such_a_formula_with_a_reason() -> None:
     assert plain.valid.all()
     assert not placed.valid.any()
     assert placed.reasons[0].startswith("it sees a network against others")
+
+
+def test_the_interpreter_of_one_network_refuses_it() -> None:
+    stored = collect_table(NAMES[:1], SPACE, [Statistic("params")], usual_setting(SPACE))
+    with pytest.raises(Invalid, match="needs other networks"):
+        interpret(node("percentile(params)"), stored.collected[0])
 
 
 # --- documents

@@ -103,6 +103,8 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
         if isinstance(value, tuple) or node.kind.axes:
             return value
         return value.double()
+    if node.op in OPERATORS and OPERATORS[node.op].group == "population":
+        raise Invalid(f"`{node.op}` needs other networks to compare with")
     blame = _Blame(node, collected, done)
     count = _entries(node, args)
     if node.op in LIST_OPERATORS:

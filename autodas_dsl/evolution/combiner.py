@@ -4,9 +4,9 @@ Every term was evaluated already, so a sum costs no network and no kernel. Terms
 percentiles among the selection architectures (or standardised). Sums grow by a term at a time: the
 `Settings.beam` best of each size are extended by every term. All candidates are judged by a
 correlation that needs one matrix product for all terms together, the `Settings.shortlist` best of
-them by rank, as the mean over random parts of the selection (`bagged`). Of the `Settings.among` best
-the one is taken that ranks most like their mean: the very best one owes more to chance than what the
-best ones agree on. A further term must add more than `Settings.margin`.
+them by rank, as the mean over random parts of the selection (`bagged`). Of sums that are within
+`Settings.near` of the best the one is taken that ranks most like all of them: the very best one owes
+more to chance than what the good ones agree on. A further term must add more than `Settings.margin`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Settings:
         Candidates judged by rank at every step.
     beam : int
         Sums of each size that are extended; 1: greedy.
-    among : int
-        So many best sums of several terms are looked at for the one most like their mean; 1: the
+    near : float
+        Sums of several terms are taken for equally good when they are so near to the best; 0: the
         best one is taken.
     exchange : bool
         Try to replace each member of the sum that was taken.
@@ -71,13 +71,13 @@ class Settings:
     weights: tuple[float, ...] = (1.0,)
     shortlist: int = 256
     beam: int = 32
-    among: int = 10
+    near: float = 0.005
     exchange: bool = False
 
     def __post_init__(self) -> None:
         if self.transform not in TRANSFORMS:
             raise ValueError(f"transform must be one of {TRANSFORMS}, not {self.transform!r}")
-        if min(self.terms_max, self.bags, self.shortlist, self.beam, self.among) < 1:
+        if min(self.terms_max, self.bags, self.shortlist, self.beam) < 1:
             raise ValueError("numbers of terms, bags and sums must be at least 1")
         if not 0 < self.share <= 1:
             raise ValueError("share must be above 0 and at most 1")
@@ -221,8 +221,9 @@ class Combiner:
         return sorted(judged, key=lambda members: (-round(members.value, 9), members.key))
 
     def _chosen(self, leaders: Sequence[_Members]) -> _Members:
-        """Of the best sums the one that ranks most like all of them; of single terms the best."""
-        some = leaders[: self.settings.among if len(leaders[0].places) > 1 else 1]
+        """Of sums as good as the best the one most like all of them; of single terms the best."""
+        bar = leaders[0].value - self.settings.near
+        some = [m for m in leaders if m.value >= bar] if len(leaders[0].places) > 1 else leaders[:1]
         ranks = np.hstack([centred(rankdata(rows, axis=1)) for rows in self._added(some)])
         return some[int(np.argmax(settled(ranks @ ranks.mean(axis=0))))]
 
