@@ -12,9 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred
 from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
+from autodas_dsl.evolution.sums import expression
 from autodas_dsl.evolution.terms import Scored, representatives
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.parse import parse
+from autodas_dsl.scoring.populated import combined
 from autodas_dsl.scoring.population import percentile, percentiles, standardise, symlog
 
 
@@ -380,6 +385,29 @@ def test_residual_of_no_sum_is_agreement_alone() -> None:
     gains = Combiner([Scored(scores, accuracies)]).residual(Sum((), (), 0.0, ()))
     expected = [abs(stats.spearmanr(row, accuracies).statistic) for row in scores]
     np.testing.assert_allclose(gains, expected, atol=1e-12)
+
+
+# --- sums as formulas
+
+
+def test_a_sum_is_written_as_a_formula_that_scores_alike() -> None:
+    terms = [parse(text) for text in ("params", "flops", "layers")]
+    found = Sum((2, 0, 1), (-1.0, 1.0, -2.0), 0.5, (0.5,))
+    expr = expression(found, terms)
+    text = "-percentile(layers) + percentile(params) - 2 * percentile(flops)"
+    assert format_expression(expr) == text
+    scores = _random(17, 3, 9)
+    root = lower(expr)
+    columns = {lower(term): row for term, row in zip(terms, scores, strict=True)}
+    scored = combined(root, columns, {part: [""] * 9 for part in columns}, {}, 9).scores
+    np.testing.assert_allclose(scored, np.array([1.0, -2.0, -1.0]) @ percentiles(scores))
+    other = expression(Sum((0,), (1.0,), 0.5, ()), terms, "standardise")
+    assert format_expression(other) == "standardise(symlog(params))"
+
+
+def test_no_terms_are_no_formula() -> None:
+    with pytest.raises(ValueError, match="no formula"):
+        expression(Sum((), (), 0.0, ()), [])
 
 
 # --- bad input, speed

@@ -20,7 +20,7 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import verify
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.spans import FormulaError, InputError
-from autodas_dsl.scoring.populated import combined, frozen, open_terms, parts, references_of
+from autodas_dsl.scoring.populated import combined, freeze, frozen, open_terms, parts, references_of
 from autodas_dsl.scoring.rank import rank, source_of
 from autodas_dsl.scoring.score import score
 from autodas_dsl.scoring.stored import collect_table
@@ -240,6 +240,21 @@ def test_a_frozen_population_gives_the_places_that_the_open_one_gave(tmp_path: P
     np.testing.assert_allclose(
         values_of(parse_document(text, stem="a")), values("percentile(params)")
     )
+
+
+def test_freezing_a_document_gives_references_that_fit() -> None:
+    text = "proxy/1 a\nlet p = percentile(params)\nscore = standardise(p + flops) - 2 * p\n"
+    proxy = parse_document(text, stem="a")
+    known = {node(name): values(name) for name in ("params", "flops")}
+    closed = freeze(proxy, known)
+    verify(closed)
+    assert [one.term for one in closed.references] == [
+        "percentile(params)",
+        "standardise(p + flops)",
+    ]
+    np.testing.assert_allclose(values_of(parse_document(str(closed))), values_of(proxy))
+    with pytest.raises(ValueError, match="empty"):
+        freeze(proxy, {part: np.full(2, np.nan) for part in known})
 
 
 # --- printing

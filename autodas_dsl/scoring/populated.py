@@ -19,6 +19,7 @@ from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Formula, Proxy
+from autodas_dsl.language.references import Reference, population_calls
 from autodas_dsl.language.spans import InputError
 from autodas_dsl.scoring.population import Floats, percentile, standardise
 
@@ -164,7 +165,31 @@ def frozen(values: Floats, op: str) -> tuple[float, ...]:
     return tuple(known.tolist())
 
 
+def freeze(proxy: Proxy, values: Mapping[Node, Floats]) -> Proxy:
+    """The document with the population of each of its terms frozen.
+
+    Parameters
+    ----------
+    proxy : Proxy
+    values : mapping of Node to float64 array [networks]
+        Of every part of the formula, on the networks of the population; NaN where invalid.
+
+    Raises
+    ------
+    ValueError
+        When a term has no value on any network.
+    """
+    networks = len(next(iter(values.values()))) if values else 0
+    reasons = {part: ("",) * networks for part in values}
+    references = []
+    for call in population_calls([*(let.expr for let in proxy.lets), proxy.score.expr]):
+        inner = lower(replace(proxy, score=Formula("score", call.args[0]), references=()))
+        scores = combined(inner, values, reasons, {}, networks).scores
+        references.append(Reference(call, frozen(scores, call.op)))
+    return replace(proxy, references=tuple(references))
+
+
 __all__ = [
-    "Combined", "alone", "combined", "frozen", "is_populated", "open_terms", "parts",
+    "Combined", "alone", "combined", "freeze", "frozen", "is_populated", "open_terms", "parts",
     "references_of",
 ]  # fmt: skip
