@@ -71,7 +71,7 @@ class Settings:
     weights: tuple[float, ...] = (1.0,)
     shortlist: int = 256
     beam: int = 32
-    near: float = 0.005
+    near: float = 0.01
     exchange: bool = False
 
     def __post_init__(self) -> None:
