@@ -218,6 +218,8 @@ def op(
     unknown = [law for law in laws.split() if law not in LAWS]
     if unknown or group not in GROUPS:
         raise ValueError(f"operator `{name}`: unknown group or law: {group!r}, {unknown}")
+    if group == "population" and torch:
+        raise ValueError(f"operator `{name}`: an operator with code sees one network at a time")
     function = None if isinstance(torch, str) else torch
     arity = signature.partition("->")[0].count(",") + 1
     if not isinstance(torch, str):
