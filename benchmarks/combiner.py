@@ -39,6 +39,8 @@ WAYS: dict[str, tuple[Settings, int]] = {
     "sum of 4": (replace(BASE, terms_max=4), 1),
     "sum of 8": (replace(BASE, terms_max=8), 1),
     "3, greedy": (replace(BASE, beam=1), 1),
+    "3, greedy exchanged": (replace(BASE, beam=1, exchange=True), 1),
+    "3, exchanged": (replace(BASE, exchange=True), 1),
     "3, beam 64": (replace(BASE, beam=64, shortlist=512), 1),
     "3, no bags": (replace(BASE, bags=1, share=1.0), 1),
     "3, 16 bags": (replace(BASE, bags=16), 1),
@@ -102,7 +104,7 @@ def measured(
 def line(name: str, each: list[Measured]) -> str:
     means, spreads = np.mean(each, axis=0), np.std(each, axis=0)
     return (
-        f"{name:<18} {means[0]:+.3f} ± {spreads[0]:.3f}   {means[1]:+.3f} ± {spreads[1]:.3f}   "
+        f"{name:<20} {means[0]:+.3f} ± {spreads[0]:.3f}   {means[1]:+.3f} ± {spreads[1]:.3f}   "
         f"{means[2]:+.3f}   {means[3]:5.1f}   {means[4]:6.2f}"
     )
 
@@ -169,7 +171,7 @@ def report(
     parts = [splits.split(table.classes, how, number) for number in numbers]
     print(f"\n{table.name}, {target}: {len(table.formulas)} terms, {len(parts[0].selection)} to select, "
           f"{len(parts[0].report)} to report, {len(parts)} splits\n"
-          f"{'':<18} {'Spearman':<15}  {'Kendall':<15}  selection terms   CPU s")  # fmt: skip
+          f"{'':<20} {'Spearman':<15}  {'Kendall':<15}  selection terms   CPU s")  # fmt: skip
 
     def show(
         name: str, make: Callable[[splits.Split, int], Measured], parts: list[splits.Split]
