@@ -103,6 +103,8 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
         if isinstance(value, tuple) or node.kind.axes:
             return value
         return value.double()
+    if node.op in OPERATORS and OPERATORS[node.op].group == "population":
+        raise Invalid(f"`{node.op}` needs other networks to compare with")
     blame = _Blame(node, collected, done)
     count = _entries(node, args)
     if node.op in LIST_OPERATORS:
@@ -157,7 +159,7 @@ def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
         for arg in args:
             for layer, entry in enumerate(arg.reshape(-1)):
                 blame.check(entry, layer)
-    result = _operation(node)(*args)
+    result = operation(node)(*args)
     if removes_level(node):
         blame.check(result, 0)
         return result.double()
@@ -197,7 +199,7 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
         for arg in args:
             blame.check(arg, layer)
     try:
-        result = _operation(node)(*_spread(node, args))
+        result = operation(node)(*_spread(node, args))
     except RuntimeError as error:
         shapes = ", ".join(str(list(arg.shape)) for arg in args)
         message = str(error).partition("\n")[0]
@@ -222,7 +224,7 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 
 
 @lru_cache(maxsize=4096)
-def _operation(node: Node) -> Callable[..., Tensor]:
+def operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
     scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     operation: Callable[..., Tensor] = eval(

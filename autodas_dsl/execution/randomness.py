@@ -58,6 +58,7 @@ class Purpose(IntEnum):
     SHUFFLE = 4
     FOLDS = 5
     TEST = 6
+    BAGS = 7
 
 
 class Stream:

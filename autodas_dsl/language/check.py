@@ -214,6 +214,9 @@ class _Checker:
         for kind, member in ((first, pair.first), (second, pair.second)):
             if isinstance(kind, Pair):
                 raise Fault("E209", "a pair cannot hold a pair", member.span)
+            if kind is not None and kind.population:
+                raise Fault("E211", "a pair holds statistics, not places in a population",
+                            member.span)  # fmt: skip
         if isinstance(first, Kind) and isinstance(second, Kind):
             return Pair(first, second)
         return None
@@ -229,9 +232,17 @@ class _Checker:
             return None
         try:
             known = [kind for kind in kinds if kind is not None]
-            return apply_kinds(entry, known, values, self._recorder(call.span), call.span)
+            found = apply_kinds(entry, known, values, self._recorder(call.span), call.span)
         except KindError as error:
             raise kind_fault(error, call.span) from None
+        if entry.group == "population" or any(is_populated(kind) for kind in known):
+            if any(kind != NUMBER for kind in known):
+                raise Fault(
+                    "E211", "a place in a population combines with numbers only", call.span,
+                    "reduce the other argument with mean(…) or sum(…) first",
+                )  # fmt: skip
+            return Kind(population=True)
+        return found
 
     def _no_operator(self, word: str, span: Span, scope: Mapping[str, AnyKind | None]) -> Fault:
         help = operator_help(word)
@@ -249,6 +260,11 @@ class _Checker:
                 self.result.requirements.append(needed)
 
         return record
+
+
+def is_populated(kind: AnyKind) -> bool:
+    """Whether a value depends on the other networks of a population."""
+    return isinstance(kind, Kind) and kind.population
 
 
 def apply_kinds(

@@ -16,6 +16,7 @@ from autodas_dsl.compiler.allocation import return_freed_memory
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
@@ -103,6 +104,8 @@ class Stored:
         return evaluate
 
     def _misfit(self, root: Node) -> str:
+        if is_populated(root):
+            return "it sees a network against others: searches build such sums themselves"
         if self.absent:
             lacking = [s for s in sorted(statistics_of([root])) if s in self.absent]
             if lacking:

@@ -20,6 +20,7 @@ from autodas_dsl.scoring.scorer import (
     reads_teacher,
 )
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Setting, Teacher
+from autodas_dsl.scoring.together import Together
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.tables.table import Table
@@ -48,6 +49,7 @@ def score_table(
     """
     needs = any(map(reads_teacher, formulas))
     size = setting.data.size
+    together = Together(formulas, len(table))
     halved: list[str] = []
     while True:
         runs, sources = [], []
@@ -56,8 +58,8 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                run = Run(space, formulas, setting, teacher, batch, seed + repeat, book)
-                runs.append(run.scores(table.architectures, progress))
+                run = Run(space, together.flat, setting, teacher, batch, seed + repeat, book)
+                runs.append(together.assemble(run.scores(table.architectures, progress)))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise
@@ -147,7 +149,10 @@ class Run:
 
 
 def _formula_key(formula: Bound) -> str:
-    return formula.node.digest
+    if not formula.references:
+        return formula.node.digest
+    frozen = sorted((node.digest, values) for node, values in formula.references.items())
+    return hashlib.blake2b(f"{formula.node.digest} {frozen}".encode(), digest_size=12).hexdigest()
 
 
 def require_space(table: Table, space: Space[Any] | None) -> Space[Any]:

@@ -163,6 +163,9 @@ def proposals(node: Typed) -> Iterator[Proposal]:
                 for expr in propose(node.expr, node):
                     yield Proposal(expr, f"{node.expr.op} is {law}: {LAWS[law]}")
         yield from _merged(node)
+        if node.expr.op == "percentile":
+            for found in root_proposals(node.children[0]):
+                yield Proposal(_same(node.expr, found.expr), f"percentile: {found.law}")
 
 
 def root_proposals(node: Typed) -> Iterator[Proposal]:

@@ -148,6 +148,8 @@ def simplify(
     if rank and judges.same_order is None:
         raise ValueError("ranking needs a judge of order")
     verify(proxy)
+    if proxy.references:
+        return Simplified(proxy, proxy, (), "its references belong to the terms as they stand")
     lets = tuple((formula.name, formula.expr) for formula in proxy.lets)
     raw = inlined(proxy.score.expr, lets)
     sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds, budget.megabytes))

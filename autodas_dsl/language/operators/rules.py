@@ -106,6 +106,17 @@ def _tensor(
     return _same(op, kinds, values, require)
 
 
+def _population(
+    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
+) -> Kind:
+    if not kinds[0].is_number:
+        raise KindError(
+            f"`{op.name}` works on one number of each network; this is {kinds[0].describe()}",
+            "reduce it with mean(…) or sum(…) first",
+        )
+    return NUMBER
+
+
 def _unite(
     op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
 ) -> Kind:
@@ -189,6 +200,7 @@ def _match(op: Operator, kind: Kind) -> tuple[str, ...]:
 _FIXED: dict[str, Rule] = {
     "x -> x": _same,
     "tensor -> tensor": _tensor,
+    "number -> number": _population,
     "x, y -> x": _unite,
     "x, y -> dot": _dot,
     "a, b -> a @ b": _matmul,
