@@ -77,6 +77,6 @@ def of_operators() -> dict[str, str]:
     found = {
         name: scored(example_of(entry))
         for name, entry in OPERATORS.items()
-        if entry.group != "population"  # the engine sees one network at a time
+        if not entry.sees_population  # the engine sees one network at a time
     }
     return {name: text for name, text in found.items() if text is not None}

@@ -15,13 +15,13 @@ from reference import REFERENCE
 
 from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.language.check import aligned
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.infer import aligned
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.operators import OPERATORS, Operator, Value, result_kind
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.resolve import operator_values, statistic_named
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
 

@@ -15,10 +15,9 @@ from strategies import Grower
 
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_names
+from autodas_dsl.language.library import library_names, typed
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.tree import Call, Expr, Name
-from autodas_dsl.language.typed import typed
 from autodas_dsl.printing.unicode import unicode_of
 
 _NUMBERS = ("0", "1", "2", "007", ".5", "5.", "0.1", "1e-5", "1E3", "1e308", "1e-400", "1e400", "3.0.1",
@@ -58,7 +57,7 @@ def typed_tree(source: random.Random) -> Expr:
 
 def respelled(source: random.Random, expr: Expr) -> str:
     """One of the many ways to write a tree."""
-    text = unicode_of(typed(expr, {})) if source.random() < 0.3 else format_expression(expr)
+    text = unicode_of(typed(expr).score) if source.random() < 0.3 else format_expression(expr)
     for usual, others in _SPELLINGS:
         text = "".join(
             part if number == 0 else source.choice(others) + part

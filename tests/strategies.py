@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from autodas_dsl.language.check import AnyKind, apply_kinds, kind_of_expression
-from autodas_dsl.language.kinds import NUMBER, Axis, Kind, KindError, Pair, symbol
+from autodas_dsl.language.check import kind_of_expression
+from autodas_dsl.language.errors import Fault
+from autodas_dsl.language.infer import apply
+from autodas_dsl.language.kinds import NUMBER, AnyKind, Axis, Kind, Pair, symbol
 from autodas_dsl.language.operators import OPERATORS, Attrs, Operator
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.resolve import Fault, operator_values
-from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, Number
 
 T = TypeVar("T")
@@ -33,8 +33,7 @@ LEAVES = (
     "[F_s, F_t]", "[E_s, E_t]", "[P_s, P_t]", "[V_s, grad V_t]", "[W, grad W]", "[params, flops]",
 )  # fmt: skip
 NUMBERS = (0.0, 1.0, 2.0, 0.5, 3.0, 1e-5, 1e3, 0.1)
-POPULATION = tuple(name for name, entry in OPERATORS.items() if entry.group == "population")
-_NOWHERE = Span(0, 0)
+POPULATION = tuple(name for name, entry in OPERATORS.items() if entry.sees_population)
 
 
 @cache
@@ -61,11 +60,9 @@ def attributes(entry: Operator) -> tuple[Attrs, ...]:
 
 def kind_of_call(op: str, attrs: Attrs, kinds: tuple[AnyKind, ...]) -> AnyKind | None:
     """The kind of a call, or None when it does not check."""
-    entry = OPERATORS[op]
     try:
-        values = operator_values(entry, attrs, _NOWHERE)
-        return apply_kinds(entry, list(kinds), values, lambda requirement: None, _NOWHERE)
-    except (Fault, KindError):
+        return apply(op, attrs, kinds).kind
+    except Fault:
         return None
 
 
@@ -98,7 +95,7 @@ def binary(first: AnyKind, second: AnyKind) -> Choices:
 def _choices(kinds: tuple[AnyKind, ...]) -> Choices:
     found = []
     for name, entry in OPERATORS.items():
-        if entry.group == "population":  # around a whole score: see `Grower.score`
+        if entry.sees_population:  # around a whole score: see `Grower.score`
             continue
         if len(kinds) != entry.arity and not entry.is_distance:
             continue

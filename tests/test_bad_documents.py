@@ -10,7 +10,7 @@ from mutations import damaged
 
 from autodas_dsl.language.documents import decode, parse_document
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.library import canonical, library_files, library_names, proxied, verify
+from autodas_dsl.language.library import library_files
 
 COUNT = 10_000
 DOCUMENTS = [path.read_bytes() for path in library_files().values()]
@@ -20,14 +20,14 @@ def outcome(data: bytes) -> str:
     """The canonical text of a valid document; empty for one that is refused with a diagnostic."""
     try:
         proxy = parse_document(decode(data, "a.proxy"), "a.proxy")
-        proxy.check(proxied, library_names)
-        text = canonical(proxy)
-        verify(proxy)
+        proxy.check()
+        text = str(proxy)
+        proxy.typed()
     except InputError as error:
         explained(error)
         return ""
     assert parse_document(text) == proxy
-    assert canonical(parse_document(text)) == text
+    assert str(parse_document(text)) == text
     return text
 
 
@@ -68,5 +68,5 @@ def test_large_and_deep_documents(body: bytes) -> None:
 
 def test_an_unreadable_name_is_shown_shortened() -> None:
     with pytest.raises(InputError) as caught:
-        verify(parse_document("proxy/1 a\nscore = " + "a" * 60_000 + "\n"))
+        parse_document("proxy/1 a\nscore = " + "a" * 60_000 + "\n").typed()
     assert all(len(line) < 400 for line in str(caught.value).split("\n"))

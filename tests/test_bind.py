@@ -31,7 +31,7 @@ def _collected(teacher_channels: int = 8) -> Collected:
 
 def _unmet(formula: str, collected: Collected) -> str:
     needed = check(parse(formula)).requirements
-    return unmet([n.requirement for n in needed], sizes_of(collected))
+    return unmet(needed, sizes_of(collected))
 
 
 def test_equal_sizes_meet_the_requirement() -> None:

@@ -16,10 +16,10 @@ from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.language.check import check
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.kinds import Kind
-from autodas_dsl.language.library import library_names, library_proxy, proxied
+from autodas_dsl.language.library import library_names, library_proxy
 from autodas_dsl.language.parse import parse
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
 
 COUNT = 5000
@@ -33,9 +33,9 @@ def compare(formulas: list[Formula], worlds: list[World], shape: Shapes) -> list
     statistics = set()
     kept: list[Formula] = []
     for formula in formulas:
-        checked = formula.check(proxied) if isinstance(formula, Proxy) else check(formula)
+        checked = formula.check() if isinstance(formula, Proxy) else check(formula)
         assert checked.ok, text(formula)
-        if all(shape.meet(needed.requirement) for needed in checked.requirements):
+        if all(shape.meet(needed) for needed in checked.requirements):
             statistics |= checked.statistics
             kept.append(formula)
     stored = [collected(world, statistics) for world in worlds]

@@ -219,7 +219,7 @@ def test_requirements_are_those_of_the_networks(table: Table) -> None:
 def _needed(text: str) -> object:
     from autodas_dsl.language.check import kind_of_expression
 
-    return kind_of_expression(parse(text)).requirements[0].requirement
+    return kind_of_expression(parse(text)).requirements[0]
 
 
 def test_a_search_in_one_call(table: Table, tmp_path: Path) -> None:

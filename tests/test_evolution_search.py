@@ -34,12 +34,13 @@ from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task
-from autodas_dsl.evolution.typed import never
 from autodas_dsl.evolution.watch import Progress, Told, Watch
-from autodas_dsl.language.documents import format_document, parse_document
+from autodas_dsl.language.documents import parse_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.infer import never
 from autodas_dsl.language.parse import parse
+from autodas_dsl.language.proxy import format_document
 
 SHORT = Config(iterations=15, population=10)
 TRUTH = np.arange(12.0)

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.generate import Generator
-from autodas_dsl.evolution.identity import inlined, oriented, settled, unsigned
+from autodas_dsl.evolution.identity import oriented, settled, unsigned, written_out
 from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
 from autodas_dsl.evolution.plausible import plausible, risky
-from autodas_dsl.evolution.typed import Typing, positions
 from autodas_dsl.evolution.vary import MUTATIONS, Varier, crossover
 from autodas_dsl.evolution.vocabulary import (
     Vocabulary,
@@ -25,12 +24,13 @@ from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.infer import Typing, never
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.kinds import NUMBER, Requirement
 from autodas_dsl.language.library import library_names, library_proxy
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, Expr, Name, PairOf, complexity, walk
+from autodas_dsl.language.tree import Call, Expr, Name, PairOf, complexity, put, walk
 
 EVERYTHING = tuple(name for name in INPUTS if name not in ("params", "flops", "layers"))
 SAME_LOGITS = {"K_s = K_t"}
@@ -59,7 +59,7 @@ def _is_formula(expr: Expr) -> None:
     found = check(expr)
     text = format_expression(expr)
     assert found.ok, (text, found.diagnostics)
-    assert {str(n.requirement) for n in found.requirements} <= SAME_LOGITS, text
+    assert set(map(str, found.requirements)) <= SAME_LOGITS, text
     assert complexity(expr) <= LIMIT
     assert plausible(expr)
     assert parse(text) == expr
@@ -135,7 +135,7 @@ def test_generation_is_varied() -> None:
 
 
 def test_requirements_that_do_not_hold_are_not_written() -> None:
-    strict = Typing()
+    strict = Typing(never)
     assert strict.kind(parse("L2([F_s, F_t])")) is None
     assert strict.kind(parse("L2(align([F_s, F_t]))")) == NUMBER
     lenient = Typing(lambda requirement: True)
@@ -145,15 +145,14 @@ def test_requirements_that_do_not_hold_are_not_written() -> None:
 def test_kinds_agree_with_the_checker_on_the_library() -> None:
     typing = Typing(lambda requirement: True)
     for name in library_names():
-        assert typing.kind(inlined(library_proxy(name))) == NUMBER, name
+        assert typing.kind(written_out(library_proxy(name))) == NUMBER, name
 
 
 def test_kinds_of_wrong_trees_are_missing() -> None:
-    kinds = Typing().kinds(parse("mean(eigvals(W)) + sum(|grad W|_F)"))
-    assert () not in kinds
-    assert kinds[(1,)] == NUMBER
-    assert Typing().kind(parse("W[nonsense]")) is None
-    assert Typing().kind(PairOf(PairOf(parse("W"), parse("W")), parse("W"))) is None
+    assert Typing(never).kind(parse("mean(eigvals(W)) + sum(|grad W|_F)")) is None
+    assert Typing(never).kind(parse("sum(|grad W|_F)")) == NUMBER
+    assert Typing(never).kind(parse("W[nonsense]")) is None
+    assert Typing(never).kind(PairOf(PairOf(parse("W"), parse("W")), parse("W"))) is None
 
 
 def test_seeds_of_the_library_vary() -> None:
@@ -161,7 +160,7 @@ def test_seeds_of_the_library_vary() -> None:
     varier = Varier(Generator(Vocabulary(
         chosen_statistics(EVERYTHING), chosen_operators(), "both", lambda requirement: True), 60))  # fmt: skip
     for number, name in enumerate(library_names()):
-        seed = varier.settled(inlined(library_proxy(name)))
+        seed = varier.settled(written_out(library_proxy(name)))
         if seed is None:
             continue
         for slot in range(5):
@@ -210,7 +209,7 @@ def test_a_leading_minus_is_never_doubled() -> None:
 
 
 def test_lets_and_library_names_are_written_out() -> None:
-    expr = inlined(expression_proxy("grad_norm + params"))
+    expr = written_out(expression_proxy("grad_norm + params"))
     assert format_expression(expr) == "sum(|grad W|_F) + params"
 
 
@@ -309,9 +308,10 @@ def test_stream_draws() -> None:
 
 def test_paths_are_those_of_the_tree() -> None:
     expr = parse("CKA([F_s, F_t]) + 1")
-    found = {path: format_expression(node) for path, node in positions(expr)}
-    assert found[(0, 0, 1)] == "F_t"
+    found = {place.path: format_expression(place.expr) for place in VARIERS["both"].places(expr)}
+    assert found[(0, 0)] == "[F_s, F_t]"  # touched as a whole
     assert found[(1,)] == "1"
+    assert format_expression(put(expr, (0, 0, 1), parse("E_t"))) == "CKA([F_s, E_t]) + 1"
 
 
 def test_commuting_operands_of_both_networks_lower() -> None:

@@ -11,7 +11,6 @@ from conftest import REPOSITORY
 
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.language.documents import read_document
-from autodas_dsl.language.library import canonical, verify
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.proxy"))
 
@@ -19,8 +18,8 @@ EXAMPLES = sorted((REPOSITORY / "examples").glob("*.proxy"))
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_is_canonical_and_checks(path) -> None:
     proxy = read_document(path)
-    verify(proxy)
-    assert canonical(proxy) == path.read_text(encoding="utf-8")
+    proxy.typed()
+    assert str(proxy) == path.read_text(encoding="utf-8")
 
 
 def test_examples_score_a_network() -> None:

@@ -236,6 +236,8 @@ def test_a_statistic_of_another_kind_is_refused(
         ("op('mine', 'x -> x', 'f({0}', '.', group='elementwise')", "no Python expression"),
         ("op('mine', 'x -> x', '{0', '.', group='elementwise')", "does not read"),
         ("op('mine', 'x -> x', '{0}', '.', group='elementwise', latex='{b}')", "names {b}"),
+        ("op('mine', 'x -> x', '{0}', '.', group='elementwise', text='<{0}>')", "signs are those"),
+        ("op('mine', 'x -> x', '{0}', '.', group='elementwise', signs='~')", "signs are those"),
         ("Input('mine', kind(), '.', '{b}', 'weights', collect=len)", "names {b}"),
         ("Input('mine', kind('bn'), '.', 'b', 'weights', collect=len)", "its layer list is `bn`"),
     ],

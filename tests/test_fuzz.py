@@ -21,7 +21,6 @@ from autodas_dsl.editing.explain import hover
 from autodas_dsl.language.documents import decode, expression_proxy, parse_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.library import canonical, proxied, verify
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.printing.latex_page import LAYOUTS
@@ -86,7 +85,7 @@ def test_expressions(number: int, seed: int) -> None:
     assert format_expression(parse(plain)) == plain
     proxy = expression_proxy(text)
     try:
-        verify(proxy)
+        proxy.typed()
     except InputError as error:
         explained(error)
         return
@@ -105,16 +104,16 @@ def test_documents(number: int, seed: int) -> None:
     except InputError as error:
         explained(error)
         return
-    plain = canonical(proxy)
+    plain = str(proxy)
     again = parse_document(plain)
     assert again == proxy
-    assert canonical(again) == plain
+    assert str(again) == plain
     try:
-        verify(proxy)
+        proxy.typed()
     except InputError as error:
         explained(error)
         return
-    assert again.check(proxied).statistics == proxy.check(proxied).statistics
+    assert again.check().statistics == proxy.check().statistics
     prints(proxy, source)
 
 
@@ -123,7 +122,7 @@ def test_most_texts_are_right() -> None:
 
     def right(text: str, number: int) -> bool:
         try:
-            verify(expression_proxy(text) if number % 2 else parse_document(text))
+            (expression_proxy(text) if number % 2 else parse_document(text)).typed()
         except InputError:
             return False
         return True

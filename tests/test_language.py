@@ -14,7 +14,7 @@ from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_names, proxied, verify
+from autodas_dsl.language.library import LIBRARY
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import MAX_DEPTH, MAX_TOKENS, parse
 from autodas_dsl.language.spans import Source
@@ -41,7 +41,7 @@ def test_grammar_is_lalr_without_conflicts() -> None:
 def test_prints_as_itself(text: str) -> None:
     tree = parse(text)
     assert format_expression(tree) == text
-    found = check(tree, (), proxied, library_names).diagnostics
+    found = check(tree, library=LIBRARY).diagnostics
     assert [d.message for d in found if d.code != "E203"] == []
 
 
@@ -56,7 +56,7 @@ def test_is_rewritten(written: str, canonical: str) -> None:
 @pytest.mark.parametrize("text", ["maximum(|W|_F)", "minimum(W, W, W)", "max(1, 2, 3)"])
 def test_what_does_not_check_is_not_rewritten_into_what_does(text: str) -> None:
     with pytest.raises(InputError):
-        verify(expression_proxy(text))
+        expression_proxy(text).typed()
     assert format_expression(parse(text)) == text
 
 
@@ -75,11 +75,11 @@ def diagnostics(text: str, document: bool) -> list[Diagnostic]:
     """Everything that is said about an input, in the order of places; warnings included."""
     try:
         if not document:
-            verify(expression_proxy(text))
+            expression_proxy(text).typed()
             return []
         proxy = parse_document(text, stem="a")
-        verify(proxy)
-        return proxy.check(proxied, library_names).diagnostics
+        proxy.typed()
+        return proxy.check().diagnostics
     except FormulaError as error:
         return sorted(error.diagnostics, key=lambda d: d.span.start if d.span else 0)
 
@@ -149,7 +149,7 @@ def test_token_and_length_limits() -> None:
 def test_diagnostic_shows_the_line_with_carets() -> None:
     text = "proxy/1 x\n\nbetter: higher\n\nscore = |grad W|_F\n"
     with pytest.raises(FormulaError) as caught:
-        verify(parse_document(text, "proxies/x.proxy"))
+        parse_document(text, "proxies/x.proxy").typed()
     assert str(caught.value) == "\n".join(
         [
             "proxies/x.proxy:5:9: error[E203]: the score must be one number; "
@@ -164,7 +164,7 @@ def test_diagnostic_shows_the_line_with_carets() -> None:
 def test_diagnostic_for_editors() -> None:
     source = Source("a.proxy", "score = F_q\n")
     with pytest.raises(FormulaError) as caught:
-        verify(expression_proxy("F_q"))
+        expression_proxy("F_q").typed()
     found = caught.value.diagnostics[0].as_dict(Source("<expression>", "F_q"))
     assert found == {
         "file": "<expression>", "code": "E201", "severity": "error", "help": "did you mean `F_t`?",
@@ -177,7 +177,7 @@ def test_diagnostic_for_editors() -> None:
 def test_long_lines_are_shown_around_the_place() -> None:
     text = " + ".join(["params"] * 60) + " + F_q + " + " + ".join(["flops"] * 60)
     with pytest.raises(FormulaError) as caught:
-        verify(expression_proxy(text))
+        expression_proxy(text).typed()
     shown = str(caught.value).split("\n")
     assert len(shown[1]) < 140
     assert shown[1][shown[2].index("^") :].startswith("F_q")

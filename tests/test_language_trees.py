@@ -7,11 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from strategies import scores, seeded_scores, trees
 
 from autodas_dsl.language.check import check, kind_of_expression
-from autodas_dsl.language.documents import Formula, Proxy, parse_document
+from autodas_dsl.language.documents import parse_document
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.parse import parse
+from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.tree import Call, Expr, walk
 
 SHRINKING = settings(

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from autodas_dsl.language.check import NO_LIBRARY
 from autodas_dsl.language.documents import parse_document, read_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.library import (
-    canonical,
     library_files,
     library_names,
     library_proxy,
     load,
-    proxied,
-    verify,
 )
 
 GROUPS = {"parameter", "activation", "teacher_student", "discovered"}
@@ -37,11 +35,11 @@ def test_library_is_complete() -> None:
 def test_file_checks_and_is_canonical(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     proxy = read_document(path)
-    verify(proxy)
-    assert proxy.check(proxied, library_names).diagnostics == []
-    assert canonical(proxy) == text
+    proxy.typed()
+    assert proxy.check().diagnostics == []
     assert str(proxy) == text
-    assert canonical(parse_document(canonical(proxy))) == text
+    assert str(proxy) == text
+    assert str(parse_document(str(proxy))) == text
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -58,7 +56,7 @@ def test_sources_carry_a_year() -> None:
 
 
 def test_a_library_name_stands_for_its_score() -> None:
-    statistics = load("diswot + synflow").check(proxied, library_names).statistics
+    statistics = load("diswot + synflow").check().statistics
     assert {str(s) for s in statistics} == {"F_s", "F_t", "grad V_s", "grad V_t", "W",
                                             "grad[flow] W"}  # fmt: skip
 
@@ -89,5 +87,6 @@ def test_inputs_of_a_formula_that_names_proxies_are_verified(tmp_path: Path) -> 
 
 def test_canonical_derives_inputs_through_the_library() -> None:
     proxy = parse_document("proxy/1 both\nscore = snip + l2_norm\n")
-    assert "inputs: W, grad W\n" in canonical(proxy)
-    assert "inputs" not in str(proxy)
+    assert "inputs: W, grad W\n" in str(proxy)
+    assert proxy.check(NO_LIBRARY).ok  # a formula that has checked is not checked again
+    assert not parse_document("proxy/1 both\nscore = snip + l2_norm\n").check(NO_LIBRARY).ok

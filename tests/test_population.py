@@ -27,7 +27,6 @@ from autodas_dsl.evaluation.rank import rank
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import verify
 from autodas_dsl.language.parse import parse
 from autodas_dsl.printing.show import show
 from autodas_dsl.scoring.score import score
@@ -244,7 +243,7 @@ def test_references_belong_to_the_terms_also_through_lets() -> None:
 
 def test_the_canonical_text_is_stable_and_in_the_order_of_the_formula() -> None:
     proxy = parse_document(FROZEN, stem="a")
-    verify(proxy)
+    proxy.typed()
     assert str(proxy) == FROZEN
     lines = FROZEN.splitlines()
     mixed = "\n".join([*lines[:-2], lines[-1], "reference:percentile( size )=7,", "  8.0, 9e0"])
@@ -254,7 +253,7 @@ def test_the_canonical_text_is_stable_and_in_the_order_of_the_formula() -> None:
 def test_a_reference_that_fits_no_term_is_a_mistake_wherever_it_is_checked() -> None:
     proxy = parse_document(FROZEN.replace("+ standardise(flops)", "+ flops"), stem="a")
     with pytest.raises(FormulaError) as caught:
-        verify(proxy)
+        proxy.typed()
     assert [d.code for d in caught.value.diagnostics] == ["E324"]
 
 
@@ -290,7 +289,7 @@ def test_freezing_a_document_gives_references_that_fit() -> None:
     proxy = parse_document(text, stem="a")
     known = {node(name): values(name) for name in ("params", "flops")}
     closed = freeze(proxy, known)
-    verify(closed)
+    closed.typed()
     assert [one.term for one in closed.references] == [
         "percentile(params)",
         "standardise(p + flops)",

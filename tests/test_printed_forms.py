@@ -17,9 +17,8 @@ from random_formulas import random_formula
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.library import library_names, library_proxy, load
+from autodas_dsl.language.library import library_names, library_proxy, load, typed
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.typed import typed
 from autodas_dsl.printing.graph import computation_graph, dot
 from autodas_dsl.printing.mathml import NAMESPACE, mathml, mathml_of
 from autodas_dsl.printing.mathml_lines import wrapping_mathml
@@ -101,7 +100,7 @@ EXPRESSIONS = [
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_unicode_reads_back_as_the_same_tree(text: str) -> None:
     tree = parse(text)
-    assert parse(unicode_of(typed(tree, {}))) == tree
+    assert parse(unicode_of(typed(tree).score)) == tree
 
 
 @pytest.mark.parametrize(
@@ -116,7 +115,7 @@ def test_unicode_reads_back_as_the_same_tree(text: str) -> None:
     ],
 )
 def test_unicode_spelling(text: str, expected: str) -> None:
-    assert unicode_of(typed(parse(text), {})) == expected
+    assert unicode_of(typed(parse(text)).score) == expected
 
 
 # --- MathML -----------------------------------------------------------------------------------
@@ -189,12 +188,13 @@ def test_operators_with_one_sign_stay_apart() -> None:
 
 
 def test_edges_carry_kinds_and_arguments() -> None:
-    graph = computation_graph(expression_proxy("params / flops"))
+    proxy = expression_proxy("params / flops")
+    graph = computation_graph(proxy)
     rows = [
         (graph.nodes[s]["label"], d["argument"], d["kind"]) for s, _, d in graph.edges(data=True)
     ]
     assert rows == [("params", 0, "number"), ("flops", 1, "number")]
-    assert '"number"' in dot(graph)
+    assert '"number"' in dot(proxy)
 
 
 def test_json_and_graphml_are_data() -> None:

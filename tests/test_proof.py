@@ -24,7 +24,7 @@ from autodas_dsl.simplify.random_statistics import (
     networks,
     random_network,
 )
-from autodas_dsl.simplify.verdict import Verdict
+from autodas_dsl.simplify.simplify import Verdict
 
 PROOF = Proof()
 
@@ -264,8 +264,8 @@ def test_align_takes_only_what_its_kernel_takes() -> None:
 
 def test_sizes_of_first_last_and_joined_layers_are_known_to_the_proof() -> None:
     for formula in ("cond(last(W))", "sum(sum(mean[B](concat(X)) + mean[B](concat(X))))"):
-        needed = [n.requirement for n in check(parse(formula)).requirements]
+        needed = [n for n in check(parse(formula)).requirements]
         assert isinstance(SQUARE.fits(needed), bool)
-    square = [n.requirement for n in check(parse("cond(first(W))")).requirements]
+    square = [n for n in check(parse("cond(first(W))")).requirements]
     assert SQUARE.fits(square)
     assert not VARIED.fits(square)

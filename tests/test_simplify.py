@@ -12,11 +12,10 @@ from random_formulas import random_formula
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.library import library_names, library_proxy
+from autodas_dsl.language.library import library_names, library_proxy, typed
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy, format_document, format_formula
 from autodas_dsl.language.tree import Expr, complexity
-from autodas_dsl.language.typed import typed
 from autodas_dsl.simplify.laws import RULES, Rule, folded, is_nonnegative
 from autodas_dsl.simplify.matching import fill, match
 from autodas_dsl.simplify.proof import Proof
@@ -26,11 +25,11 @@ from autodas_dsl.simplify.simplify import (
     Budget,
     Judges,
     Simplified,
+    Verdict,
     explain,
     measure,
     simplify,
 )
-from autodas_dsl.simplify.verdict import Verdict
 
 DATA = Path(__file__).parent / "data"
 PROOF = Proof()
@@ -285,11 +284,11 @@ def test_the_library_stays_as_it_is_or_says_why() -> None:
     ],
 )
 def test_matching(pattern: str, text: str, fits: bool) -> None:
-    assert bool(list(match(parse(pattern), typed(parse(text), {}), {}))) == fits
+    assert bool(list(match(parse(pattern), typed(parse(text)).score, {}))) == fits
 
 
 def test_a_number_letter_fits_no_tensor() -> None:
-    assert not list(match(parse("m * n"), typed(parse("W * grad W"), {}), {}))
+    assert not list(match(parse("m * n"), typed(parse("W * grad W")).score, {}))
 
 
 @pytest.mark.parametrize(
@@ -304,8 +303,8 @@ def test_signs(text: str, expected: bool) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.law)
 def test_every_rule_can_make_something_smaller(rule: Rule) -> None:
     large = parse("1 * (2 * 3)")
-    bound = {letter: typed(large, {}) for letter in "xyzmn"}
-    bound |= {letter: typed(parse("4"), {}) for letter in "cdpq"}
+    bound = {letter: typed(large).score for letter in "xyzmn"}
+    bound |= {letter: typed(parse("4")).score for letter in "cdpq"}
     before, after = (fill(part, bound, folded) for part in (rule.pattern, rule.replacement))
     assert measure(after) < measure(before)
 

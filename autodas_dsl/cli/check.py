@@ -10,18 +10,16 @@ import click
 from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import documents
 from autodas_dsl.cli.options import PROXY
-from autodas_dsl.language.documents import Proxy, expression_proxy, input_names
+from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.library import (
     exists,
     library_files,
-    library_names,
     library_proxy,
     names_file,
-    proxied,
     shadowed,
 )
-from autodas_dsl.language.proxy import inputs_fault
+from autodas_dsl.language.proxy import Proxy, input_names
 from autodas_dsl.language.spans import Source
 from autodas_dsl.language.visible import json_text, visible
 
@@ -89,14 +87,13 @@ def _reports(specs: Sequence[str]) -> Iterator[Report]:
 
 
 def _report(proxy: Proxy, name: str) -> Report:
-    checked = proxy.check(proxied, library_names)
-    fault = inputs_fault(proxy, checked)
-    found = [*checked.diagnostics, *([fault] if fault is not None else [])]
+    checked = proxy.check()
+    found = list(checked.diagnostics)
     if shadowed(proxy):
         found.append(Diagnostic("E321", f"the library has another `{proxy.name}`", None,
                                 "a formula that names it means the library's: rename yours",
                                 "warning"))  # fmt: skip
-    needed = list(dict.fromkeys(str(need.requirement) for need in checked.requirements))
+    needed = list(dict.fromkeys(map(str, checked.requirements)))
     return Report(name, proxy.text, found, input_names(checked.statistics), needed)
 
 

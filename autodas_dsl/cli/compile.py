@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.language.documents import format_formula
-from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.proxy import Proxy, format_formula
 
 _EPILOG = """\b
 Examples:

@@ -11,7 +11,6 @@ from autodas_dsl.cli import colour, options
 from autodas_dsl.cli.documents import STDIN, Document, documents
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
-from autodas_dsl.language.library import canonical
 from autodas_dsl.language.visible import visible, visible_lines
 
 _EPILOG = """\b
@@ -37,7 +36,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool)
     for document in documents(paths):
         total += 1
         try:
-            text = canonical(document.parse()).replace("\n", document.line_end)
+            text = str(document.parse()).replace("\n", document.line_end)
         except InputError as error:
             click.echo(error.render(), err=True)
             wrong += 1

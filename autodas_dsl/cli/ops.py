@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from autodas_dsl.cli import options
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.examples import example_of
-from autodas_dsl.language.format import format_number
+from autodas_dsl.language.format import format_number, written
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import ALIASES, GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.resolve import suggest
@@ -22,12 +22,6 @@ Examples:
   autodas-dsl ops
   autodas-dsl ops KL
   autodas-dsl ops grad W"""
-
-_WRITTEN = {
-    "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y", "pow": "x^y", "neg": "-x",
-    "matmul": "a @ b", "abs": "|x|", "norm_F": "|x|_F", "norm_1": "|x|_1", "norm_2": "|x|_2",
-    "norm_inf": "|x|_inf", "norm_nuc": "|x|_*", "maximum": "max(x, y)", "minimum": "min(x, y)",
-}  # fmt: skip
 
 
 def _complete(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
@@ -64,8 +58,8 @@ def _named(name: str) -> list[Operator | Input]:
     canonical = ALIASES.get(name, name)
     if canonical in OPERATORS:
         found.append(OPERATORS[canonical])
-    found += [OPERATORS[key] for key, text in _WRITTEN.items()
-              if key != canonical and (text.split("(")[0] == name or text == name)]  # fmt: skip
+    found += [entry for entry in OPERATORS.values() if not entry.is_named
+              and entry.name != canonical and name in (entry.word, _call(entry))]  # fmt: skip
     if name in INPUTS:
         found.append(INPUTS[name])
     if not found:
@@ -94,8 +88,8 @@ def _listing() -> Iterator[str]:
 
 
 def _call(entry: Operator) -> str:
-    if entry.name in _WRITTEN:
-        return _WRITTEN[entry.name]
+    if not entry.is_named:
+        return written(entry)
     return f"{entry.name}(a, b)" if entry.arity == 2 else f"{entry.name}(x)"
 
 
@@ -126,11 +120,7 @@ def _default_axis(entry: Operator) -> str:
 
 
 def _attribute(attribute: Attribute) -> str:
-    if attribute.choices:
-        allowed = f"one of {', '.join(f'{format_number(c)}' for c in attribute.choices)}"
-    else:
-        whole = "whole number " if attribute.integer else ""
-        allowed = f"{whole}from {format_number(attribute.low)} to {format_number(attribute.high)}"
+    allowed = attribute.allowed.removeprefix("a ")
     return (
         f"{attribute.name}={format_number(attribute.default)}, {allowed}. {attribute.doc}".rstrip()
     )
@@ -141,7 +131,7 @@ def _statistic(entry: Input) -> Iterable[tuple[str, Iterable[str]]]:
     yield "name", [f"{entry.name} (statistic, {entry.group})"]
     yield "kind", [entry.kind.describe()]
     yield "needs", [entry.needs]
-    yield "attributes", [", ".join(_attributes(entry))] * bool(_attributes(entry))
+    yield "attributes", [", ".join(entry.variants)] * bool(entry.variants)
     yield "LaTeX", [statistic_latex(entry)]
     yield "example", [_example(entry)]
 
@@ -152,22 +142,12 @@ def _example(entry: Input) -> str:
     return f"mean({whole})" if entry.kind.layers else whole
 
 
-def _attributes(entry: Input) -> list[str]:
-    prefix, _, letter = entry.name.rpartition(" ")
-
-    def written(attribute: str) -> str:
-        return f"{prefix}[{attribute}] {letter}" if prefix else f"{letter}[{attribute}]"
-
-    inner = [*entry.probes, *(["all"] if entry.every else []), *(["-2"] if entry.stages else [])]
-    return [written(a) for a in [*inner, *([f"{entry.parts}=8"] if entry.parts else [])]]
-
-
 def _as_json(entry: Operator | Input) -> dict[str, object]:
     if isinstance(entry, Input):
         return {
             "name": entry.name, "type": "statistic", "group": entry.group, "doc": entry.doc,
             "kind": entry.kind.describe(), "latex": statistic_latex(entry),
-            "attributes": _attributes(entry), "needs": entry.needs, "example": _example(entry),
+            "attributes": entry.variants, "needs": entry.needs, "example": _example(entry),
         }  # fmt: skip
     return {
         "name": entry.name, "type": "operator", "group": entry.group, "doc": entry.doc,

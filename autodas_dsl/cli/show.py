@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from autodas_dsl.cli import colour, options
-from autodas_dsl.language.library import canonical, library_files, library_proxy, load
+from autodas_dsl.language.library import library_files, library_proxy, load
 from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.language.visible import json_text, visible
+from autodas_dsl.printing.show import FORMS as KNOWN
+from autodas_dsl.printing.show import show
 
 _EPILOG = """\b
 Examples:
@@ -21,12 +23,8 @@ Examples:
   autodas-dsl show diswot --graph diswot.svg
   autodas-dsl show --list"""
 
-_LANGUAGES = {
-    "text": colour.PROXY, "unicode": colour.PROXY, "latex": "latex", "mathml": "xml",
-    "sympy": "python", "python": "python", "tree": colour.PLAIN, "dot": "dot", "json": "json",
-    "graphml": "xml",
-}  # fmt: skip
-FORMS = tuple(_LANGUAGES)
+FORMS = [form for form in KNOWN if form != "svg"]  # which is for files: --graph
+FORMS.insert(FORMS.index("sympy") + 1, "python")  # which the compiler prints
 
 _GROUPS = {
     "parameter": "parameter-level",
@@ -79,20 +77,19 @@ def command(
         click.echo(visible(f"wrote {graph}"), err=True)
     if graph is None or form is not None:
         text = _shown(proxy, form, {k: v for k, v in setting.items() if v is not None})
-        colour.echo(text, _LANGUAGES[form or "text"], nl=not text.endswith("\n"))
+        language = form if form == "python" else KNOWN[form or "text"].language
+        colour.echo(text, language, nl=not text.endswith("\n"))
 
 
 def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
     if setting and form not in ("latex", "mathml"):
         raise click.UsageError(f"--{next(iter(setting))} goes with --as latex")
     if form is None:
-        return canonical(proxy)
+        return str(proxy)
     if form == "python":
         from autodas_dsl.cli.compile import emitted
 
         return emitted(proxy)
-    from autodas_dsl.printing.show import show
-
     return show(proxy, form, **setting)
 
 

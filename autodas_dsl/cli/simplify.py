@@ -84,9 +84,8 @@ def command(
     found = result.proxy if out is None else replace(result.proxy, name=out.stem)
     if out is not None:
         from autodas_dsl.language.files import write_atomic
-        from autodas_dsl.language.library import canonical
 
-        write_atomic(out, canonical(found))
+        write_atomic(out, str(found))
         note(f"wrote {out}")
     if format == "json":
         _print_json(result, terms)
@@ -107,7 +106,7 @@ def _on_table(
     from autodas_dsl.compiler.lower import lower
     from autodas_dsl.evaluation.importance import signed_terms, term_importance
     from autodas_dsl.evaluation.rank import chosen_rows
-    from autodas_dsl.language.inline import inlined
+    from autodas_dsl.language.typed import inlined
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.scorer import bind
     from autodas_dsl.scoring.stored import collect_table
@@ -126,19 +125,18 @@ def _on_table(
     def scores(expr: Expr) -> Sequence[float]:
         return [float(value) for value in evaluate([lower(expr)])[0].scores]
 
-    whole = inlined(proxy.score.expr, tuple((f.name, f.expr) for f in proxy.lets))
+    whole = inlined(proxy.typed().score, proxies=False)
     several = len(signed_terms(whole)) > 1
     return scores, term_importance(whole, scores, list(accuracies[rows])) if several else []
 
 
 def _print(proxy: Proxy, result: Simplified, terms: Sequence[Term], explain: bool) -> None:
-    from autodas_dsl.language.library import canonical
 
     if explain:
         for line in _steps(result):
             click.echo(f"# {line}")
     plain = proxy.name == EXPRESSION
-    click.echo(format_formula(proxy) if plain else canonical(proxy), nl=plain)
+    click.echo(format_formula(proxy) if plain else str(proxy), nl=plain)
     if terms:
         from autodas_dsl.report.terminal import Column, show
 
@@ -160,7 +158,7 @@ def _steps(result: Simplified) -> Iterator[str]:
 
 
 def _print_json(result: Simplified, terms: Sequence[Term]) -> None:
-    from autodas_dsl.language.inline import complexity
+    from autodas_dsl.language.tree import complexity
     from autodas_dsl.report.terminal import to_json
 
     click.echo(to_json({

@@ -27,7 +27,6 @@ from autodas_dsl.compiler.user import USER
 from autodas_dsl.language.operators import OPERATORS
 
 _UNITES = ("x, y -> x", "x, y -> dot")
-_INFIX = frozenset({"add", "sub", "mul", "div", "pow"})
 _JOINED = {"first": "{0}[..., 0]", "last": "{0}[..., -1]", "total": "torch.sum({0}, -1)"}
 
 
@@ -154,7 +153,9 @@ class _Writer:
         if arg not in self.constants:
             return ""
         literal = _literal(self.constants[arg])
-        return literal if node.op in _INFIX else f"torch.tensor({literal}, dtype=torch.float64)"
+        return (
+            literal if OPERATORS[node.op].infix else f"torch.tensor({literal}, dtype=torch.float64)"
+        )
 
     def _spread(self, node: Node) -> list[str]:
         """Arguments of an operation on tensors, shaped to broadcast by position."""

@@ -62,7 +62,7 @@ class NotFinite(Invalid):
 
 
 def _display(op: str) -> str:
-    return {"div": "/", "pow": "^", "mul": "*", "add": "+", "sub": "-"}.get(op, op)
+    return OPERATORS[op].infix or op if op in OPERATORS else op
 
 
 def interpret(root: Node, collected: Values) -> float:
@@ -103,7 +103,7 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
         if isinstance(value, tuple) or node.kind.axes:
             return value
         return value.double()
-    if node.op in OPERATORS and OPERATORS[node.op].group == "population":
+    if node.op in OPERATORS and OPERATORS[node.op].sees_population:
         raise Invalid(f"`{node.op}` needs other networks to compare with")
     blame = _Blame(node, collected, done)
     count = _entries(node, args)

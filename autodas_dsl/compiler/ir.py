@@ -140,7 +140,7 @@ def requirements_of(root: Node) -> list[Requirement]:
     """The equalities of sizes that a formula needs, each once, in the order of evaluation."""
     found: dict[Requirement, None] = {}
     for node in topological([root]):
-        if node.op in OPERATORS and node.op != "align":
+        if node.op in OPERATORS and not OPERATORS[node.op].aligns:
             entry = OPERATORS[node.op]
             kinds = [arg.kind for arg in node.args]
             result_kind(entry, kinds, entry.values(node.attrs), lambda r: found.setdefault(r))

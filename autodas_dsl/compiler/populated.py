@@ -22,6 +22,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.references import Reference, population_calls
+from autodas_dsl.language.tree import Expr
 
 References = Mapping[Node, tuple[float, ...]]
 EMPTY = "no network of the population has a value of `{}`"
@@ -30,7 +31,7 @@ MAX_REFERENCE = 101
 
 
 def is_population(node: Node) -> bool:
-    return node.op in OPERATORS and OPERATORS[node.op].group == "population"
+    return node.op in OPERATORS and OPERATORS[node.op].sees_population
 
 
 def is_populated(root: Node) -> bool:
@@ -53,10 +54,12 @@ def _parts(node: Node) -> Iterator[Node]:
 
 def references_of(proxy: Proxy) -> dict[Node, tuple[float, ...]]:
     """The frozen populations of a document, by the node that each belongs to."""
-    return {
-        lower(replace(proxy, score=Formula("score", one.call), references=())): one.values
-        for one in proxy.references
-    }
+    return {lower(_alone(proxy, one.call)): one.values for one in proxy.references}
+
+
+def _alone(proxy: Proxy, score: Expr) -> Proxy:
+    """A part of a formula, with its lets."""
+    return replace(proxy, score=Formula("score", score), references=(), inputs=None)
 
 
 def open_terms(root: Node, references: References) -> list[Node]:
@@ -183,7 +186,7 @@ def freeze(proxy: Proxy, values: Mapping[Node, Floats]) -> Proxy:
     reasons = {part: ("",) * networks for part in values}
     references = []
     for call in population_calls([*(let.expr for let in proxy.lets), proxy.score.expr]):
-        inner = lower(replace(proxy, score=Formula("score", call.args[0]), references=()))
+        inner = lower(_alone(proxy, call.args[0]))
         scores = combined(inner, values, reasons, {}, networks).scores
         references.append(Reference(call, frozen(scores, call.op)))
     return replace(proxy, references=tuple(references))

@@ -81,7 +81,7 @@ def _fields(entry: Operator, node: Node) -> dict[str, Any]:
     values = entry.values(node.attrs)
     fields: dict[str, Any] = {k: _plain(v) for k, v in values.items() if k != "axis"}
     word = str(values.get("axis", ""))
-    if entry.name == "align":
+    if entry.aligns:
         return {**fields, "axis": repr(word)}
     fields["ndim"] = len(kind.axes)
     if entry.is_distance:

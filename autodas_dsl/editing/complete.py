@@ -25,7 +25,6 @@ from autodas_dsl.language.spans import Span
 
 _ATTRIBUTE = re.compile(rf"(?:\b(grad|hess)\s+)?({WORD.pattern})\[[^\[\]()]*\Z")
 _DERIVED = re.compile(rf"(?:\b(grad|hess)(?:\[[^\[\]]*\])?\s+|(∂L/∂))(?:{WORD.pattern})?\Z")
-_UNNAMED = frozenset({"add", "sub", "mul", "div", "pow", "matmul", "neg", "maximum", "minimum"})
 _REPEATED = frozenset({"reported", "measured"})
 
 
@@ -136,7 +135,7 @@ def _names(draft: Draft, offset: int) -> Iterator[Proposal]:
     for prefix, doc in PREFIXES.items():
         yield Proposal(prefix, "statistic", "derivative", doc, after=" ")
     for name, operator in OPERATORS.items():
-        if name not in _UNNAMED:
+        if operator.word == name and operator.binds == "atom":
             yield Proposal(name, "operator", operator.signature, operator_text(operator), after="(")
     for name in library_names():
         if name not in INPUTS:

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from autodas_dsl.language.check import AnyKind, Checked, check
-from autodas_dsl.language.documents import Proxy, decode, parse_document
+from autodas_dsl.language.check import check
+from autodas_dsl.language.documents import decode, parse_document
 from autodas_dsl.language.errors import Diagnostic, InputError
-from autodas_dsl.language.library import library_names, proxied
+from autodas_dsl.language.kinds import AnyKind
+from autodas_dsl.language.library import LIBRARY
 from autodas_dsl.language.lines import Item, read_items
-from autodas_dsl.language.proxy import Formula, format_document, inputs_fault
+from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import Call, Expr, Name, walk
 
@@ -52,20 +53,14 @@ class Draft:
         return self._parsed if isinstance(self._parsed, Proxy) else None
 
     @cached_property
-    def _checked(self) -> Checked | None:
-        return self.proxy.check(proxied, library_names) if self.proxy else None
-
-    @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything wrong with the text: of its form, or, where that is right, of its kinds."""
-        if not isinstance(self._parsed, Proxy) or self._checked is None:
-            return self._parsed if isinstance(self._parsed, tuple) else ()
-        fault = inputs_fault(self._parsed, self._checked)
-        return (*self._checked.diagnostics, *([fault] if fault else []))
+        found = self._parsed
+        return tuple(found.check().diagnostics) if isinstance(found, Proxy) else found
 
     def formatted(self) -> str | None:
         """The canonical text, or None while the document is not well formed."""
-        return format_document(self.proxy, self._checked) if self.proxy else None
+        return str(self.proxy) if self.proxy else None
 
     @cached_property
     def items(self) -> list[Item]:
@@ -122,7 +117,7 @@ class Draft:
         for formula in (*self.proxy.lets, self.proxy.score):
             node = _smallest(formula, offset)
             if node is not None:
-                return check(node, tuple(scope), proxied, library_names).kind
+                return check(node, tuple(scope), LIBRARY).kind
             scope.append((formula.name, formula.expr))
         return None
 
@@ -134,13 +129,12 @@ def draft(text: str, stem: str | None = None) -> Draft:
 
 def _smallest(formula: Formula, offset: int) -> Expr | None:
     """The innermost name, or call by its name or sign, that holds an offset."""
-    at = offset - formula.offset
     found = None
     for node in walk(formula.expr):
         span = node.span
         if isinstance(node, Call) and node.head is not None:
             span = node.head
-        inside = span.start <= at <= span.end
+        inside = span.start <= offset <= span.end
         if inside and isinstance(node, Name | Call):
             found = node
     return found

@@ -7,7 +7,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.library import library_files, library_proxy
-from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator
+from autodas_dsl.language.operators import ALIASES, NORM_MARKS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.language.spans import Span
 
@@ -28,10 +28,6 @@ PREFIXES = {
     "grad": "The gradient of the loss with respect to what follows, as in `grad W`.",
     "hess": "Hessian times gradient, as in `hess W`.",
 }
-_SIGNS = {"+": "add", "-": "sub", "−": "sub", "*": "mul", "⊙": "mul", "·": "mul", "×": "mul",
-          "/": "div", "@": "matmul", "^": "pow", "√": "sqrt"}  # fmt: skip
-_BARS = {"F": "norm_F", "1": "norm_1", "2": "norm_2", "inf": "norm_inf", "∞": "norm_inf",
-         "*": "norm_nuc"}  # fmt: skip
 
 
 def hover(draft: Draft, offset: int) -> tuple[str, Span] | None:
@@ -44,9 +40,8 @@ def hover(draft: Draft, offset: int) -> tuple[str, Span] | None:
     span = draft.word_at(offset)
     if span is None:
         sign = draft.text[offset : offset + 1]
-        if sign not in _SIGNS:
-            return None
-        return operator_text(OPERATORS[_SIGNS[sign]]), Span(offset, offset + 1)
+        meant = next((entry for entry in OPERATORS.values() if sign and sign in entry.signs), None)
+        return None if meant is None else (operator_text(meant), Span(offset, offset + 1))
     text = _meaning(draft, span)
     if text is None:
         return None
@@ -65,8 +60,8 @@ def _hover_head(draft: Draft, offset: int) -> tuple[str, Span] | None:
 
 def _norm_at(text: str, offset: int) -> tuple[str, Span] | None:
     """The mark of a norm, ``|_F``, that holds an offset."""
-    for mark, name in _BARS.items():
-        for bar in ("|_", "‖_"):
+    for mark, name in NORM_MARKS.items():
+        for bar in "|‖":
             sign = bar + mark
             start = text.find(sign, max(0, offset - len(sign) + 1), offset + len(sign))
             if 0 <= start <= offset < start + len(sign):
@@ -168,10 +163,7 @@ def _axis(word: str) -> str:
 
 
 def _attribute(entry: Attribute) -> str:
-    if entry.choices:
-        values = f"one of {', '.join(map(format_number, entry.choices))}"
-    else:
-        values = f"from {format_number(entry.low)} to {format_number(entry.high)}"
+    values = entry.allowed.removeprefix("a whole number ")
     return f"`[{entry.name}={format_number(entry.default)}]` {entry.doc} ({values})".replace(
         "  ", " "
     )

@@ -11,7 +11,7 @@ import numpy as np
 from autodas_dsl.evaluation.correlations import agreement
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression, terms
-from autodas_dsl.language.tree import Call, Expr
+from autodas_dsl.language.tree import Call, Expr, negated
 from autodas_dsl.simplify.proof import same_order
 
 Scores = Callable[[Expr], Sequence[float]]
@@ -97,24 +97,18 @@ def signed_terms(expr: Expr) -> list[Expr]:
     for sign, part in terms(expr):
         inner = [part]
         if isinstance(part, Call) and part.op == "neg":
-            inner = [_negated(term) for term in signed_terms(part.args[0])]
+            inner = [negated(term) for term in signed_terms(part.args[0])]
         elif isinstance(part, Call) and part.op in ("add", "sub"):
             inner = signed_terms(part)
-        found += inner if sign == "+" else [_negated(term) for term in inner]
+        found += inner if sign == "+" else [negated(term) for term in inner]
     return found
-
-
-def _negated(expr: Expr) -> Expr:
-    if isinstance(expr, Call) and expr.op == "neg":
-        return expr.args[0]
-    return Call("neg", (expr,))
 
 
 def _sum(parts: Sequence[Expr]) -> Expr:
     total = parts[0]
     for part in parts[1:]:
         minus = isinstance(part, Call) and part.op == "neg"
-        total = Call("sub" if minus else "add", (total, _negated(part) if minus else part))
+        total = Call("sub" if minus else "add", (total, negated(part) if minus else part))
     return total
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autodas_dsl.evolution.plausible import nested, plausible, redundant, risky
-from autodas_dsl.evolution.typed import Signature, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, Vocabulary
 from autodas_dsl.execution.randomness import Stream
-from autodas_dsl.language.check import AnyKind
-from autodas_dsl.language.kinds import NUMBER, Kind, Pair
+from autodas_dsl.language.infer import Signature, signature
+from autodas_dsl.language.kinds import NUMBER, AnyKind, Kind, Pair
 from autodas_dsl.language.operators import Attrs, Operator
 from autodas_dsl.language.tree import Call, Expr, Number, complexity
 
@@ -152,13 +151,13 @@ class Generator:
     def _smallest(self, stream: Stream) -> Expr:
         """The shortest way from a random leaf to a number."""
         for leaf in stream.shuffled(self.vocabulary.leaves):
-            value = Value(leaf, self._kind(leaf))
+            value = Value(leaf, self.kind(leaf))
             closed = self._close(stream, value, 0)
             if closed is not None and plausible(closed):
                 return closed
         raise ValueError("no leaf of the vocabulary leads to a number")
 
-    def _kind(self, leaf: Expr) -> AnyKind:
+    def kind(self, leaf: Expr) -> AnyKind:
         kind = self.typing.kind(leaf)
         if kind is None:
             raise ValueError(f"{leaf} does not check")
@@ -177,7 +176,7 @@ class Generator:
     def term(self, stream: Stream, size: int) -> Expr | None:
         """One term of about `size` nodes, or None when the walk led nowhere."""
         leaf = self._leaf(stream)
-        value = self._walk(stream, Value(leaf, self._kind(leaf)), size - complexity(leaf))
+        value = self._walk(stream, Value(leaf, self.kind(leaf)), size - complexity(leaf))
         return self._close(stream, value, size - complexity(value.expr))
 
     def _leaf(self, stream: Stream) -> Expr:
@@ -194,7 +193,7 @@ class Generator:
         """A statistic of the student; layer lists more often, for there is more to do with them."""
         own = self.vocabulary.own
         weights = [
-            _LAYER_LIST if isinstance(kind := self._kind(leaf), Kind) and kind.layers else 1.0
+            _LAYER_LIST if isinstance(kind := self.kind(leaf), Kind) and kind.layers else 1.0
             for leaf in own
         ]
         return stream.weighted(own, weights)
@@ -264,20 +263,20 @@ class Generator:
         if not self.vocabulary.binary:
             return None
         entry = stream.pick(self.vocabulary.binary)
-        other = self.partner(stream, entry.name, value.kind)
+        other = self.partner(stream, entry, value.kind)
         if other is None:
             return None
-        sides = (value, other) if entry.name == "pow" or stream.chance(0.5) else (other, value)
+        sides = (value, other) if entry.binds == "power" or stream.chance(0.5) else (other, value)
         kind = self.typing.call(entry.name, (), (sides[0].kind, sides[1].kind))
         if kind is None or self.steps(kind) is None:
             return None
         call = Call(entry.name, (sides[0].expr, sides[1].expr))
         return None if redundant(call) else Value(call, kind)
 
-    def partner(self, stream: Stream, op: str, kind: AnyKind) -> Value | None:
-        """Something that `op` may combine with a value of this kind."""
-        numeric = op in ("pow", "add", "sub", "mul", "div", "maximum", "minimum")
-        if op == "pow" or (numeric and stream.chance(0.4)):
+    def partner(self, stream: Stream, entry: Operator, kind: AnyKind) -> Value | None:
+        """Something that an operator may combine with a value of this kind."""
+        numeric = entry.group == "arithmetic" and entry.signature == "x, y -> x"
+        if entry.binds == "power" or (numeric and stream.chance(0.4)):
             return Value(Number(stream.pick(CONSTANTS)), self.typing.number)
         wanted = kind.first if isinstance(kind, Pair) and stream.chance(0.5) else kind
         fitting = [
@@ -299,7 +298,7 @@ class Generator:
             return self.term(stream, size)
         for _ in range(20):
             leaf = stream.pick(self.vocabulary.leaves)
-            value = Value(leaf, self._kind(leaf))
+            value = Value(leaf, self.kind(leaf))
             seen = [value]
             for _ in range(max(0, size - complexity(leaf))):
                 grown = self._grown(stream, value, size)

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from autodas_dsl.evolution.pairs import in_step
-from autodas_dsl.language.documents import Proxy
-from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.library import library_files, library_proxy
-from autodas_dsl.language.tree import Call, Expr, Name, Number, transform
+from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.tree import Call, Expr, Number, negated
+from autodas_dsl.language.typed import inlined
 
 
-def inlined(proxy: Proxy) -> Expr:
+def written_out(proxy: Proxy) -> Expr:
     """The score of a document as one tree: lets and library proxies written out, pairs in step."""
-    scope: dict[str, Expr] = {}
-
-    def change(node: Expr) -> Expr:
-        if not isinstance(node, Name) or node.prefix or node.attrs:
-            return node
-        if node.text in scope:
-            return scope[node.text]
-        if node.text in INPUTS or node.text not in library_files():
-            return node
-        return inlined(library_proxy(node.text))
-
-    for let in proxy.lets:
-        scope[let.name] = transform(let.expr, change)
-    return in_step(transform(proxy.expression, change))
+    return in_step(inlined(proxy.typed().score))
 
 
 def oriented(expr: Expr, sign: int) -> Expr:
     """The formula with a leading minus when lower scores are better; never a double one."""
-    if sign > 0:
-        return expr
-    if isinstance(expr, Call) and expr.op == "neg":
-        return expr.args[0]
-    return Call("neg", (expr,))
+    return expr if sign > 0 else negated(expr)
 
 
 def unsigned(expr: Expr) -> Expr:

@@ -20,10 +20,10 @@ from autodas_dsl.evolution.journal import Fact, Memory
 from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import SILENT, Search, described, without_truth
 from autodas_dsl.evolution.task import Task
-from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file, write_atomic
+from autodas_dsl.language.infer import Allowed
 
 REPEATS = 3
 _MAX_BYTES = 1 << 20

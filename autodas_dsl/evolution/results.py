@@ -14,9 +14,9 @@ from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import unwritable
 from autodas_dsl.evolution.judge import Counts
 from autodas_dsl.evolution.measure import Measured, fact_line, shown
-from autodas_dsl.language.documents import Formula, Proxy, format_document
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.proxy import Formula, Proxy, format_document
 
 PARETO = "pareto"
 BEST = "best.proxy"

@@ -16,7 +16,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.fitness import shuffled
 from autodas_dsl.evolution.folder import JOURNAL, Json, opened
 from autodas_dsl.evolution.generate import Generator
-from autodas_dsl.evolution.identity import inlined
+from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
 from autodas_dsl.evolution.journal import Fact, Journal, Memory
@@ -25,15 +25,15 @@ from autodas_dsl.evolution.measure import PARAMS, Measured, measured
 from autodas_dsl.evolution.results import Entry, Null, Step, document, outcome_of, save
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
-from autodas_dsl.evolution.typed import Allowed, never
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.evolution.watch import Progress, Watch
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import definitions
+from autodas_dsl.language.infer import Allowed, never
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import load, proxied
+from autodas_dsl.language.library import load
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.statistics.collect import belongs_to_teacher
 
@@ -104,7 +104,7 @@ def statistics_needed(
 
 def statistics_of(specs: Sequence[str]) -> frozenset[Statistic]:
     """Every statistic that some formulas read."""
-    return frozenset().union(*(load(spec).check(proxied).statistics for spec in specs))
+    return frozenset().union(*(load(spec).typed().statistics for spec in specs))
 
 
 def evolve(
@@ -271,7 +271,7 @@ class Search:
         return self._seeds + [make.fresh(slot) for slot in fresh]
 
     def _seed(self, spec: str) -> Expr:
-        found = self._varier.settled(inlined(load(spec)))
+        found = self._varier.settled(written_out(load(spec)))
         if found is None:
             raise InputError(
                 "E608", f"`{spec}` cannot start this search: it is larger than "
@@ -328,7 +328,7 @@ def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
         for member, (selection, held_out) in zip(members, halves, strict=True)
     ]
     champion = entries[members.index(best)]
-    trees = [inlined(load(spec)) for spec in baselines]
+    trees = [written_out(load(spec)) for spec in baselines]
     beside = {
         spec: (*selection, *held_out)
         for spec, (selection, held_out) in zip(baselines, _measure(search, trees), strict=True)

@@ -23,7 +23,7 @@ from autodas_dsl.evaluation.bootstrap import interval
 from autodas_dsl.evaluation.correlations import STATISTICS, agreement
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.folder import probe, text_of
-from autodas_dsl.evolution.identity import inlined
+from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped, listening
 from autodas_dsl.evolution.measure import first_reason
 from autodas_dsl.evolution.null import REPEATS, null_level
@@ -32,15 +32,15 @@ from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import SILENT, Run, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
-from autodas_dsl.evolution.typed import Allowed
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import plain_name, write_atomic
 from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.infer import Allowed
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import canonical, load
+from autodas_dsl.language.library import load
 from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
 from autodas_dsl.scoring.table import require_space
 from autodas_dsl.simplify.simplify import Simplified
@@ -269,7 +269,7 @@ def search(
         simpler = simplified(run.best, [one.task for one in prepared], config.seed)
         if folder is not None:
             write_atomic(folder / SCORES, scores_text(scores))
-            _keep(folder / SIMPLIFIED, canonical(simpler.proxy) if simpler.steps else "")
+            _keep(folder / SIMPLIFIED, str(simpler.proxy) if simpler.steps else "")
         null = _null(
             config, options, [one.task for one in prepared], allowed, run, interrupt, watch
         )
@@ -366,7 +366,7 @@ def _require_teacher(needed: Sequence[Statistic], setting: Setting) -> None:
 def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> Scores:
     """Scores on both halves; the journal holds those of the selection only."""
     names = [BEST, *baselines]
-    trees = [run.best.expression, *(inlined(load(name)) for name in baselines)]
+    trees = [run.best.expression, *(written_out(load(name)) for name in baselines)]
     nodes = [lower(tree) for tree in trees]
     halves = [half for half in (prepared.task.selection, prepared.task.report) if half]
     found = [half.evaluate(nodes) for half in halves]

@@ -8,22 +8,40 @@ its pairs are in step.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from autodas_dsl.evolution.generate import Generator, Value
 from autodas_dsl.evolution.identity import settled
 from autodas_dsl.evolution.pairs import is_leaf_pair
 from autodas_dsl.evolution.plausible import plausible, risky
-from autodas_dsl.evolution.typed import Path, at, positions, put, signature
 from autodas_dsl.evolution.vocabulary import CONSTANTS, attributes
 from autodas_dsl.execution.randomness import Stream
-from autodas_dsl.language.kinds import NUMBER
+from autodas_dsl.language.infer import Signature, signature
+from autodas_dsl.language.kinds import NUMBER, AnyKind
 from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.tree import Call, Expr, Number, children, complexity
+from autodas_dsl.language.tree import Call, Expr, Number, Path, children, complexity, put
+from autodas_dsl.language.typed import Typed
 
 _TRIES = 8
 _PART = (1, 6)
 _STEP = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of a formula: the child numbers from the root, the part, and its kind."""
+
+    path: Path
+    expr: Expr
+    kind: AnyKind
+
+    @property
+    def signature(self) -> Signature:
+        return signature(self.kind)
+
+    def overlaps(self, other: Place) -> bool:
+        """Whether one of the two holds the other."""
+        return all(a == b for a, b in zip(self.path, other.path, strict=False))
 
 
 class Varier:
@@ -41,6 +59,19 @@ class Varier:
             and plausible(expr)
             and self.typing.kind(expr) == NUMBER
         )
+
+    def places(self, expr: Expr) -> list[Place]:
+        """The parts that variation may touch, parents first: leaf pairs as a whole."""
+        root = self.typing.typed(expr)
+        found: list[Place] = []
+        stack: list[tuple[Path, Typed]] = [((), root)] if root is not None else []
+        while stack:
+            path, node = stack.pop()
+            found.append(Place(path, node.expr, node.kind))
+            if not is_leaf_pair(node.expr):
+                inner = [((*path, i), child) for i, child in enumerate(node.children)]
+                stack.extend(reversed(inner))
+        return found
 
     def mutated(self, stream: Stream, expr: Expr) -> Expr:
         """A formula one mutation away; a fresh one where no mutation applies."""
@@ -63,29 +94,20 @@ class Varier:
         found = settled(expr)
         return found if self.valid(found) else None
 
-
-def places(expr: Expr) -> list[tuple[Path, Expr]]:
-    """The subtrees that variation may touch: leaf pairs as a whole."""
-    found = []
-    inside: set[Path] = set()
-    for path, node in positions(expr):
-        if path and path[:-1] in inside:
-            continue
-        if is_leaf_pair(node):
-            inside.add(path)
-        found.append((path, node))
-    return found
+    def put(self, expr: Expr, place: Place, new: Expr | None) -> Expr | None:
+        """The formula with another part at a place, or None where there is none or it is none."""
+        return None if new is None else self.settled(put(expr, place.path, new))
 
 
 def crossover(vary: Varier, stream: Stream, first: Expr, second: Expr) -> Expr | None:
     """A subtree of the first formula replaced by one of the second of the same signature."""
-    kinds, donor_kinds = vary.typing.kinds(first), vary.typing.kinds(second)
-    donors = places(second)
-    for path, node in stream.sample(places(first), _TRIES):
-        wanted = signature(kinds[path])
-        fitting = [d for p, d in donors if d != node and signature(donor_kinds[p]) == wanted]
+    donors = vary.places(second)
+    for place in stream.sample(vary.places(first), _TRIES):
+        fitting = [
+            d.expr for d in donors if d.expr != place.expr and d.signature == place.signature
+        ]
         if fitting:
-            found = vary.settled(put(first, path, stream.pick(fitting)))
+            found = vary.put(first, place, stream.pick(fitting))
             if found is not None and found not in (first, second):
                 return found
     return None
@@ -93,99 +115,99 @@ def crossover(vary: Varier, stream: Stream, first: Expr, second: Expr) -> Expr |
 
 def redraw_part(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A subtree replaced by a random one of the same signature."""
-    path, node = stream.pick(places(expr))
-    room = vary.max_complexity - complexity(expr) + complexity(node)
+    place = stream.pick(vary.places(expr))
+    size = complexity(place.expr)
+    room = vary.max_complexity - complexity(expr) + size
     low, high = _PART
-    size = min(room, complexity(node) + stream.between(low, high) - 2)
-    wanted = signature(vary.typing.kinds(expr)[path])
-    part = vary.generator.part(stream, wanted, max(1, size))
-    return None if part is None else vary.settled(put(expr, path, part))
+    size = min(room, size + stream.between(low, high) - 2)
+    return vary.put(expr, place, vary.generator.part(stream, place.signature, max(1, size)))
 
 
 def change_node(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """An operator replaced by another over the same arguments."""
-    calls = [(p, n) for p, n in places(expr) if isinstance(n, Call)]
-    if not calls:
+    found = _call(vary, stream, expr)
+    if found is None:
         return None
-    path, call = stream.pick(calls)
+    place, call = found
     if len(call.args) == 1:
-        below = (*path, 0)
-        inner = vary.typing.kinds(expr)[below]
-        taken = vary.generator.redrawn(stream, call, inner)
-        return None if taken is None else vary.settled(put(expr, path, taken))
+        kind = vary.typing.kind(call.args[0])
+        assert kind is not None  # the formula checks
+        return vary.put(expr, place, vary.generator.redrawn(stream, call, kind))
     others = [op.name for op in vary.generator.vocabulary.binary if op.name != call.op]
     if not others or call.attrs:
         return None
-    return vary.settled(put(expr, path, replace(call, op=stream.pick(others))))
+    return vary.put(expr, place, replace(call, op=stream.pick(others)))
+
+
+def _call(vary: Varier, stream: Stream, expr: Expr, choices: int = 1) -> tuple[Place, Call] | None:
+    """One of the calls that can have at least so many different attributes."""
+    calls = [
+        (place, place.expr)
+        for place in vary.places(expr)
+        if isinstance(place.expr, Call) and len(attributes(OPERATORS[place.expr.op])) >= choices
+    ]
+    return stream.pick(calls) if calls else None
 
 
 def change_leaf(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A statistic, or a pair of them, replaced by another of the same signature."""
-    kinds = vary.typing.kinds(expr)
     leaves = vary.generator.vocabulary.leaves
-    ends = [(p, n) for p, n in places(expr) if n in leaves or not children(n)]
-    path, node = stream.pick(ends)
-    wanted = signature(kinds[path])
+    place = stream.pick([p for p in vary.places(expr) if p.expr in leaves or not children(p.expr)])
     fitting = [
-        leaf for leaf in leaves if leaf != node and signature(vary.typing.kinds(leaf)[()]) == wanted
+        leaf
+        for leaf in leaves
+        if leaf != place.expr and signature(vary.generator.kind(leaf)) == place.signature
     ]
-    return vary.settled(put(expr, path, stream.pick(fitting))) if fitting else None
+    return vary.put(expr, place, stream.pick(fitting)) if fitting else None
 
 
 def change_attribute(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """An axis, a temperature or another attribute redrawn."""
-    calls = [
-        (p, n) for p, n in places(expr) if isinstance(n, Call) and len(attributes(OPERATORS[n.op])) > 1
-    ]  # fmt: skip
-    if not calls:
+    found = _call(vary, stream, expr, choices=2)
+    if found is None:
         return None
-    path, call = stream.pick(calls)
+    place, call = found
     options = [attrs for attrs in attributes(OPERATORS[call.op]) if attrs != call.attrs]
-    return vary.settled(put(expr, path, replace(call, attrs=stream.pick(options))))
+    return vary.put(expr, place, replace(call, attrs=stream.pick(options)))
 
 
 def change_constant(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A literal replaced by a usual one, halved, doubled, or moved by about a third."""
-    literals = [(p, n) for p, n in places(expr) if isinstance(n, Number)]
+    literals = [(p, p.expr.value) for p in vary.places(expr) if isinstance(p.expr, Number)]
     if not literals:
         return None
-    path, number = stream.pick(literals)
-    moved = number.value * 2.0 ** (_STEP * stream.normal())
-    value = stream.pick((stream.pick(CONSTANTS), number.value * 2, number.value / 2, moved))
-    return vary.settled(put(expr, path, Number(float(f"{value:.3g}"))))
+    place, now = stream.pick(literals)
+    moved = now * 2.0 ** (_STEP * stream.normal())
+    value = stream.pick((stream.pick(CONSTANTS), now * 2, now / 2, moved))
+    return vary.put(expr, place, Number(float(f"{value:.3g}")))
 
 
 def insert(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """An operator put around a subtree, whose signature it keeps."""
-    path, node = stream.pick(places(expr))
-    kind = vary.typing.kinds(expr)[path]
+    place = stream.pick(vary.places(expr))
     if stream.chance(0.4):
-        joined = vary.generator.with_partner(stream, Value(node, kind))
-        return None if joined is None else vary.settled(put(expr, path, joined.expr))
+        joined = vary.generator.with_partner(stream, Value(place.expr, place.kind))
+        return vary.put(expr, place, joined.expr if joined else None)
     options = [
-        move for move in vary.generator.moves(kind) if move.keeps and not risky(move.op.name, node)
+        move
+        for move in vary.generator.moves(place.kind)
+        if move.keeps and not risky(move.op.name, place.expr)
     ]
-    if not options:
-        return None
-    return vary.settled(put(expr, path, stream.pick(options).to(node)))
+    return vary.put(expr, place, stream.pick(options).to(place.expr)) if options else None
 
 
 def delete(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """An operator taken away: one of its arguments in its place."""
-    calls = [(p, n) for p, n in places(expr) if isinstance(n, Call)]
-    if not calls:
-        return None
-    path, call = stream.pick(calls)
-    return vary.settled(put(expr, path, stream.pick(call.args)))
+    found = _call(vary, stream, expr)
+    return None if found is None else vary.put(expr, found[0], stream.pick(found[1].args))
 
 
 def hoist(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A part that is a number of its own, alone."""
-    kinds = vary.typing.kinds(expr)
     parts = [
-        node
-        for path, node in places(expr)
-        if path and kinds[path] == NUMBER and not isinstance(node, Number)
+        place.expr
+        for place in vary.places(expr)
+        if place.path and place.kind == NUMBER and not isinstance(place.expr, Number)
     ]
     return vary.settled(stream.pick(parts)) if parts else None
 
@@ -202,24 +224,19 @@ def join(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
 
 def shift(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """Two parts of the formula of one signature exchanged."""
-    kinds = vary.typing.kinds(expr)
-    path, node = stream.pick(places(expr))
+    places = vary.places(expr)
+    place = stream.pick(places)
     others = [
-        (p, n)
-        for p, n in places(expr)
-        if n != node
-        and signature(kinds[p]) == signature(kinds[path])
-        and not _within(p, path)
-        and not _within(path, p)
+        other
+        for other in places
+        if other.expr != place.expr
+        and other.signature == place.signature
+        and not other.overlaps(place)
     ]
     if not others:
         return None
-    other, part = stream.pick(others)
-    return vary.settled(put(put(expr, path, part), other, at(expr, path)))
-
-
-def _within(inner: Path, outer: Path) -> bool:
-    return inner[: len(outer)] == outer
+    other = stream.pick(others)
+    return vary.put(put(expr, place.path, other.expr), other, place.expr)
 
 
 Mutation = Callable[[Varier, Stream, Expr], "Expr | None"]

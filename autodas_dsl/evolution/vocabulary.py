@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from autodas_dsl.evolution.pairs import side, twin
-from autodas_dsl.evolution.typed import Allowed, Typing, never
-from autodas_dsl.language.errors import FormulaError, InputError
+from autodas_dsl.language.errors import Fault, FormulaError, InputError
+from autodas_dsl.language.infer import Allowed, Typing, never
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.language.operators import ALIASES, GROUPS, OPERATORS, Attrs, Operator
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.resolve import Fault, statistic_named, suggest
+from autodas_dsl.language.resolve import statistic_named, suggest
 from autodas_dsl.language.tree import Expr, Name, PairOf
 
 DEFAULT_INPUTS = ("W", "grad W", "A", "grad A", "F_s", "F_t", "E_s", "E_t", "P_s", "P_t")
@@ -170,7 +170,7 @@ def chosen_operators(words: Sequence[str] = ()) -> tuple[str, ...]:
     for word in words:
         name = word if word in GROUPS else ALIASES.get(word, word)
         members = {entry.name for entry in OPERATORS.values() if entry.group == name}
-        if name == POPULATION or (name in OPERATORS and OPERATORS[name].group == POPULATION):
+        if name == POPULATION or (name in OPERATORS and OPERATORS[name].sees_population):
             raise InputError(
                 "E624", f"`{word}` sees a population, a search scores one network at a time",
                 "leave it out",

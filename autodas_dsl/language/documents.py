@@ -7,39 +7,22 @@ from __future__ import annotations
 
 import errno
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
+from autodas_dsl.language.check import NO_LIBRARY
+from autodas_dsl.language.errors import Diagnostic, Fault, FormulaError, InputError
 from autodas_dsl.language.files import read_file
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.lines import Item, Note, read_items
 from autodas_dsl.language.operators import ALIASES, OPERATORS
-from autodas_dsl.language.parse import MAX_TOKENS, SyntaxFault, parse, parse_expression
-from autodas_dsl.language.proxy import (
-    Formula,
-    Proxy,
-    Written,
-    format_document,
-    format_formula,
-    input_names,
-    inputs_fault,
-    moved,
-)
+from autodas_dsl.language.parse import MAX_TOKENS, parse, parse_expression
+from autodas_dsl.language.proxy import Formula, Proxy, Written
 from autodas_dsl.language.references import Reference, read_reference
-from autodas_dsl.language.resolve import Fault, suggest
+from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import Source, Span
-
-__all__ = [
-    "Formula",
-    "Proxy",
-    "expression_proxy",
-    "format_document",
-    "format_formula",
-    "input_names",
-    "parse_document",
-    "read_document",
-]
+from autodas_dsl.language.tree import moved
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
 MAX_LETS = 256
@@ -150,11 +133,7 @@ def _formula_faults(proxy: Proxy) -> list[Diagnostic]:
 
     The library is not asked here, so a name that is not known may be one of its proxies.
     """
-    return [
-        found
-        for found in proxy.check().diagnostics
-        if found.severity == "error" and found.code != "E201"
-    ]
+    return [found for found in proxy.check(NO_LIBRARY).errors if found.code not in ("E201", "E315")]
 
 
 def _place(found: Diagnostic) -> int:
@@ -183,9 +162,7 @@ class _Reader:
         self.diagnostics.append(Diagnostic(code, message, span, help))
 
     def read(self, stem: str | None) -> Proxy | None:
-        items, notes, faults = read_items(self.source.text)
-        for fault in faults:
-            self.report("E304", fault.message, fault.span, fault.help)
+        items, notes, self.diagnostics = read_items(self.source.text)
         if not items:
             self.report("E305", "the document is empty", Span(0, 1), "start it with `proxy/1 name`")
             return None
@@ -288,7 +265,7 @@ class _Reader:
         try:
             self.references.append(read_reference(value, item.span))
         except Fault as fault:
-            self.report(fault.code, fault.message, fault.span, fault.help)
+            self.diagnostics.append(fault.diagnostic)
 
     def _known_header(self, item: Item, key: str, value: str) -> None:
         if key in ("about", "source"):
@@ -325,12 +302,14 @@ class _Reader:
             return
         try:
             expr = parse_expression(body)
-        except SyntaxFault as fault:
+        except Fault as fault:
             self._broken = True
-            self.diagnostics.append(moved(fault.diagnostic, start))
+            found = fault.diagnostic
+            self.diagnostics.append(replace(found, span=found.span and found.span.moved(start)))
             return
-        comments = tuple(Comment(c.text, c.offset - match.end(), c.trailing) for c in item.comments)
-        formula = Formula(name or "score", expr, comments, start)
+        here = item.span.start
+        comments = tuple(Comment(c.text, c.offset + here, c.trailing) for c in item.comments)
+        formula = Formula(name or "score", moved(expr, start), comments)
         if name is not None:
             self.lets.append(formula)
         else:
@@ -361,11 +340,9 @@ class _Reader:
 
     def _verify_inputs(self, proxy: Proxy) -> None:
         """Compare `inputs` with the formula, as far as it can be told without the library."""
-        if self.diagnostics:
-            return
-        fault = inputs_fault(proxy, proxy.check())
-        if fault is not None:
-            self.diagnostics.append(fault)
+        if proxy.inputs is not None and not self.diagnostics:
+            found = proxy.check(NO_LIBRARY).errors
+            self.diagnostics += [wrong for wrong in found if wrong.code == "E315"]
 
 
 def _head(item: Item, length: int) -> Span:

@@ -79,6 +79,14 @@ def _window(line: str, column: int, width: int = 120) -> tuple[str, int]:
     return line[start : start + width], start + 1
 
 
+class Fault(Exception):
+    """A mistake at a place; whoever knows the whole text makes a `FormulaError` of it."""
+
+    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, help)
+
+
 class InputError(Exception):
     """The input is wrong: shown as a diagnostic with exit status 1, never as a traceback.
 

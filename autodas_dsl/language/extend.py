@@ -9,7 +9,6 @@ No entry can take a name that is in use.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import sys
@@ -29,7 +28,8 @@ from autodas_dsl.language.inputs import INPUTS, Input, kind
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
-from autodas_dsl.language.parse import parse
+from autodas_dsl.language.parse import SHORTHANDS, parse
+from autodas_dsl.language.user_files import load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -41,7 +41,7 @@ __all__ = [
 
 GROUP = "autodas_dsl.extensions"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-_RESERVED = ("let", "score", "grad", "hess", "noop", "pow2", "pow4")
+_RESERVED = ("let", "score", "grad", "hess", *SHORTHANDS)
 _FORMS = (
     "x -> x", "tensor -> tensor", "x, y -> x", "x, y -> dot", "a, b -> a @ b", "x -> less",
     "a, b -> distance", "list(x) -> x",
@@ -130,15 +130,10 @@ def _entry_point_files() -> Iterator[bytes]:
 
 
 def _run(file: Path) -> ModuleType:
-    name = f"autodas_dsl_extension_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise InputError("E221", f"{file} is not a Python file", "its name ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     with foreign(lambda error: _fails(str(file), error)):
-        spec.loader.exec_module(module)
-    return module
+        return load_module(file, f"autodas_dsl_extension_{file.stem}")
 
 
 def _fails(source: str, error: BaseException) -> InputError:
@@ -240,6 +235,9 @@ def _operator_fits(entry: Operator, source: str) -> None:
     if entry.signature not in _FORMS and not _PATTERN.fullmatch(entry.signature):
         raise _wrong(entry, source, f"`{entry.signature}` is no signature",
                      "such as x -> x, x -> less, a, b -> distance, B C ... -> B C")  # fmt: skip
+    if not entry.is_named or entry.unicode != entry.text or entry.signs:
+        raise _wrong(entry, source, "its text is not its name over its arguments",
+                     "signs are those of the grammar: leave text, unicode and signs out")  # fmt: skip
     for attribute in entry.attrs:
         if not attribute.low <= attribute.default <= attribute.high:
             raise _wrong(entry, source, f"the default of {attribute.name} is out of its range",

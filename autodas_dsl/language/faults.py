@@ -6,7 +6,7 @@ import re
 
 from lark.exceptions import UnexpectedEOF, UnexpectedToken
 
-from autodas_dsl.language.errors import Diagnostic
+from autodas_dsl.language.errors import Fault
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.spans import Span
 
@@ -31,15 +31,7 @@ _METHOD = re.compile(r"\.([A-Za-z_]\w*)\s*(\(\)|\()?")
 _MODULES = ("F", "math", "np", "numpy", "torch")
 
 
-class SyntaxFault(Exception):
-    """A syntax error at a span; the public boundary adds the source."""
-
-    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, message, span, help)
-
-
-def unexpected_character(text: str, at: int) -> SyntaxFault:
+def unexpected_character(text: str, at: int) -> Fault:
     """A character that starts no token."""
     char = text[at]
     method = _METHOD.match(text, at)
@@ -47,18 +39,16 @@ def unexpected_character(text: str, at: int) -> SyntaxFault:
         return _method(text, at, method)
     if char.isdigit() or char == ".":
         end = _word_end(text, at)
-        return SyntaxFault("E104", f"`{text[at:end]}` is not a number", Span(at, end),
+        return Fault("E104", f"`{text[at:end]}` is not a number", Span(at, end),
                            "numbers look like 0.5, 2, 1e-5")  # fmt: skip
     if char == "_" and text[at - 1 : at] in ("|", "‖"):
         end = _word_end(text, at)
-        return SyntaxFault("E104", f"`{text[at:end]}` is no norm", Span(at, end), _NORMS)
+        return Fault("E104", f"`{text[at:end]}` is no norm", Span(at, end), _NORMS)
     shown = f"`{char}`" if char.isprintable() and char != "`" else f"U+{ord(char):04X}"
-    return SyntaxFault(
-        "E104", f"unexpected character {shown}", Span(at, at + 1), _HINTS.get(char, "")
-    )
+    return Fault("E104", f"unexpected character {shown}", Span(at, at + 1), _HINTS.get(char, ""))
 
 
-def _method(text: str, at: int, found: re.Match[str]) -> SyntaxFault:
+def _method(text: str, at: int, found: re.Match[str]) -> Fault:
     """``W.mean()`` and ``torch.mean(W)``, as Python has it."""
     owner = re.search(r"[A-Za-z]\w*\s*\Z", text[max(0, at - 40) : at])
     name, called = found.groups()
@@ -66,7 +56,7 @@ def _method(text: str, at: int, found: re.Match[str]) -> SyntaxFault:
     if inside in _MODULES or called == "(":
         inside = "…"
     known = name in OPERATORS or name in ALIASES
-    return SyntaxFault(
+    return Fault(
         "E104", f"there are no methods such as `.{name}`", Span(at, at + 1 + len(name)),
         f"written {name}({inside})" if known else "operators are written mean(W)",
     )  # fmt: skip
@@ -79,7 +69,7 @@ def _word_end(text: str, at: int) -> int:
     return end
 
 
-def unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> SyntaxFault:
+def unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> Fault:
     """A token where another was expected, or the end of the text."""
     token = getattr(error, "token", None)
     if token is None or token.type == "$END":
@@ -92,39 +82,37 @@ def unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> Synta
             return fault
     if "NUMBER" in expected:
         what = "an operand" if "LPAR" in expected else "an attribute"
-        return SyntaxFault(
-            "E110", f"expected {what}, found `{token}`", span, _operand_help(text, span)
-        )
+        return Fault("E110", f"expected {what}, found `{token}`", span, _operand_help(text, span))
     if token.type in ("NAME", "NUMBER", "LPAR", "_DL", "__ANON_0"):
-        return SyntaxFault("E107", f"expected an operator before `{token}`", span,
+        return Fault("E107", f"expected an operator before `{token}`", span,
                            _operator_help(text, span))  # fmt: skip
     if token == "|":
-        return SyntaxFault("E109", "`|` closes nothing", span, "bars come in pairs: |x|")
-    return SyntaxFault("E110", f"unexpected `{token}`", span, _place_help(text, span))
+        return Fault("E109", "`|` closes nothing", span, "bars come in pairs: |x|")
+    return Fault("E110", f"unexpected `{token}`", span, _place_help(text, span))
 
 
-def _ends_early(text: str) -> SyntaxFault:
+def _ends_early(text: str) -> Fault:
     text = without_comments(text)
     if not text.strip():
-        return SyntaxFault("E108", "the expression is empty", Span(0, max(1, len(text))))
+        return Fault("E108", "the expression is empty", Span(0, max(1, len(text))))
     opened = _unclosed(text)
     if opened is not None:
-        return SyntaxFault(
+        return Fault(
             "E109", f"`{text[opened]}` is never closed", Span(opened, opened + 1)
         )  # fmt: skip
     end = len(text.rstrip())
-    return SyntaxFault("E108", "the expression ends too early", Span(end, end + 1),
+    return Fault("E108", "the expression ends too early", Span(end, end + 1),
                        "an operand is missing")  # fmt: skip
 
 
-def _closing(text: str, span: Span, token: str) -> SyntaxFault | None:
+def _closing(text: str, span: Span, token: str) -> Fault | None:
     """A closing bracket that opens nothing, or closes the wrong one."""
     opened = _open_brackets(text[: span.start])
     if not opened:
-        return SyntaxFault("E109", f"`{token}` closes nothing", span, "delete it")
+        return Fault("E109", f"`{token}` closes nothing", span, "delete it")
     bracket = text[opened[-1]]
     if bracket != _CLOSES[token]:
-        return SyntaxFault("E109", f"`{token}` does not close `{bracket}`", span,
+        return Fault("E109", f"`{token}` does not close `{bracket}`", span,
                            f"`{_PARTNER[bracket]}` does")  # fmt: skip
     return None
 

@@ -1,35 +1,23 @@
-"""Surface tree to canonical text. Formatting never changes the tree."""
+"""Surface tree to canonical text, by the notation in each operator's entry.
+
+Formatting never changes the tree.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
-from autodas_dsl.language.operators import Attrs, Value
+from autodas_dsl.language.operators import LEVELS, OPERATORS, Attrs, Operator, Value, format_number
 from autodas_dsl.language.spans import Span
-from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, children
 
 WIDTH = 88
 INDENT = "    "
+_BARS = ("|", "‖")
 
-_SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(5)
-_INFIX = {
-    "add": (" + ", _SUM, _SUM, _PRODUCT),
-    "sub": (" - ", _SUM, _SUM, _PRODUCT),
-    "mul": (" * ", _PRODUCT, _PRODUCT, _UNARY),
-    "div": (" / ", _PRODUCT, _PRODUCT, _UNARY),
-    "matmul": (" @ ", _PRODUCT, _PRODUCT, _UNARY),
-    "pow": ("^", _POWER, _ATOM, _UNARY),
-}
-_BARS = {"norm_F": "F", "norm_1": "1", "norm_2": "2", "norm_inf": "inf", "norm_nuc": "*"}
-_SPELLED = {"maximum": "max", "minimum": "min"}
-
-
-def format_number(value: float) -> str:
-    """The shortest text that reads back as the same float64."""
-    text = repr(value)
-    mantissa, mark, exponent = text.partition("e")
-    mantissa = mantissa.removesuffix(".0")
-    return f"{mantissa}e{int(exponent)}" if mark else mantissa
+Node = TypeVar("Node")
 
 
 def format_attrs(attrs: Attrs) -> str:
@@ -45,47 +33,88 @@ def _value(value: Value) -> str:
     return f"-{format_number(-value)}" if value < 0 else format_number(value)
 
 
+class Part(NamedTuple):
+    """A printed part and how tightly it holds together.
+
+    In a template, ``{0:product}`` puts it in parentheses when it holds together less tightly than
+    a product.
+    """
+
+    text: str
+    level: str = "atom"
+
+    def __format__(self, floor: str) -> str:
+        if not floor or self.level == "atom" or LEVELS.index(self.level) >= LEVELS.index(floor):
+            return self.text
+        return f"({self.text})"
+
+
+class Printer(Generic[Node]):
+    """Fills the templates of operators; a notation says which template, and how names look."""
+
+    def opened(self, node: Node) -> tuple[Expr, Sequence[Node]]:
+        """A node as an expression, and what stands below it."""
+        raise NotImplementedError
+
+    def template(self, entry: Operator) -> str:
+        return entry.text
+
+    def name(self, name: Name) -> str:
+        plain = name.text + self.attrs(name.attrs)
+        return f"{name.prefix}{self.attrs(name.prefix_attrs)} {plain}" if name.prefix else plain
+
+    def attrs(self, attrs: Attrs) -> str:
+        return format_attrs(attrs)
+
+    def fields(self, below: Sequence[Node], parts: Sequence[Part]) -> Mapping[str, str]:
+        """What else a template may name."""
+        return {}
+
+    def part(self, node: Node, in_bars: bool = False) -> Part:
+        """One expression; directly inside bars no bars are written."""
+        expr, below = self.opened(node)
+        if isinstance(expr, Number):
+            return Part(format_number(expr.value))
+        if isinstance(expr, Name):
+            return Part(self.name(expr))
+        if isinstance(expr, PairOf):
+            first, second = (self.part(child, in_bars) for child in below)
+            return Part(f"[{first}, {second}]")
+        attrs = self.attrs(expr.attrs)
+        entry = OPERATORS.get(expr.op)
+        # what is wrong must not be written as what is right: `max` of one argument is a reduction
+        if entry is not None and len(below) == entry.arity:
+            template = self.template(entry)
+            bars = template.startswith(_BARS)
+            if not (bars and in_bars) and (not attrs or "{attrs}" in template):
+                parts = [self.part(child, in_bars or bars) for child in below]
+                text = template.format(*parts, attrs=attrs, **self.fields(below, parts))
+                return Part(text, entry.binds)
+        inner = ", ".join(self.part(child, in_bars).text for child in below)
+        return Part(f"{expr.op}{attrs}({inner})")
+
+
+class _Canonical(Printer[Expr]):
+    def opened(self, node: Expr) -> tuple[Expr, Sequence[Expr]]:
+        return node, children(node)
+
+
+_CANONICAL = _Canonical()
+
+
 def format_expression(expr: Expr) -> str:
     """One line of canonical text.
 
     `parse` of the result is the same tree.
     """
-    return _text(expr, _SUM, in_bars=False)
+    return _CANONICAL.part(expr).text
 
 
-def _text(expr: Expr, floor: int, in_bars: bool) -> str:
-    """Text of `expr`, in parentheses when it binds weaker than `floor`."""
-    if isinstance(expr, Number):
-        return format_number(expr.value)
-    if isinstance(expr, Name):
-        return _name(expr)
-    if isinstance(expr, PairOf):
-        return f"[{_text(expr.first, _SUM, in_bars)}, {_text(expr.second, _SUM, in_bars)}]"
-    return _call(expr, floor, in_bars)
-
-
-def _name(name: Name) -> str:
-    plain = name.text + format_attrs(name.attrs)
-    return f"{name.prefix}{format_attrs(name.prefix_attrs)} {plain}" if name.prefix else plain
-
-
-def _call(call: Call, floor: int, in_bars: bool) -> str:
-    if call.op in _INFIX and len(call.args) == 2 and not call.attrs:
-        sign, level, left, right = _INFIX[call.op]
-        text = _text(call.args[0], left, in_bars) + sign + _text(call.args[1], right, in_bars)
-        return text if level >= floor else f"({text})"
-    if call.op == "neg" and len(call.args) == 1 and not call.attrs:
-        text = "-" + _text(call.args[0], _POWER, in_bars)
-        return text if floor <= _UNARY else f"({text})"
-    if len(call.args) == 1 and not call.attrs and not in_bars:
-        if call.op == "abs":
-            return f"|{_text(call.args[0], _SUM, True)}|"
-        if call.op in _BARS:
-            return f"|{_text(call.args[0], _SUM, True)}|_{_BARS[call.op]}"
-    inner = ", ".join(_text(arg, _SUM, in_bars) for arg in call.args)
-    # `max` of one argument is a reduction: what is wrong must not be written as what is right.
-    word = _SPELLED.get(call.op, call.op) if len(call.args) == 2 else call.op
-    return f"{word}{format_attrs(call.attrs)}({inner})"
+def written(entry: Operator) -> str:
+    """An operator over the arguments of its signature, as the formatter prints it."""
+    if entry.aligns:
+        return format_expression(Call(entry.name, (PairOf(Name("a"), Name("b")),)))
+    return format_expression(Call(entry.name, tuple(map(Name, entry.letters[: entry.arity]))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +126,22 @@ class Comment:
     trailing: bool
 
 
+def binding(expr: Expr) -> str:
+    """Which of `LEVELS` the operator of an expression binds at."""
+    entry = OPERATORS.get(expr.op) if isinstance(expr, Call) else None
+    return "atom" if entry is None else entry.binds
+
+
+def unsigned(expr: Expr) -> Expr:
+    """What stands behind a minus sign; without one the expression itself."""
+    return expr.args[0] if isinstance(expr, Call) and binding(expr) == "unary" else expr
+
+
 def terms(expr: Expr) -> list[tuple[str, Expr]]:
     """The terms of a sum with their signs, ``+`` before the first; one term if it is no sum."""
     found: list[tuple[str, Expr]] = []
-    while isinstance(expr, Call) and expr.op in ("add", "sub") and not expr.attrs:
-        found.append(("+" if expr.op == "add" else "-", expr.args[1]))
+    while isinstance(expr, Call) and not expr.attrs and binding(expr) == "sum":
+        found.append((OPERATORS[expr.op].infix, expr.args[1]))
         expr = expr.args[0]
     found.append(("+", expr))
     return found[::-1]
@@ -120,8 +160,7 @@ def format_item(head: str, expr: Expr, comments: tuple[Comment, ...] = ()) -> st
     lines = [f"{head} ="]
     for number, (sign, part) in enumerate(parts):
         lines += [INDENT + text for text in above[number]]
-        floor = _SUM if number == 0 else _PRODUCT
-        text = _text(part, floor, in_bars=False)
+        text = format(_CANONICAL.part(part), "product" if number else "")
         lead = "" if number == 0 else f"{sign} "
         tail = f"  {beside[number]}" if number in beside else ""
         lines.append(f"{INDENT}{lead}{text}{tail}")

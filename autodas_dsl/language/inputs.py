@@ -82,6 +82,14 @@ class Input:
     collect: Callable[..., Any] | None = field(default=None, compare=False)
     definition: str = ""
 
+    @property
+    def variants(self) -> list[str]:
+        """The statistic with each of its attributes, as written: ``F_s[-2]``, ``grad[flow] W``."""
+        prefix, _, letter = self.name.rpartition(" ")
+        words = [*self.probes, *["all"] * self.every, *["-2"] * self.stages]
+        words += [f"{self.parts}=8"] * bool(self.parts)
+        return [f"{prefix}[{w}] {letter}" if prefix else f"{letter}[{w}]" for w in words]
+
 
 GROUPS = ("weights", "activations", "teacher-student", "architecture")
 

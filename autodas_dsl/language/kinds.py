@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 LISTS = {"lin": "Conv/Linear layer", "act": "activation", "bn": "BatchNorm layer"}
@@ -146,14 +146,10 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A layer list (``"lin"``, ``"act"``, ``"bn"`` or None) and the axes of one entry.
-
-    `population` marks a number that depends on the other networks of a population, too.
-    """
+    """A layer list (``"lin"``, ``"act"``, ``"bn"`` or None) and the axes of one entry."""
 
     layers: str | None = None
     axes: tuple[Axis, ...] = ()
-    population: bool = field(default=False, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -199,6 +195,9 @@ class Pair:
         if self.first == self.second:
             return f"a pair, each {self.first.describe()}"
         return f"a pair: {self.first.describe()} and {self.second.describe()}"
+
+
+AnyKind = Kind | Pair
 
 
 @dataclass(frozen=True, slots=True)

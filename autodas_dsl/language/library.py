@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from autodas_dsl.language.check import Proxied
-from autodas_dsl.language.documents import Proxy, expression_proxy, read_document
+from autodas_dsl.language.check import kind_of_expression
+from autodas_dsl.language.documents import expression_proxy, read_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.folders import data_folder
-from autodas_dsl.language.proxy import format_document, inputs_fault
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.resolve import suggest
+from autodas_dsl.language.tree import Expr
+from autodas_dsl.language.typed import TypedFormula
 
 
 @cache
@@ -24,7 +27,26 @@ def library_names() -> list[str]:
     return list(library_files())
 
 
-@cache
+class _Library(Mapping[str, Proxy]):
+    """The proxies of the library by name, read when they are asked for."""
+
+    def __getitem__(self, name: str) -> Proxy:
+        return _read(library_files()[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(library_files())
+
+    def __len__(self) -> int:
+        return len(library_files())
+
+    def __contains__(self, name: object) -> bool:
+        return name in library_files()
+
+
+LIBRARY = _Library()
+_read = cache(read_document)
+
+
 def library_proxy(name: str) -> Proxy:
     """A library proxy by name.
 
@@ -33,18 +55,12 @@ def library_proxy(name: str) -> Proxy:
     InputError
         E318, with a suggestion, when there is none.
     """
-    path = library_files().get(name)
-    if path is None:
+    if name not in LIBRARY:
         raise InputError(
             "E318", f"there is no library proxy `{name}`",
-            suggest(name, library_names()) or "autodas-dsl show --list lists them",
+            suggest(name, LIBRARY) or "autodas-dsl show --list lists them",
         )  # fmt: skip
-    return read_document(path)
-
-
-def proxied(name: str) -> Proxied | None:
-    """What another formula inlines when it names a library proxy; None when there is none."""
-    return library_proxy(name).as_proxied() if name in library_files() else None
+    return LIBRARY[name]
 
 
 def load(spec: str) -> Proxy:
@@ -71,16 +87,14 @@ def load(spec: str) -> Proxy:
         proxy = library_proxy(spec)
     else:
         proxy = expression_proxy(spec)
-    verify(proxy)
+    proxy.typed()
     return proxy
 
 
 def shadowed(proxy: Proxy) -> bool:
     """Whether a document has the name of another formula of the library."""
-    return (
-        proxy.name in library_files()
-        and proxy.as_proxied() != library_proxy(proxy.name).as_proxied()
-    )
+    other = LIBRARY.get(proxy.name)
+    return other is not None and (proxy.lets, proxy.score) != (other.lets, other.score)
 
 
 def names_file(spec: str) -> bool:
@@ -98,22 +112,17 @@ def exists(path: str) -> bool:
         return False
 
 
-def verify(proxy: Proxy) -> None:
-    """Raise every error that the checker finds.
+def typed(formula: Proxy | Expr) -> TypedFormula:
+    """The typed trees of a document, or of an expression of any kind.
 
     Raises
     ------
     FormulaError
+        When it does not check.
     """
-    checked = proxy.check(proxied, library_names)
-    errors = [d for d in checked.diagnostics if d.severity == "error"]
-    fault = inputs_fault(proxy, checked)
-    if fault is not None:
-        errors.append(fault)
-    if errors:
-        raise FormulaError(errors, proxy.text)
-
-
-def canonical(proxy: Proxy) -> str:
-    """The canonical text of a document that may name library proxies."""
-    return format_document(proxy, proxy.check(proxied, library_names))
+    if isinstance(formula, Proxy):
+        return formula.typed()
+    found = kind_of_expression(formula, LIBRARY)
+    if found.typed is None:
+        raise FormulaError(found.errors, None)
+    return found.typed

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from autodas_dsl.language.errors import Diagnostic
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.visible import UNSEEN
@@ -40,18 +41,11 @@ class Note:
     before: int
 
 
-@dataclass(frozen=True, slots=True)
-class LineFault:
-    message: str
-    span: Span
-    help: str = ""
-
-
-def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
+def read_items(text: str) -> tuple[list[Item], list[Note], list[Diagnostic]]:
     """Split a document into items and own-line comments."""
     items: list[Item] = []
     notes: list[Note] = []
-    faults: list[LineFault] = []
+    faults: list[Diagnostic] = []
     started: list[tuple[int, str]] = []  # lines of the item being read: offset and text
 
     def finish() -> None:
@@ -72,14 +66,12 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
             held.append((offset, line))
         elif line[0] in " \t":
             if not started:
-                faults.append(LineFault("an indented line without an item above it",
+                faults.append(_fault("an indented line without an item above it",
                                         Span(offset, offset + len(line)),
                                         _FIRST_COLUMN))  # fmt: skip
             elif (lead := _FORMULA.match(line)) and not _is_text(started):
                 at = offset + lead.end()
-                faults.append(
-                    LineFault(_CONTINUES, Span(offset, offset + len(line)), _FIRST_COLUMN)
-                )
+                faults.append(_fault(_CONTINUES, Span(offset, offset + len(line)), _FIRST_COLUMN))
                 finish()
                 started.append((at, line[lead.end() :]))
                 held.clear()
@@ -100,12 +92,16 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[LineFault]]:
     return items, notes, faults
 
 
-def _odd_character(char: str, span: Span) -> LineFault:
+def _fault(message: str, span: Span, help: str) -> Diagnostic:
+    return Diagnostic("E304", message, span, help)
+
+
+def _odd_character(char: str, span: Span) -> Diagnostic:
     code = f"U+{ord(char):04X}"
     if ord(char) > 127 and char.isspace():
-        return LineFault(f"unusual space {code}", span, "write a plain space")
+        return _fault(f"unusual space {code}", span, "write a plain space")
     what = "control" if unicodedata.category(char) == "Cc" else "invisible"
-    return LineFault(f"{what} character {code}", span, "delete it")
+    return _fault(f"{what} character {code}", span, "delete it")
 
 
 def _is_text(started: list[tuple[int, str]]) -> bool:

@@ -11,14 +11,13 @@ import lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from autodas_dsl.language import tree
-from autodas_dsl.language.errors import FormulaError
+from autodas_dsl.language.errors import Fault, FormulaError
 from autodas_dsl.language.faults import (
-    SyntaxFault,
     unexpected_character,
     unexpected_token,
     without_comments,
 )
-from autodas_dsl.language.operators import ALIASES, Attrs, Value
+from autodas_dsl.language.operators import ALIASES, BINARY, NORM_MARKS, OPERATORS, Attrs, Value
 from autodas_dsl.language.parser_tables import parser
 from autodas_dsl.language.spans import Source, Span
 
@@ -26,11 +25,10 @@ MAX_EXPRESSION_BYTES = 64 * 1024
 MAX_TOKENS = 4096
 MAX_DEPTH = 200
 
-_NORMS = {"F": "norm_F", "1": "norm_1", "2": "norm_2", "inf": "norm_inf", "∞": "norm_inf",
-          "*": "norm_nuc", "₁": "norm_1", "₂": "norm_2", "": "norm_F"}  # fmt: skip
-_SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
-_BINARY_NAMES = {"max": "maximum", "min": "minimum"}
+SUPERSCRIPTS = {"²": 2.0, "³": 3.0, "⁴": 4.0}
 _POWERS = {"pow2": 2.0, "pow4": 4.0}
+SHORTHANDS = (*_POWERS, "noop")
+"""Words that become something else, and that are in no table."""
 _NESTING = {"(": 1, "[": 1, ")": -1, "]": -1}
 _TOKEN = re.compile(r"[\w.]+|[^\w\s]")
 _TOO_DEEP = f"the expression is nested deeper than {MAX_DEPTH}"
@@ -58,7 +56,7 @@ def parse(text: str, name: str = "<formula>") -> tree.Expr:
     """
     try:
         return parse_expression(text)
-    except SyntaxFault as fault:
+    except Fault as fault:
         raise FormulaError([fault.diagnostic], Source(name, text)) from None
 
 
@@ -67,10 +65,10 @@ def parse_expression(text: str) -> tree.Expr:
 
     Raises
     ------
-    SyntaxFault
+    Fault
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_EXPRESSION_BYTES:
-        raise SyntaxFault("E101", "the expression is longer than 64 KiB", Span(0, 1))
+        raise Fault("E101", "the expression is longer than 64 KiB", Span(0, 1))
     try:
         _hold_to_limits(text)
         parsed = parser().parse(text)
@@ -87,10 +85,10 @@ def _hold_to_limits(text: str) -> None:
     for tokens, found in enumerate(_TOKEN.finditer(without_comments(text)), 1):
         level += _NESTING.get(found.group(), 0)
         if tokens > MAX_TOKENS:
-            raise SyntaxFault("E102", f"the expression has more than {MAX_TOKENS} tokens",
+            raise Fault("E102", f"the expression has more than {MAX_TOKENS} tokens",
                               Span(*found.span()))  # fmt: skip
         if level > MAX_DEPTH:
-            raise SyntaxFault("E103", _TOO_DEEP, Span(*found.span()), _NAME_PARTS)
+            raise Fault("E103", _TOO_DEEP, Span(*found.span()), _NAME_PARTS)
 
 
 # --- from Lark's tree to ours -----------------------------------------------------------------
@@ -109,7 +107,7 @@ def _build(parsed: Any, text: str) -> tree.Expr:
     for node in reversed(order):
         levels[id(node)] = 1 + max((levels[id(c)] for c in _operands(node)), default=0)
         if levels[id(node)] > MAX_DEPTH:
-            raise SyntaxFault("E103", _TOO_DEEP, _span(node), _NAME_PARTS)
+            raise Fault("E103", _TOO_DEEP, _span(node), _NAME_PARTS)
         built[id(node)] = _node(node, built, text)
     return built[id(parsed)]
 
@@ -142,20 +140,21 @@ def _node(node: Any, built: dict[int, tree.Expr], text: str) -> tree.Expr:
         return tree.PairOf(args[0], args[1], span)
     if kind == "superscript":
         mark = node.children[1]
-        exponent = tree.Number(_SUPERSCRIPTS[mark], Span(mark.start_pos, mark.end_pos))
+        exponent = tree.Number(SUPERSCRIPTS[mark], Span(mark.start_pos, mark.end_pos))
         return tree.Call("pow", (args[0], exponent), span=span)
     if kind in ("abs", "norm"):
         _no_double_bars(text, span, args[0])
     if kind == "norm":
-        return tree.Call(_NORMS[str(node.children[-1]).lstrip("|‖_")], args, span=span)
+        mark = str(node.children[-1])[1:]
+        return tree.Call(NORM_MARKS[mark] if mark else ALIASES["norm"], args, span=span)
     return tree.Call("sqrt" if kind == "root" else kind, args, span=span)
 
 
 def _no_double_bars(text: str, span: Span, inside: tree.Expr) -> None:
     if text.startswith("||", span.start) and isinstance(inside, tree.Call):
-        bars = inside.op == "abs" or inside.op.startswith("norm_")
+        bars = inside.op in OPERATORS and OPERATORS[inside.op].text.startswith("|")
         if bars and inside.span.start == span.start + 1:
-            raise SyntaxFault(
+            raise Fault(
                 "E106", "bars directly inside bars can be read in two ways",
                 Span(span.start, span.start + 2), "write |x|_F, or |abs(W)|_*",
             )  # fmt: skip
@@ -164,7 +163,7 @@ def _no_double_bars(text: str, span: Span, inside: tree.Expr) -> None:
 def _number(token: Any) -> float:
     value = float(token)
     if not math.isfinite(value):
-        raise SyntaxFault(
+        raise Fault(
             "E105", f"the number {token} is too large for float64",
             Span(token.start_pos, token.end_pos), "the largest is about 1.8e308",
         )  # fmt: skip
@@ -204,7 +203,7 @@ def _derived(node: Any, span: Span, kind: str) -> tree.Name:
     prefix, prefix_attrs = _name(parts[0])
     if prefix not in ("grad", "hess"):
         end = _span(parts[0]).end
-        raise SyntaxFault(
+        raise Fault(
             "E107", f"expected an operator between `{prefix}` and `{word}`",
             Span(end, _span(parts[1]).start), "only grad and hess stand before a name",
         )  # fmt: skip
@@ -227,5 +226,5 @@ def named_call(
         return tree.Call("pow", (args[0], tree.Number(_POWERS[word], span)), span=span)
     op = ALIASES.get(word, word)
     if len(args) == 2:
-        op = _BINARY_NAMES.get(op, op)
+        op = BINARY.get(op, op)
     return tree.Call(op, tuple(args), attrs, span, head)

@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from autodas_dsl.language.check import (
-    Checked,
-    Library,
-    LibraryNames,
-    Proxied,
-    check,
-    no_library,
-)
-from autodas_dsl.language.errors import Diagnostic
+from autodas_dsl.language.check import Checked, Lets, Library, check
+from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.references import Reference, population_calls, reference_faults
 from autodas_dsl.language.spans import Source, Span
-from autodas_dsl.language.tree import Call, Expr, Name, walk
+from autodas_dsl.language.tree import Expr, Name, walk
+from autodas_dsl.language.typed import TypedFormula
 from autodas_dsl.language.visible import visible, visible_lines
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A ``let`` or the ``score``: its tree, its comments, and its place in the document."""
+    """A ``let`` or the ``score``: its tree and its comments; places are those of the document."""
 
     name: str
     expr: Expr
     comments: tuple[Comment, ...] = field(default=(), compare=False)
-    offset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +80,40 @@ class Proxy:
     def expression(self) -> Expr:
         return self.score.expr
 
-    def as_proxied(self) -> Proxied:
-        return Proxied(self.name, tuple((f.name, f.expr) for f in self.lets), self.score.expr)
+    @property
+    def definitions(self) -> Lets:
+        """Names and trees of the lets."""
+        return tuple((let.name, let.expr) for let in self.lets)
 
-    def check(self, library: Library = no_library, names: LibraryNames = list) -> Checked:
-        """Kinds, statistics and requirements; spans of diagnostics are those of the document."""
-        return _check_document(self, library, names)
+    def check(self, library: Library | None = None) -> Checked:
+        """Kinds, statistics and requirements, or everything that is wrong.
+
+        Parameters
+        ----------
+        library : mapping, optional
+            What names of proxies mean; the library of this package when absent.
+        """
+        known: Checked | None = self.__dict__.get("_checked")
+        if known is None:
+            from autodas_dsl.language.library import LIBRARY  # made of documents such as this
+
+            known = _check_document(self, LIBRARY if library is None else library)
+            if known.ok:  # what checks stays right, whatever operators are added
+                self.__dict__["_checked"] = known
+        return known
+
+    def typed(self) -> TypedFormula:
+        """The typed trees of the lets and the score.
+
+        Raises
+        ------
+        FormulaError
+            With every mistake that the checker finds.
+        """
+        found = self.check()
+        if found.typed is None or not found.ok:
+            raise FormulaError(found.errors, self.text)
+        return found.typed
 
     def __str__(self) -> str:
         return format_document(self)
@@ -109,52 +130,33 @@ def input_names(statistics: Iterable[Statistic]) -> list[str]:
     return sorted(str(statistic) for statistic in statistics)
 
 
-def _check_document(proxy: Proxy, library: Library, names: LibraryNames) -> Checked:
-    """Check formula by formula, so that each diagnostic lands on its own line."""
-    lets = tuple((f.name, f.expr) for f in proxy.lets)
-    checked = check(proxy.score.expr, lets, library, names)
+def _check_document(proxy: Proxy, library: Library) -> Checked:
+    checked = check(proxy.expression, proxy.definitions, library)
     formulas = [*proxy.lets, proxy.score]
-    placed: list[Diagnostic] = []
-    for found in checked.diagnostics:
-        owner = next((f for f in formulas if _owns(f, found)), proxy.score)
-        placed.append(moved(found, owner.offset))
     used = {n.text for f in formulas for n in walk(f.expr) if isinstance(n, Name)}
     for let in proxy.lets:
         if let.name not in used:
-            span = Span(let.expr.span.start + let.offset, let.expr.span.end + let.offset)
-            placed.append(Diagnostic("E316", f"the let `{let.name}` is never used", span,
-                                     "delete it", "warning"))  # fmt: skip
-    checked.diagnostics = placed + reference_faults(proxy.references, [f.expr for f in formulas])
+            checked.diagnostics.append(
+                Diagnostic("E316", f"the let `{let.name}` is never used", let.expr.span,
+                           "delete it", "warning")
+            )  # fmt: skip
+    checked.diagnostics += reference_faults(proxy.references, [f.expr for f in formulas])
+    derived = input_names(checked.statistics)
+    if checked.ok and proxy.inputs is not None and sorted(proxy.inputs.names) != derived:
+        checked.diagnostics.append(
+            Diagnostic(
+                "E315", f"the formula reads {', '.join(derived) or 'no statistic'}",
+                proxy.inputs.span, "autodas-dsl fmt writes `inputs` for you: delete the line",
+            )
+        )  # fmt: skip
     return checked
 
 
-def _owns(formula: Formula, found: Diagnostic) -> bool:
-    return any(
-        found.span is node.span or (isinstance(node, Call) and found.span is node.head)
-        for node in walk(formula.expr)
-    )
-
-
-def moved(found: Diagnostic, by: int) -> Diagnostic:
-    span = Span(found.span.start + by, found.span.end + by) if found.span else None
-    return Diagnostic(found.code, found.message, span, found.help, found.severity)
-
-
-def format_document(proxy: Proxy, checked: Checked | None = None) -> str:
-    """The canonical text of a document; `inputs` is derived and always written.
-
-    Parameters
-    ----------
-    proxy : Proxy
-    checked : Checked, optional
-        What the check with the library found; without it `inputs` of a formula that names library
-        proxies stays as written.
-    """
-    if checked is None:
-        checked = proxy.check()
+def format_document(proxy: Proxy) -> str:
+    """The canonical text of a document; `inputs` is derived and written where it checks."""
     notes = list(proxy.notes)
     lines: list[str] = []
-    for anchor, text in _entries(proxy, checked):
+    for anchor, text in _entries(proxy):
         mine = [note for note in notes if note[0] == anchor]
         lines += [visible(note[1]) for note in mine]
         notes = [note for note in notes if note not in mine]
@@ -164,7 +166,7 @@ def format_document(proxy: Proxy, checked: Checked | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _entries(proxy: Proxy, checked: Checked) -> Iterator[tuple[str, str]]:
+def _entries(proxy: Proxy) -> Iterator[tuple[str, str]]:
     """The lines of a document, each with the anchor of the comments that stand above it."""
     yield "proxy", f"proxy/1 {visible(proxy.name)}"
     yield "", ""
@@ -172,7 +174,7 @@ def _entries(proxy: Proxy, checked: Checked) -> Iterator[tuple[str, str]]:
         if text:
             yield key, f"{key}: {_quote(text)}"
     yield "better", f"better: {visible(proxy.better)}"
-    names = _names_to_write(proxy, checked)
+    names = _names_to_write(proxy)
     if names:
         yield "inputs", f"inputs: {visible(', '.join(names))}"
     for key, text in proxy.extra:
@@ -196,23 +198,11 @@ def _entries(proxy: Proxy, checked: Checked) -> Iterator[tuple[str, str]]:
             yield key, visible(f"{key}: {fact}")
 
 
-def _names_to_write(proxy: Proxy, checked: Checked) -> list[str]:
-    if checked.ok:
-        return input_names(checked.statistics)
+def _names_to_write(proxy: Proxy) -> list[str]:
+    typed = proxy.check().typed
+    if typed is not None:
+        return input_names(typed.statistics)
     return list(proxy.inputs.names) if proxy.inputs else []
-
-
-def inputs_fault(proxy: Proxy, checked: Checked) -> Diagnostic | None:
-    """What is wrong with the written `inputs`, as far as the formula could be checked."""
-    if proxy.inputs is None or not checked.ok:
-        return None
-    derived = input_names(checked.statistics)
-    if sorted(proxy.inputs.names) == derived:
-        return None
-    return Diagnostic(
-        "E315", f"the formula reads {', '.join(derived) or 'no statistic'}", proxy.inputs.span,
-        "autodas-dsl fmt writes `inputs` for you: delete the line",
-    )  # fmt: skip
 
 
 def _quote(text: str) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from autodas_dsl.language.errors import Diagnostic
-from autodas_dsl.language.format import format_expression, format_number
-from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.parse import SyntaxFault, parse_expression
-from autodas_dsl.language.resolve import Fault
+from autodas_dsl.language.errors import Diagnostic, Fault
+from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.operators import OPERATORS, format_number
+from autodas_dsl.language.parse import parse_expression
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, walk
 
@@ -68,7 +67,7 @@ def read_reference(text: str, span: Span) -> Reference:
     try:
         call = parse_expression(term)
         values = tuple(float(word) for word in numbers.split(","))
-    except SyntaxFault as fault:
+    except Fault as fault:
         said = f"the term of the reference does not parse: {fault.diagnostic.message}"
         raise Fault("E322", said, span, _FORM) from None
     except ValueError:
@@ -100,7 +99,7 @@ def is_population(expr: Expr) -> bool:
     """Whether an expression is a call of a population operator."""
     if not isinstance(expr, Call) or expr.op not in OPERATORS or len(expr.args) != 1:
         return False
-    return OPERATORS[expr.op].group == "population"
+    return OPERATORS[expr.op].sees_population
 
 
 def population_calls(formulas: Iterable[Expr]) -> list[Call]:

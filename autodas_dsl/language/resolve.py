@@ -6,9 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from autodas_dsl.language.errors import Fault
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
-from autodas_dsl.language.kinds import KindError
 from autodas_dsl.language.operators import (
     ALIASES,
     OPERATORS,
@@ -20,16 +20,7 @@ from autodas_dsl.language.operators import (
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Name
 
-_DISPLAYED = {"maximum": "max", "minimum": "min"}
 MAX_PARTS = 64
-
-
-class Fault(Exception):
-    """A mistake at a span; the checker turns it into a diagnostic."""
-
-    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
-        super().__init__(message)
-        self.code, self.message, self.span, self.help = code, message, span, help
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -163,7 +154,7 @@ def operator_values(entry: Operator, attrs: Attrs, span: Span) -> dict[str, Valu
 
 
 def _axis(entry: Operator, value: Value, span: Span) -> Value:
-    shown = _DISPLAYED.get(entry.name, entry.name)
+    shown = entry.word
     if not entry.axes or isinstance(value, float):
         keyed = [a.name for a in entry.attrs]
         hint = f"it takes {', '.join([*keyed, *entry.axes]) or 'none'}"
@@ -183,7 +174,7 @@ def _axis(entry: Operator, value: Value, span: Span) -> Value:
 
 
 def _keyed(entry: Operator, key: str, value: Value, span: Span) -> Value:
-    shown = _DISPLAYED.get(entry.name, entry.name)
+    shown = entry.word
     declared = entry.attribute(key)
     if declared is None:
         names = [a.name for a in entry.attrs]
@@ -213,7 +204,3 @@ def _range(declared: Attribute) -> str:
         return f"one of {', '.join(format_number(c) for c in declared.choices)}"
     whole = "a whole number" if declared.integer else "a number"
     return f"{whole} from {format_number(declared.low)} to {format_number(declared.high)}"
-
-
-def kind_fault(error: KindError, span: Span) -> Fault:
-    return Fault("E207", error.reason, span, error.help)

@@ -15,6 +15,12 @@ class Span:
     def to(self, other: Span) -> Span:
         return Span(min(self.start, other.start), max(self.end, other.end))
 
+    def moved(self, by: int) -> Span:
+        return Span(self.start + by, self.end + by)
+
+
+NOWHERE = Span(0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from autodas_dsl.language.operators import Attrs
-from autodas_dsl.language.spans import Span
-
-_NOWHERE = Span(0, 0)
+from autodas_dsl.language.spans import NOWHERE, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class Number:
     """A non-negative finite float64; ``-1`` is ``neg`` of ``1``."""
 
     value: float
-    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Name:
     attrs: Attrs = ()
     prefix: str = ""
     prefix_attrs: Attrs = ()
-    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class Call:
     op: str
     args: tuple[Expr, ...]
     attrs: Attrs = ()
-    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
     head: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -56,10 +54,12 @@ class PairOf:
 
     first: Expr
     second: Expr
-    span: Span = field(default=_NOWHERE, compare=False, repr=False)
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Expr = Number | Name | Call | PairOf
+Path = tuple[int, ...]
+"""Child numbers from the root."""
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
@@ -69,12 +69,13 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 
 def with_children(node: Expr, new: tuple[Expr, ...]) -> Expr:
-    """The same node over other children."""
+    """The same node over other children; the node itself over its own."""
+    if all(a is b for a, b in zip(new, children(node), strict=True)):
+        return node
     if isinstance(node, Call):
         return replace(node, args=new)
-    if isinstance(node, PairOf):
-        return PairOf(new[0], new[1], node.span)
-    return node
+    assert isinstance(node, PairOf)
+    return PairOf(new[0], new[1], node.span)
 
 
 def walk(node: Expr) -> Iterator[Expr]:
@@ -86,11 +87,53 @@ def walk(node: Expr) -> Iterator[Expr]:
         stack.extend(reversed(children(current)))
 
 
+def postorder(node: Expr) -> list[Expr]:
+    """All nodes, children before parents, left to right; safe for any depth."""
+    order: list[Expr] = []
+    stack = [node]
+    while stack:
+        order.append(stack.pop())
+        stack.extend(children(order[-1]))
+    return order[::-1]
+
+
 def transform(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """Rebuild a tree bottom-up through `change`."""
-    old = children(node)
-    new = tuple(transform(child, change) for child in old)
-    return change(with_children(node, new) if new != old else node)
+    new = tuple(transform(child, change) for child in children(node))
+    return change(with_children(node, new))
+
+
+def negated(node: Expr) -> Expr:
+    """``-x``, without two minus signs in a row."""
+    if isinstance(node, Call) and node.op == "neg":
+        return node.args[0]
+    return Call("neg", (node,))
+
+
+def signed(value: float) -> Expr:
+    """A number, or the negative of one."""
+    number = Number(abs(value))
+    return Call("neg", (number,)) if value < 0 else number
+
+
+def put(node: Expr, path: Path, new: Expr) -> Expr:
+    """The tree with another part at a path."""
+    if not path:
+        return new
+    parts = list(children(node))
+    parts[path[0]] = put(parts[path[0]], path[1:], new)
+    return with_children(node, tuple(parts))
+
+
+def moved(node: Expr, by: int) -> Expr:
+    """The tree at another place of a text."""
+
+    def move(node: Expr) -> Expr:
+        if isinstance(node, Call) and node.head is not None:
+            return replace(node, span=node.span.moved(by), head=node.head.moved(by))
+        return replace(node, span=node.span.moved(by))
+
+    return transform(node, move)
 
 
 def complexity(node: Expr) -> int:

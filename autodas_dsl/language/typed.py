@@ -1,29 +1,52 @@
-"""Surface tree with the kind of every node: what printing and rewriting need to know."""
+"""The typed tree: what checking makes of a formula, and what everything else reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from autodas_dsl.language.check import AnyKind, apply_kinds
-from autodas_dsl.language.inputs import Statistic, kind_of
-from autodas_dsl.language.kinds import NUMBER, Kind, Pair, Requirement
-from autodas_dsl.language.library import verify
-from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.resolve import operator_values, statistic_named
-from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.kinds import AnyKind, Kind, Pair, Requirement
+from autodas_dsl.language.operators import Attrs
+from autodas_dsl.language.tree import Expr, with_children
 
-Scope = Mapping[str, AnyKind]
+MAX_NODES = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Typed:
-    """A node, its kind, and its typed children; `is_proxy` marks the name of a library proxy."""
+    """A node of a formula that checks: what was written, its kind, and what it means.
+
+    A name shows the value that it stands for as its `body`, one object however often it is named;
+    a printer writes the name, `value` looks through it. Nodes are equal only to themselves.
+
+    Parameters
+    ----------
+    expr : Expr
+        The surface node, with its span.
+    kind : Kind or Pair
+    children : tuple of Typed
+        Of a call or a pair.
+    statistic : Statistic or None
+        What the name of a statistic denotes.
+    values : attributes
+        Of a call: all of them, checked, with defaults filled in.
+    needs : tuple of Requirement
+        What this call asks of the networks.
+    body : Typed or None
+        What the name of a let or of a library proxy stands for.
+    is_proxy : bool
+        Whether it is the name of a library proxy.
+    """
 
     expr: Expr
     kind: AnyKind
     children: tuple[Typed, ...] = ()
+    statistic: Statistic | None = None
+    values: Attrs = ()
+    needs: tuple[Requirement, ...] = ()
+    body: Typed | None = None
     is_proxy: bool = False
 
     @property
@@ -31,79 +54,73 @@ class Typed:
         """The kind, or that of the first member where the node is a pair."""
         return self.kind.first if isinstance(self.kind, Pair) else self.kind
 
-    @property
-    def statistic(self) -> Statistic | None:
-        """The statistic that this name denotes; None for let names and library proxies."""
-        return statistic_named(self.expr) if isinstance(self.expr, Name) else None
+    def value(self, proxies: bool = True) -> Typed:
+        """The node behind the name of a let, and of a library proxy unless `proxies` is False."""
+        node = self
+        while node.body is not None and (proxies or not node.is_proxy):
+            node = node.body
+        return node
 
 
-def _ignore(requirement: Requirement) -> None:
-    """Requirements were listed by the checker."""
+@dataclass(frozen=True)
+class TypedFormula:
+    """A formula that checks: its lets in the order of definition, and its score."""
 
-
-def typed(expr: Expr, scope: Scope) -> Typed:
-    """The typed tree of an expression that checks.
-
-    Parameters
-    ----------
-    expr : Expr
-    scope : mapping
-        Kinds of let names. Names that are neither lets nor statistics are library proxies, which
-        are one number.
-
-    Raises
-    ------
-    KindError or Fault
-        When the expression does not check.
-    """
-    if isinstance(expr, Number):
-        return Typed(expr, NUMBER)
-    if isinstance(expr, Name):
-        return _typed_name(expr, scope)
-    if isinstance(expr, PairOf):
-        first, second = typed(expr.first, scope), typed(expr.second, scope)
-        return Typed(expr, Pair(first.member, second.member), (first, second))
-    children = tuple(typed(arg, scope) for arg in expr.args)
-    return Typed(expr, _kind_of_call(expr, [child.kind for child in children]), children)
-
-
-def _typed_name(name: Name, scope: Scope) -> Typed:
-    if name.text in scope and not name.prefix:
-        return Typed(name, scope[name.text])
-    statistic = statistic_named(name)
-    if statistic is None:
-        return Typed(name, NUMBER, is_proxy=True)
-    return Typed(name, kind_of(statistic))
-
-
-def _kind_of_call(call: Call, kinds: list[AnyKind]) -> AnyKind:
-    entry = OPERATORS[call.op]
-    values = operator_values(entry, call.attrs, call.span)
-    return apply_kinds(entry, kinds, values, _ignore, call.span)
-
-
-@dataclass(frozen=True, slots=True)
-class TypedProxy:
-    """A checked proxy: typed lets in the order of definition, and the typed score."""
-
-    proxy: Proxy
     lets: tuple[tuple[str, Typed], ...]
     score: Typed
 
+    @cached_property
+    def values(self) -> list[Typed]:
+        """All values, those of lets first, arguments before users."""
+        return topological(*(body for _, body in self.lets), self.score)
 
-def typed_proxy(proxy: Proxy) -> TypedProxy:
-    """Check a proxy and give every node its kind.
+    @cached_property
+    def statistics(self) -> frozenset[Statistic]:
+        return frozenset(node.statistic for node in self.values if node.statistic is not None)
+
+    @cached_property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What the formula asks of the networks, each once, in the order of evaluation."""
+        return tuple(dict.fromkeys(needed for node in self.values for needed in node.needs))
+
+
+def topological(*roots: Typed, proxies: bool = True) -> list[Typed]:
+    """All values below some nodes, arguments before users, each once; names are looked through."""
+    order: list[Typed] = []
+    seen: set[Typed] = set()
+    stack = [(root.value(proxies), False) for root in reversed(roots)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((child.value(proxies), False) for child in reversed(node.children))
+    return order
+
+
+def inlined(root: Typed, proxies: bool = True) -> Expr:
+    """A formula without lets: what they, and library proxies, stand for in their places.
+
+    Parameters
+    ----------
+    root : Typed
+    proxies : bool
+        False leaves the names of library proxies where they are.
 
     Raises
     ------
-    FormulaError
-        With every mistake that the checker finds.
+    InputError
+        E811 when the result would have more than 4,096 nodes: lets that double each other.
     """
-    verify(proxy)
-    scope: dict[str, AnyKind] = {}
-    lets: list[tuple[str, Typed]] = []
-    for formula in proxy.lets:
-        body = typed(formula.expr, scope)
-        scope[formula.name] = body.kind
-        lets.append((formula.name, body))
-    return TypedProxy(proxy, tuple(lets), typed(proxy.score.expr, scope))
+    sizes: dict[Typed, int] = {}
+    trees: dict[Typed, Expr] = {}
+    for node in topological(root, proxies=proxies):
+        parts = [child.value(proxies) for child in node.children]
+        sizes[node] = 1 + sum(sizes[part] for part in parts)
+        if sizes[node] > MAX_NODES:
+            raise InputError("E811", f"the formula has more than {MAX_NODES} nodes with its lets "
+                             "put in their places", "simplify its parts one by one")  # fmt: skip
+        trees[node] = with_children(node.expr, tuple(trees[part] for part in parts))
+    return trees[root.value(proxies)]

@@ -26,13 +26,18 @@ def run_file(file: Path, name: str, describe: Callable[[str], InputError]) -> Mo
     describe : callable
         The diagnostic for an error, told its line and kind in words.
     """
+    with users_code(file, describe):
+        return load_module(file, name)
+
+
+def load_module(file: Path, name: str) -> ModuleType:
+    """Run a file as a module, and let what it raises through."""
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file.name} does not end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with users_code(file, describe):
-        spec.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 

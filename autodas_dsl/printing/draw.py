@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import networkx as nx
 
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.visible import escape
+from autodas_dsl.printing.graph import computation_graph
 
 ROW, PAD, HEIGHT, LETTER = 64, 24, 34, 8.2
 CURVE, SMALL_LETTER, ARROW = 64, 6.6, 7
@@ -18,14 +20,19 @@ _STROKE = {"statistic": "#2b6cb0", "number": "#8a8a8a", "operator": "#333333", "
 SWEEPS = 8
 
 
-def svg(graph: nx.MultiDiGraph) -> str:
+def svg(proxy: Proxy) -> str:
     """One self-contained SVG image, readable on light paper; kinds stand on the edges.
 
     Parameters
     ----------
-    graph : MultiDiGraph
-        From `computation_graph`.
+    proxy : Proxy
+
+    Raises
+    ------
+    FormulaError
+        When the proxy does not check.
     """
+    graph = computation_graph(proxy)
     routed, columns = _layers(graph)
     widths = {n: _width(graph, n) for n in routed}
     left, turns = _column_starts(graph, columns, widths)
@@ -61,9 +68,8 @@ def _layers(graph: nx.MultiDiGraph) -> tuple[nx.DiGraph, list[list[str]]]:
     A node stands right after its last argument; one without arguments right before its first use.
     All long edges of one value share their bends.
     """
-    depth: dict[str, int] = {}
-    for node in nx.topological_sort(graph):
-        depth[node] = max((depth[p] + 1 for p in graph.predecessors(node)), default=0)
+    layers = enumerate(nx.topological_generations(graph))
+    depth = {node: number for number, layer in layers for node in layer}
     for node in graph.nodes:
         users = [depth[user] for user in graph.successors(node)]
         if graph.in_degree(node) == 0 and users:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from typing import Any
 
 import networkx as nx
 
-from autodas_dsl.language.check import AnyKind, Proxied, apply_kinds
 from autodas_dsl.language.format import format_attrs, format_expression
-from autodas_dsl.language.inputs import kind_of
-from autodas_dsl.language.kinds import NUMBER, Kind, Pair, Requirement
-from autodas_dsl.language.library import library_names, proxied, verify
+from autodas_dsl.language.kinds import AnyKind
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy, format_formula, input_names
-from autodas_dsl.language.resolve import operator_values, statistic_named
-from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.tree import Call, PairOf
+from autodas_dsl.language.typed import Typed
 from autodas_dsl.language.visible import json_text, visible
-
-_SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "/", "pow": "^", "neg": "−", "matmul": "@",
-          "abs": "|·|", "norm_F": "‖·‖_F", "norm_1": "‖·‖_1", "norm_2": "‖·‖_2",
-          "norm_inf": "‖·‖_∞", "norm_nuc": "‖·‖_*", "maximum": "max", "minimum": "min"}  # fmt: skip
 
 
 def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
@@ -43,10 +35,12 @@ def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
     FormulaError
         When the proxy does not check.
     """
-    verify(proxy)
+    typed = proxy.typed()
     builder = _Builder(proxy.name)
     graph = builder.graph
-    score = graph.graph["score"] = builder.of_proxied(proxy.as_proxied())
+    for node in typed.values:
+        builder.add(node)
+    score = graph.graph["score"] = builder.names[typed.score.value()]
     graph.remove_nodes_from(set(graph) - {score, *nx.ancestors(graph, score)})  # unused lets
     return graph
 
@@ -56,46 +50,21 @@ class _Builder:
         self.graph: nx.MultiDiGraph = nx.MultiDiGraph(name=visible(name))
         self.known: dict[tuple[Any, ...], str] = {}
         self.kinds: dict[str, AnyKind] = {}
+        self.names: dict[Typed, str] = {}
 
-    def of_proxied(self, proxy: Proxied) -> str:
-        scope: dict[str, str] = {}
-        for name, body in proxy.lets:
-            scope[name] = self.node(body, scope)
-        return self.node(proxy.score, scope)
-
-    def node(self, expr: Expr, scope: Mapping[str, str]) -> str:
-        if isinstance(expr, Number):
-            return self._add("number", format_expression(expr), NUMBER)
-        if isinstance(expr, Name):
-            return self._name(expr, scope)
-        if isinstance(expr, PairOf):
-            parts = (self.node(expr.first, scope), self.node(expr.second, scope))
-            kind = Pair(*(self._plain(part) for part in parts))
-            return self._add("pair", "[ , ]", kind, parts)
-        return self._call(expr, scope)
-
-    def _name(self, name: Name, scope: Mapping[str, str]) -> str:
-        if name.text in scope and not name.prefix:
-            return scope[name.text]
-        statistic = statistic_named(name)
-        if statistic is not None:
-            return self._add("statistic", str(statistic), kind_of(statistic))
-        inner = proxied(name.text)
-        assert inner is not None  # the formula checks
-        return self.of_proxied(inner)
-
-    def _call(self, call: Call, scope: Mapping[str, str]) -> str:
-        parts = tuple(self.node(arg, scope) for arg in call.args)
-        entry = OPERATORS[call.op]
-        values = operator_values(entry, call.attrs, call.span)
-        kind = apply_kinds(entry, [self.kinds[part] for part in parts], values, _ignore, call.span)
-        label = _SIGNS.get(call.op, call.op) + format_attrs(call.attrs)
-        return self._add("operator", label, kind, parts, entry.group)
-
-    def _plain(self, node: str) -> Kind:
-        kind = self.kinds[node]
-        assert isinstance(kind, Kind)  # pairs of pairs do not check
-        return kind
+    def add(self, node: Typed) -> None:
+        expr = node.expr
+        parts = tuple(self.names[child.value()] for child in node.children)
+        if isinstance(expr, Call):
+            label = OPERATORS[expr.op].graph + format_attrs(expr.attrs)
+            name = self._add("operator", label, node.kind, parts, OPERATORS[expr.op].group)
+        elif isinstance(expr, PairOf):
+            name = self._add("pair", "[ , ]", node.kind, parts)
+        elif node.statistic is not None:
+            name = self._add("statistic", str(node.statistic), node.kind)
+        else:
+            name = self._add("number", format_expression(expr), node.kind)
+        self.names[node] = name
 
     def _add(
         self, role: str, label: str, kind: AnyKind, parts: tuple[str, ...] = (), group: str = ""
@@ -111,12 +80,9 @@ class _Builder:
         return name
 
 
-def _ignore(requirement: Requirement) -> None:
-    """Requirements were listed by the checker."""
-
-
-def dot(graph: nx.MultiDiGraph) -> str:
+def dot(proxy: Proxy) -> str:
     """Graphviz text."""
+    graph = computation_graph(proxy)
     shapes = {"statistic": "box", "number": "plaintext", "operator": "ellipse", "pair": "ellipse"}
     lines = [f"digraph {_quote(graph.graph['name'])} {{", "  rankdir=LR;"]
     for name, data in graph.nodes(data=True):
@@ -134,17 +100,11 @@ def _quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-def graphml(graph: nx.MultiDiGraph) -> str:
+def graphml(proxy: Proxy) -> str:
     """GraphML text."""
     buffer = io.BytesIO()
-    nx.write_graphml(graph, buffer, named_key_ids=True)
+    nx.write_graphml(computation_graph(proxy), buffer, named_key_ids=True)
     return buffer.getvalue().decode("utf-8") + "\n"
-
-
-def node_link(graph: nx.MultiDiGraph) -> dict[str, Any]:
-    """Plain data: nodes and edges."""
-    data = nx.node_link_data(graph, edges="edges")
-    return {"score": graph.graph["score"], "nodes": data["nodes"], "edges": data["edges"]}
 
 
 def as_json(proxy: Proxy) -> str:
@@ -156,16 +116,16 @@ def as_json(proxy: Proxy) -> str:
         When the proxy does not check.
     """
     graph = computation_graph(proxy)
-    checked = proxy.check(proxied, library_names)
-    requirements = {str(needed.requirement) for needed in checked.requirements}
+    found = nx.node_link_data(graph, edges="edges")
+    typed = proxy.typed()
     data = {
         "name": proxy.name,
         "about": proxy.about,
         "source": proxy.source,
         "better": proxy.better,
         "formula": format_formula(proxy),
-        "inputs": input_names(checked.statistics),
-        "requirements": sorted(requirements),
-        "graph": node_link(graph),
+        "inputs": input_names(typed.statistics),
+        "requirements": sorted({str(needed) for needed in typed.requirements}),
+        "graph": {"score": graph.graph["score"], "nodes": found["nodes"], "edges": found["edges"]},
     }
     return json_text(data)

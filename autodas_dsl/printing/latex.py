@@ -1,6 +1,6 @@
 """Surface tree to LaTeX in the notation of the paper.
 
-Templates come from the operator and statistic tables; the packages needed are in `PACKAGES`.
+Templates come from the operator and statistic tables; amsmath sets them.
 In a template of an operator stand, besides ``{0}``, ``{1}`` and the attributes:
 
 ``{axis}``
@@ -8,7 +8,11 @@ In a template of an operator stand, besides ``{0}``, ``{1}`` and the attributes:
 ``{within}``
     the same as the tail of a subscript: ``,HW``;
 ``{attrs}``
-    the other attributes that are not at their default, as a superscript.
+    the other attributes that are not at their default, as a superscript;
+``{times}``
+    the sign of a product;
+``{count}``
+    the number of layers that a reduction of the layer list goes over.
 
 In a template of a statistic ``{index}`` is the subscript of the layer and ``{probe}`` the
 superscript of the probe, stage or split.
@@ -17,20 +21,18 @@ superscript of the probe, stage or split.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.format import format_number
+from autodas_dsl.language.format import format_number, unsigned
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
 from autodas_dsl.language.kinds import Pair
 from autodas_dsl.language.operators import OPERATORS, Operator, Value
-from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, with_children
+from autodas_dsl.language.tree import Call, Name, Number, PairOf, with_children
 from autodas_dsl.language.typed import Typed
 from autodas_dsl.language.visible import visible
-
-PACKAGES = ("amsmath", "booktabs")
 
 # How tightly a piece of LaTeX holds together: a lower one needs parentheses inside a higher one.
 SUM, NEG, BIG, PRODUCT, SCRIPT, ATOM = range(6)
@@ -39,6 +41,7 @@ _GREEK = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|upsilon"
     "|phi|chi|psi|omega"
 )
+_FRACTION, _TIMES = r"\frac{{{0}}}{{{1}}}", r" \cdot "
 _SIDE = "side"
 """The attribute that a let name has here where one member of its pair is meant."""
 _OPEN_ENDED = re.compile(
@@ -94,7 +97,19 @@ def latex_of(node: Typed, digits: int | None = None) -> Piece:
     pieces = [latex_of(child, digits) for child in _arguments(node)]
     if isinstance(expr, PairOf):
         return Piece(rf"\left[{before_comma(pieces[0].text)}, {pieces[1].text}\right]")
-    return _call(expr, node, pieces, digits)
+    entry = OPERATORS[expr.op]
+    if entry.binds == "sum":
+        return _sum(entry.infix, node, pieces)
+    if "{times}" in entry.latex:
+        return _product(entry, node, pieces)
+    if (
+        entry.latex == _FRACTION
+        and pieces[0].level == BIG
+        and isinstance(node.children[1].expr, Number)
+    ):
+        # a factor in front of the big sum
+        return Piece(rf"\frac{{1}}{{{pieces[1].text}}} {pieces[0].text}", BIG)
+    return _template(entry, expr, node, pieces, digits)
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -177,96 +192,61 @@ def score_symbol(name: str) -> str:
 # --- calls ------------------------------------------------------------------------------------
 
 
-def _call(call: Call, node: Typed, pieces: list[Piece], digits: int | None) -> Piece:
-    if call.op in ("add", "sub"):
-        return _sum(call.op, node, pieces)
-    if call.op == "mul":
-        return _product(node, pieces)
-    if call.op == "div":
-        return _quotient(node, pieces)
-    if call.op == "pow":
-        return Piece(f"{pieces[0].at(ATOM)}^{{{pieces[1].text}}}", SCRIPT)
-    if call.op == "neg":
-        return Piece(f"-{pieces[0].at(BIG)}", NEG)
-    if call.op == "mean" and _removes_layers(call, node):
-        count = _COUNT[node.children[0].member.layers or ""]
-        return Piece(rf"\frac{{1}}{{{count}}}{_layer_sum(count)} {pieces[0].at(BIG)}", BIG)
-    return _template(call, node, pieces, digits)
-
-
-def _sum(op: str, node: Typed, pieces: list[Piece]) -> Piece:
+def _sum(sign: str, node: Typed, pieces: list[Piece]) -> Piece:
     """A sum or difference; adding a negative prints as a difference."""
     left, right = pieces
-    sign = "+" if op == "add" else "-"
-    last = node.children[1]
-    if right.level == NEG and isinstance(last.expr, Call) and last.expr.op == "neg":
+    last = node.children[1].expr
+    if right.level == NEG and unsigned(last) is not last:
         right = Piece(right.text[1:], BIG)
         sign = "-" if sign == "+" else "+"
     joined = sign == "+" and right.level == SUM and not right.text.startswith("-")
     return Piece(f"{left.text} {sign} {right.at(SUM if joined else BIG)}", SUM)
 
 
-def _product(node: Typed, pieces: list[Piece]) -> Piece:
+def _product(entry: Operator, node: Typed, pieces: list[Piece]) -> Piece:
     left, right = pieces
     first, second = node.children
     if first.member.axes and second.member.axes:
         sign = r" \odot "
-    elif _is_literal(first.expr) and not re.match(r"\d|\\frac", right.at(BIG)):
+    elif isinstance(unsigned(first.expr), Number) and not re.match(r"\d|\\frac", right.at(BIG)):
         sign = r"\,"
     else:
-        sign = r" \cdot "
+        sign = _TIMES
     negative = left.level == NEG
-    text = f"{left.text if negative else left.at(PRODUCT)}{sign}{right.at(BIG)}"
+    text = entry.latex.format(
+        left.text if negative else left.at(PRODUCT), right.at(BIG), times=sign
+    )
     return Piece(text, NEG if negative else BIG if right.level == BIG else PRODUCT)
 
 
-def _is_literal(expr: Expr) -> bool:
-    """A number, or the negative of one."""
-    if isinstance(expr, Call) and expr.op == "neg":
-        expr = expr.args[0]
-    return isinstance(expr, Number)
-
-
-def _quotient(node: Typed, pieces: list[Piece]) -> Piece:
-    """A fraction; a big sum over a number becomes a factor in front of the sum."""
-    above, below = pieces
-    if above.level == BIG and isinstance(node.children[1].expr, Number):
-        return Piece(rf"\frac{{1}}{{{below.text}}} {above.text}", BIG)
-    return Piece(rf"\frac{{{above.text}}}{{{below.text}}}", SCRIPT)
-
-
-def _removes_layers(call: Call, node: Typed) -> bool:
-    """Whether this call takes the layer list away."""
-    return bool(node.children and node.children[0].member.layers and not node.member.layers)
-
-
-def _layer_sum(count: str) -> str:
-    return rf"\sum_{{\ell=1}}^{{{count}}}"
-
-
-def _template(call: Call, node: Typed, pieces: list[Piece], digits: int | None) -> Piece:
-    entry = OPERATORS[call.op]
+def _template(
+    entry: Operator, call: Call, node: Typed, pieces: list[Piece], digits: int | None
+) -> Piece:
+    layers = node.children[0].member.layers
+    removes_layers = layers is not None and not node.member.layers
+    template = entry.over_layers if removes_layers else entry.latex
     values = entry.values(tuple((key or "axis", value) for key, value in call.attrs))
-    axis = _axis(entry, call, node, values)
     fields = {key: _value(value, digits) for key, value in values.items() if key != "axis"}
-    named = {key for key in fields if f"{{{key}}}" in entry.latex}
     others = [
         f"{attr.name if len(attr.name) == 1 else _word(attr.name)}={fields[attr.name]}"
         for attr in entry.attrs
-        if values[attr.name] != attr.default and attr.name not in named
+        if values[attr.name] != attr.default and f"{{{attr.name}}}" not in template
     ]
-    if entry.latex.startswith(r"\sum") and axis == r"\ell":
-        count = _COUNT[node.children[0].member.layers or ""]
+    count = _COUNT[layers] if layers else ""
+    axis = next((str(value) for key, value in call.attrs if not key), "")
+    over = r"\sum{axis}" in template
+    axis = axis or (r"\ell" if removes_layers else "i" if over else "")
+    fields["axis"] = f"_{{{axis}}}" if axis else ""
+    if over and axis == r"\ell":
         fields["axis"] = rf"_{{\ell=1}}^{{{count}}}"
-    else:
-        fields["axis"] = f"_{{{axis}}}" if axis else ""
-    fields["within"] = f",{axis}" if axis else ""
-    fields["attrs"] = f"^{{{','.join(others)}}}" if others else ""
-    shape = _shape(entry.latex)
-    texts = [piece.at(shape.floors.get(at, SUM)) for at, piece in enumerate(pieces)]
-    texts = [before_comma(text) if f"{{{at}}}," in entry.latex else text
+    fields |= {"count": count, "within": f",{axis}" if axis else "",
+               "attrs": f"^{{{','.join(others)}}}" if others else ""}  # fmt: skip
+    level, floors = _shape(template)
+    texts = [piece.at(floors.get(at, SUM)) for at, piece in enumerate(pieces)]
+    texts = [before_comma(text) if f"{{{at}}}," in template else text
              for at, text in enumerate(texts)]  # fmt: skip
-    return Piece(_filled(f"operator `{entry.name}`", entry.latex, texts, fields), shape.level)
+    level = {"unary": NEG, "power": SCRIPT}.get(entry.binds, level)
+    return Piece(_filled(f"operator `{entry.name}`", template, texts, fields), level)
 
 
 def _arguments(node: Typed) -> tuple[Typed, ...]:
@@ -296,18 +276,6 @@ def before_comma(text: str) -> str:
     return f"{{{text}}}" if _OPEN_ENDED.search(text) else text
 
 
-def _axis(entry: Operator, call: Call, node: Typed, values: Mapping[str, Value]) -> str:
-    """The axis that must be shown: one that is named, or what a reduction takes away."""
-    given = next((str(value) for key, value in call.attrs if not key), "")
-    if given:
-        return given
-    if _removes_layers(call, node):
-        return r"\ell"
-    if entry.name == "sum":
-        return "i"
-    return ""
-
-
 def _value(value: Value, digits: int | None) -> str:
     if isinstance(value, str):
         return rf"\mathrm{{{value}}}"
@@ -316,34 +284,29 @@ def _value(value: Value, digits: int | None) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """How tightly a filled template holds together, and what its arguments must."""
-
-    level: int
-    floors: Mapping[int, int]
-
-
 @cache
-def _shape(template: str) -> _Shape:
-    """Arguments inside brackets or braces may be anything; a bare one holds like a factor."""
-    bare = re.sub(r"\{\{|\}\}", lambda m: m.group()[0] * 2, template)
+def _shape(template: str) -> tuple[int, Mapping[int, int]]:
+    """How tightly a filled template holds together, and what its arguments must.
+
+    Arguments inside brackets or braces may be anything; a bare one holds like a factor, the base of
+    a power like a letter.
+    """
     floors: dict[int, int] = {}
     depth = 0
-    for token in re.finditer(r"\\left\\?.|\\right\\?.|\{\{|\}\}|\{(\d)\}", bare):
+    for token in re.finditer(r"\\left\\?.|\\right\\?.|\{\{|\}\}|\{(\d)\}(\^?)", template):
         text = token.group()
         if text.startswith(r"\left") or text == "{{":
             depth += 1
         elif text.startswith(r"\right") or text == "}}":
             depth -= 1
         elif not depth:
-            floors[int(token.group(1))] = BIG
+            floors[int(token.group(1))] = ATOM if token.group(2) else BIG
     if re.search(r"\{\d\}$", template):
-        return _Shape(BIG if len(floors) == 1 else PRODUCT, floors)
-    return _Shape(SCRIPT if template.startswith(r"\frac") else ATOM, floors)
+        return BIG if len(floors) == 1 else PRODUCT, floors
+    return SCRIPT if template.startswith(r"\frac") else ATOM, floors
 
 
-def _filled(owner: str, template: str, texts: list[str], fields: Mapping[str, str]) -> str:
+def _filled(owner: str, template: str, texts: Sequence[str], fields: Mapping[str, str]) -> str:
     try:
         return template.format(*texts, **fields)
     except (KeyError, IndexError, ValueError) as error:
@@ -364,10 +327,9 @@ def operator_latex(entry: Operator) -> str:
     InputError
         E801 for a template that cannot be filled.
     """
-    first, second = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
     fields = {a.name: number_latex(a.default).text for a in entry.attrs}
-    fields |= {"axis": "", "within": "", "attrs": ""}
-    return _filled(f"operator `{entry.name}`", entry.latex, [first, second], fields)
+    fields |= {"axis": "", "within": "", "attrs": "", "times": _TIMES}
+    return _filled(f"operator `{entry.name}`", entry.latex, entry.letters, fields)
 
 
 def statistic_latex(entry: Input) -> str:

@@ -1,16 +1,17 @@
-"""Whole proxies in LaTeX: definitions, numbered equations, aligned lines, a compilable page."""
+"""Whole proxies in LaTeX: definitions, numbered equations, aligned lines, cells of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import terms
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call
-from autodas_dsl.language.typed import Typed, typed_proxy
-from autodas_dsl.printing.latex import PACKAGES, before_comma, latex_of, score_symbol, symbol_latex
+from autodas_dsl.language.typed import Typed
+from autodas_dsl.printing.latex import before_comma, latex_of, score_symbol, symbol_latex
 from autodas_dsl.printing.tex import read_tex, width
 
 LAYOUTS = ("plain", "equation", "align")
@@ -82,6 +83,11 @@ def latex(proxy: Proxy, options: LatexOptions = PLAIN) -> str:
                       r"\end{equation}"))  # fmt: skip
 
 
+def shown(proxy: Proxy, **options: Any) -> str:
+    """As `latex`, with the fields of `LatexOptions` by name."""
+    return latex(proxy, LatexOptions(**options))
+
+
 def cell(proxy: Proxy, options: LatexOptions) -> str:
     """The right-hand side for a cell of a table, on several lines where it is wide.
 
@@ -105,13 +111,12 @@ def cell(proxy: Proxy, options: LatexOptions) -> str:
 
 def _sides(proxy: Proxy) -> list[tuple[str, Typed]]:
     """Left and right of the score and of each let."""
-    found = typed_proxy(proxy)
-    lets = [(let_symbol(name, body), body) for name, body in found.lets]
+    found = proxy.typed()
+    lets = [
+        (symbol_latex(name, r"\ell" if body.member.layers else ""), body)
+        for name, body in found.lets
+    ]
     return [(score_symbol(proxy.name), found.score), *lets]
-
-
-def let_symbol(name: str, body: Typed) -> str:
-    return symbol_latex(name, r"\ell" if body.member.layers else "")
 
 
 def _align(sides: list[tuple[str, Typed]], options: LatexOptions) -> str:
@@ -147,7 +152,7 @@ def _broken(node: Typed, options: LatexOptions) -> list[str]:
 def _factors(term: Typed, text: str, options: LatexOptions) -> list[str]:
     """The factors of a term as they are printed in `text`, each with its sign."""
     expr = term.expr
-    if not isinstance(expr, Call) or expr.op != "mul":
+    if not isinstance(expr, Call) or "{times}" not in OPERATORS[expr.op].latex:
         return [text]
     before, found, after = text.partition(latex_of(term.children[0], options.digits).text)
     if not found or before not in ("", "+ ", "- ") or after.startswith(r"\,"):
@@ -170,12 +175,3 @@ def _terms(node: Typed, options: LatexOptions) -> list[tuple[Typed, str]]:
         found.append((outer.children[1], whole[len(done) :].strip()))
         done = whole
     return found
-
-
-def page(formulas: Iterable[str], title: str = "") -> str:
-    """A LaTeX document that holds display formulas, ready for pdflatex."""
-    packages = [rf"\usepackage{{{name}}}" for name in PACKAGES]
-    head = [r"\documentclass{article}", *packages, r"\begin{document}"]
-    heading = [rf"\section*{{{title}}}"] if title else []
-    body = [f if f.startswith(r"\begin") else f"\\[\n  {f}\n\\]" for f in formulas]
-    return "\n".join([*head, *heading, *body, r"\end{document}", ""])

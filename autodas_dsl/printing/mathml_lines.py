@@ -7,20 +7,30 @@ brackets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from xml.etree.ElementTree import Element, tostring
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element
 
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.printing.latex_page import LatexOptions, latex
-from autodas_dsl.printing.mathml import APPLY, NAMESPACE, delimiter, element, is_function, is_tall
-from autodas_dsl.printing.tex import Box, Fence, Fraction, Mark, Root, Row, Script, Space, read_tex
-from autodas_dsl.printing.tex import width as width_of
+from autodas_dsl.printing.mathml import NAMESPACE
+from autodas_dsl.printing.tex import (
+    APPLY,
+    fenced,
+    is_fence,
+    is_narrow,
+    is_sum,
+    is_tall,
+    leaf,
+    markup,
+    node,
+    read_tex,
+    width,
+)
 
 WIDE = 14.0
 """Characters above which a part may break inside."""
 
 _SIGNS = frozenset("+−⋅⊙×@")
-_SUMS = frozenset("∑∏")
 _ENDS = frozenset(",=")
 _TALL = "2.2em"
 """The height of brackets around something tall that may break."""
@@ -45,106 +55,73 @@ def wrapping_mathml(proxy: Proxy, digits: int | None = None, display: bool = Tru
         When the proxy does not check.
     """
     row = read_tex(latex(proxy, LatexOptions(digits=digits)))
-    return "<wbr />".join(_math(piece, display) for piece in _pieces(row.items) if piece)
+    return "<wbr />".join(_math(piece, display) for piece in _pieces(_items(row)) if piece)
 
 
 def _math(piece: Piece, display: bool) -> str:
     style = {"displaystyle": "true"} if display else {}
     math = Element("math", {"xmlns": NAMESPACE, "display": "inline", **style})
-    row = Element("mrow")
-    row.extend(piece)
-    math.append(row)
-    return tostring(math, encoding="unicode")
+    math.append(node("mrow", *piece))
+    return markup(math)
 
 
-def _pieces(items: Sequence[Box]) -> list[Piece]:
+def _items(element: Element) -> Iterable[Element]:
+    """What stands in a row, or is alone in it."""
+    return element if element.tag == "mrow" and not is_fence(element) else [element]
+
+
+def _pieces(items: Iterable[Element]) -> list[Piece]:
     """What stands together on a line, for the items of a row."""
     pieces: list[Piece] = [[]]
-    for number, item in enumerate(items):
-        if isinstance(item, Space) and item.width < 0:
+    before: Element | None = None
+    for item in items:
+        drawn_close, first = before is not None and is_narrow(before), before is None
+        before = item
+        if is_narrow(item) or (item.text == APPLY and drawn_close):
             continue
-        if isinstance(item, Mark) and item.text in _SIGNS:
-            _sign(pieces, item, number)
-            continue
-        if number and is_function(items[number - 1]) and isinstance(item, Fence):
-            pieces[-1].append(_operator(APPLY))
+        if item.text in _SIGNS:  # begins a piece; the first of a row is that of a negative number
+            pieces += [] if first else [[]]
+            item.set("form", "prefix" if first else "infix")
+        elif item.text in _ENDS:
+            item.set("form", "infix")
         inner = _inside(item)
         pieces[-1] += inner[0]
         pieces += inner[1:]
-        if _ends_line(item):
+        if item.text in _ENDS or is_sum(item) or (width(item) >= 2 and item.tag == "mspace"):
             pieces.append([])
     return pieces
 
 
-def _sign(pieces: list[Piece], sign: Mark, number: int) -> None:
-    """A sign begins a piece; the first of a row is that of a negative number."""
-    if number:
-        pieces.append([])
-    found = element(sign)
-    found.set("form", "infix" if number else "prefix")
-    pieces[-1].append(found)
-
-
-def _ends_line(item: Box) -> bool:
-    if isinstance(item, Script):
-        return isinstance(item.base, Mark) and item.base.text in _SUMS
-    wide_space = isinstance(item, Space) and item.width >= 1
-    return wide_space or (isinstance(item, Mark) and item.text in _ENDS)
-
-
-def _inside(item: Box) -> list[Piece]:
+def _inside(item: Element) -> list[Piece]:
     """The pieces of one item: a single one unless it is wide."""
-    if isinstance(item, Row):
-        return _pieces(item.items)
-    if width_of(item) > WIDE:
-        if isinstance(item, Fence):
-            return _fenced(item, [])
-        if isinstance(item, Script) and isinstance(item.base, Fence):
-            return _fenced(item.base, [item])
-        if isinstance(item, Root):
-            first, *rest = _fenced(Fence("(", item.inside, ")"), [])
-            return [[_operator("√"), *first], *rest]
-        if isinstance(item, Fraction):
-            above, below = _side(item.above), _side(item.below)
-            below[0].insert(0, _operator("/"))
+    if item.tag == "mrow" and not is_fence(item):
+        return _pieces(item)
+    if width(item) > WIDE:
+        if is_fence(item):
+            return _broken(item)
+        if item.tag in ("msub", "msup", "msubsup") and is_fence(item[0]):
+            *inner, last = _broken(item[0])
+            return [*inner, [*last[:-1], node(item.tag, last[-1], *item[1:])]]
+        if item.tag == "msqrt":
+            first, *rest = _broken(fenced("(", item[0], ")"))
+            return [[leaf("mo", "√"), *first], *rest]
+        if item.tag == "mfrac":
+            above, below = map(_side, item)
+            below[0].insert(0, leaf("mo", "/"))
             return [*above, *below]
-    found = element(item)
-    if isinstance(item, Mark) and item.text in _ENDS:
-        found.set("form", "infix")
-    return [[found]]
+    return [[item]]
 
 
-def _side(row: Row) -> list[Piece]:
+def _side(side: Element) -> list[Piece]:
     """One side of a quotient in a line."""
-    if len(row.items) == 1:
-        return _inside(row.items[0])
-    return _fenced(Fence("(", row, ")"), [])
+    row = side.tag == "mrow" and not is_fence(side)
+    return _broken(fenced("(", side, ")")) if row else _inside(side)
 
 
-def _fenced(fence: Fence, scripts: Sequence[Script]) -> list[Piece]:
+def _broken(fence: Element) -> list[Piece]:
     """The pieces inside of brackets: a line may break after the opening one."""
-    tall = is_tall(fence.inside)
-    opening = delimiter(fence.opening, "prefix", tall)
-    closing = delimiter(fence.closing, "postfix", tall)
-    for side in (opening, closing) if tall else ():
-        side.set("minsize", _TALL)
-    for script in scripts:
-        closing = _scripted(closing, script)
-    *inner, last = _pieces(fence.inside.items)
+    opening, inside, closing = fence
+    for bracket in (opening, closing) if is_tall(inside) else ():
+        bracket.set("minsize", _TALL)
+    *inner, last = _pieces(_items(inside))
     return [[opening], *inner, [*last, closing]]
-
-
-def _scripted(base: Element, script: Script) -> Element:
-    name = {(True, False): "msub", (False, True): "msup", (True, True): "msubsup"}[
-        script.below is not None, script.above is not None
-    ]
-    result = Element(name)
-    result.append(base)
-    result.extend(element(part) for part in (script.below, script.above) if part is not None)
-    return result
-
-
-def _operator(text: str) -> Element:
-    found = Element("mo")
-    found.text = text
-    return found

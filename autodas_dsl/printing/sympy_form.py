@@ -15,7 +15,6 @@ import sympy
 from sympy.core.function import UndefinedFunction
 
 from autodas_dsl.language.format import format_attrs, format_expression, format_number
-from autodas_dsl.language.library import verify
 from autodas_dsl.language.operators import OPERATORS, Attrs
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Expr, Number, PairOf
@@ -56,7 +55,7 @@ def sympy_form(proxy: Proxy) -> str:
     FormulaError
         When the proxy does not check.
     """
-    verify(proxy)
+    proxy.typed()
     lines = [f"{let.name} = {sympy.srepr(to_sympy(let.expr))}" for let in proxy.lets]
     return "\n".join([*lines, sympy.srepr(to_sympy(proxy.score.expr))])
 

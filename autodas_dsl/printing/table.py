@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.inline import inlined
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import complexity
+from autodas_dsl.language.typed import inlined
 from autodas_dsl.language.visible import visible
 from autodas_dsl.printing.latex import score_symbol
 from autodas_dsl.printing.latex_page import LatexOptions, cell
@@ -108,11 +108,10 @@ def booktabs(
 
 
 def _row(row: TableRow, options: LatexOptions, decimals: int) -> str:
-    lets = tuple((formula.name, formula.expr) for formula in row.proxy.lets)
     cells = [
         f"${score_symbol(row.proxy.name)}$",
         f"${cell(row.proxy, options)}$",
-        str(complexity(inlined(row.proxy.score.expr, lets))),
+        str(complexity(inlined(row.proxy.typed().score, proxies=False))),
         _measured(row.kendall, decimals),
         _measured(row.spearman, decimals),
     ]

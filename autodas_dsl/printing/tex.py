@@ -1,14 +1,14 @@
-"""A small, strict reader of the LaTeX that this package writes: text to boxes.
+"""A small, strict reader of the LaTeX that this package writes: text to presentation MathML.
 
-MathML and line breaking are made from the boxes, and a formula whose LaTeX reads here is known
+Line breaking and MathML are made from its elements, and a formula whose LaTeX reads here is known
 to be well formed: braces and ``\\left … \\right`` balance, and every command is one of amsmath.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, tostring
 
 from autodas_dsl.language.errors import InputError
 
@@ -24,71 +24,22 @@ SYMBOLS = {
     "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "Pi": "Π", "Xi": "Ξ",
 }  # fmt: skip
 FUNCTIONS = frozenset({"ln", "log", "exp", "max", "min", "sin", "cos", "tan", "tanh", "det"})
-FONTS = {"mathcal": "script", "mathrm": "normal", "mathbf": "bold", "mathit": "italic",
-         "text": "normal", "operatorname": "normal"}  # fmt: skip
+FONTS = frozenset({"mathcal", "mathrm", "mathbf", "mathit", "text", "operatorname"})
 SPACES = {"!": -0.1667, ",": 0.1667, ";": 0.2778, ":": 0.2222, "quad": 1.0, "qquad": 2.0, " ": 0.25}
 ACCENTS = {"hat": "^", "bar": "‾", "tilde": "~", "overline": "‾"}
 MAX_LEVELS = 120  # TeX itself stops at 255 groups
+APPLY = "\u2061"
+"""The invisible sign between a function and its argument."""
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_&]|\s+|[0-9]+(?:\.[0-9]+)?|.", re.DOTALL)
+_SCRIPT = {"L": "ℒ", "D": "𝒟"}
+_BOLD = {str(digit): chr(0x1D7CE + digit) for digit in range(10)} | {
+    chr(65 + at): chr(0x1D400 + at) for at in range(26)
+}
+_LIMITS = ("∑", "∏")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    items: tuple[Box, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One identifier, number, operator or word; `role` is ``i``, ``n``, ``o``, ``f`` or ``t``."""
-
-    role: str
-    text: str
-    font: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fraction:
-    above: Row
-    below: Row
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    inside: Row
-
-
-@dataclass(frozen=True, slots=True)
-class Accent:
-    inside: Row
-    mark: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """``\\left( … \\right)``; an invisible delimiter is the empty text."""
-
-    opening: str
-    inside: Row
-    closing: str
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    base: Box
-    below: Row | None = None
-    above: Row | None = None
-
-
-Box = Row | Mark | Space | Fraction | Root | Accent | Fence | Script
-
-
-def read_tex(text: str) -> Row:
-    """Boxes of a LaTeX formula.
+def read_tex(text: str) -> Element:
+    """MathML of a LaTeX formula; negative spaces stay in it until `markup` writes it.
 
     Raises
     ------
@@ -107,6 +58,7 @@ class _Reader:
         self.tokens = [t for t in _TOKEN.findall(text) if t.strip() or t == "\\ "]
         self.at = 0
         self.level = 0
+        self.functions: set[Element] = set()
 
     def fail(self, message: str) -> InputError:
         return InputError("E802", f"LaTeX {self.text!r}: {message}",
@@ -126,24 +78,37 @@ class _Reader:
         if self.peek():
             raise self.fail(f"unexpected {self.peek()!r}")
 
-    def row(self, ends: tuple[str, ...]) -> Row:
+    def row(self, ends: tuple[str, ...]) -> Element:
         """Items up to a token in `ends`, which stays."""
         self.level += 1
         if self.level > MAX_LEVELS:
             raise InputError("E806", f"the formula is nested deeper than {MAX_LEVELS} in LaTeX",
                              "name inner parts with let")  # fmt: skip
-        items: list[Box] = []
+        items: list[Element] = []
         while self.peek() and self.peek() not in ends:
             if self.peek() in ("}", "\\right", "&", "\\\\"):
                 raise self.fail(f"unexpected {self.peek()!r}")
             items.append(self._scripted())
         self.level -= 1
-        return Row(tuple(items))
+        return self._joined(items)
 
-    def group(self) -> Row:
+    def _joined(self, items: Sequence[Element]) -> Element:
+        """The items of a row, an invisible sign between a function and its argument."""
+        seen = [item for item in items if not is_narrow(item)]
+        if len(seen) == 1:
+            return seen[0]
+        row, before = Element("mrow"), None
+        for item in items:
+            if before in self.functions and is_fence(item):
+                row.append(leaf("mo", APPLY))
+            row.append(item)
+            before = before if is_narrow(item) else item
+        return row
+
+    def group(self) -> Element:
         """``{…}``, or one token."""
         if self.peek() != "{":
-            return Row((self._atom(),))
+            return self._atom()
         self.take()
         row = self.row(("}",))
         if self.peek() != "}":
@@ -151,22 +116,25 @@ class _Reader:
         self.take()
         return row
 
-    def _scripted(self) -> Box:
-        base: Box = Row(()) if self.peek() in ("^", "_") else self._atom()
-        below: Row | None = None
-        above: Row | None = None
+    def _scripted(self) -> Element:
+        base = Element("mrow") if self.peek() in ("^", "_") else self._atom()
+        scripts: dict[str, Element] = {}
         while self.peek() in ("^", "_"):
-            if self.take() == "_":
-                if below is not None:
-                    raise self.fail("two subscripts on one base")
-                below = self.group()
-            else:
-                if above is not None:
-                    raise self.fail("two superscripts on one base")
-                above = self.group()
-        return base if below is None and above is None else Script(base, below, above)
+            mark = self.take()
+            if mark in scripts:
+                which = "subscripts" if mark == "_" else "superscripts"
+                raise self.fail(f"two {which} on one base")
+            scripts[mark] = self.group()
+        if not scripts:
+            return base
+        names = ("under", "over") if base.text in _LIMITS else ("sub", "sup")
+        tag = "".join(name for name, mark in zip(names, "_^", strict=True) if mark in scripts)
+        result = node(f"m{tag}", base, *(scripts[mark] for mark in "_^" if mark in scripts))
+        if base in self.functions:
+            self.functions.add(result)
+        return result
 
-    def _atom(self) -> Box:
+    def _atom(self) -> Element:
         token = self.peek()
         if token == "{":
             return self.group()
@@ -174,30 +142,47 @@ class _Reader:
         if token.startswith("\\"):
             return self._command(token[1:])
         if token[0].isdigit():
-            return Mark("n", token)
-        return Mark("i" if token.isalpha() else "o", "−" if token == "-" else token)
+            return leaf("mn", token)
+        return leaf("mi" if token.isalpha() else "mo", "−" if token == "-" else token)
 
-    def _command(self, name: str) -> Box:
+    def _command(self, name: str) -> Element:
         if name in SPACES:
-            return Space(SPACES[name])
+            return Element("mspace", width=f"{SPACES[name]:g}em")
         if name in FUNCTIONS:
-            return Mark("f", name)
+            return self._function(leaf("mi", name))
         if name in SYMBOLS:
             plain = SYMBOLS[name].isalpha() or name in ("partial", "ell", "infty", "#")
-            return Mark("i" if plain else "o", SYMBOLS[name])
+            return leaf("mi" if plain else "mo", SYMBOLS[name])
         if name in FONTS:
-            return Mark("f" if name == "operatorname" else "t" if name == "text" else "i",
-                        self._words(), FONTS[name])  # fmt: skip
+            return self._in_font(name, self._words())
         if name in ("frac", "tfrac", "dfrac"):
             above = self.group()
-            return Fraction(above, self.group())
+            return node("mfrac", above, self.group())
         if name == "sqrt":
-            return Root(self.group())
+            return node("msqrt", self.group())
         if name in ACCENTS:
-            return Accent(self.group(), ACCENTS[name])
+            return node("mover", self.group(), leaf("mo", ACCENTS[name]))
         if name == "left":
             return self._fence()
         raise self.fail(f"unknown command \\{name}")
+
+    def _function(self, name: Element) -> Element:
+        self.functions.add(name)
+        return name
+
+    def _in_font(self, font: str, text: str) -> Element:
+        if font == "text":
+            return leaf("mtext", text)
+        if font == "mathcal":
+            return leaf("mi", _SCRIPT.get(text, text))
+        if font == "mathbf":
+            return leaf("mi", "".join(_BOLD.get(letter, letter) for letter in text))
+        if font != "operatorname" and text.isdigit():
+            return leaf("mn", text)
+        found = leaf("mi", text)
+        if font != "mathit" and len(text) == 1:
+            found.set("mathvariant", "normal")
+        return self._function(found) if font == "operatorname" else found
 
     def _words(self) -> str:
         """The plain text of a font or text argument."""
@@ -215,13 +200,13 @@ class _Reader:
         self.take()
         return "".join(words)
 
-    def _fence(self) -> Box:
+    def _fence(self) -> Element:
         opening = self._delimiter()
         inside = self.row(("\\right",))
         if self.peek() != "\\right":
             raise self.fail(r"\left without \right")
         self.take()
-        return Fence(opening, inside, self._delimiter())
+        return fenced(opening, inside, self._delimiter())
 
     def _delimiter(self) -> str:
         token = self.take()
@@ -232,38 +217,74 @@ class _Reader:
         return plain[token]
 
 
-def width(box: Box | None) -> float:
-    """About how wide a box is, in characters: for breaking lines."""
-    if box is None:
-        return 0.0
-    if isinstance(box, Mark):
-        spaced = box.role == "o" and box.text not in "()[]|‖,"
-        return len(box.text) + (1.0 if spaced else 0.0)
-    if isinstance(box, Space):
-        return box.width * 2
-    if isinstance(box, Row):
-        return sum(width(item) for item in box.items)
-    if isinstance(box, Fraction):
-        return max(width(box.above), width(box.below))
-    if isinstance(box, Fence):
-        return width(box.inside) + len(box.opening) + len(box.closing)
-    if isinstance(box, Script):
-        return width(box.base) + 0.7 * max(width(box.below), width(box.above))
-    return width(box.inside) + 1.0
+def leaf(tag: str, text: str) -> Element:
+    element = Element(tag)
+    element.text = text
+    return element
 
 
-def marks(box: Box | None) -> Iterator[Mark]:
-    """All marks of a box, left to right."""
-    if isinstance(box, Mark):
-        yield box
-    elif isinstance(box, Row):
-        for item in box.items:
-            yield from marks(item)
-    elif isinstance(box, Fraction):
-        yield from marks(box.above)
-        yield from marks(box.below)
-    elif isinstance(box, Script):
-        for part in (box.base, box.below, box.above):
-            yield from marks(part)
-    elif isinstance(box, (Root, Accent, Fence)):
-        yield from marks(box.inside)
+def node(tag: str, *children: Element) -> Element:
+    element = Element(tag)
+    element.extend(children)
+    return element
+
+
+def fenced(opening: str, inside: Element, closing: str) -> Element:
+    """Something in brackets, which stretch around what is tall; "" is an invisible one.
+
+    Browsers give a stretched bracket the width of its largest form.
+    """
+    brackets = leaf("mo", opening), leaf("mo", closing)
+    for bracket, form in zip(brackets, ("prefix", "postfix"), strict=True):
+        bracket.set("fence", "true")
+        bracket.set("stretchy", "true" if is_tall(inside) else "false")
+        bracket.set("form", form)
+    return node("mrow", brackets[0], inside, brackets[1])
+
+
+def is_fence(element: Element) -> bool:
+    """Whether an element is something in brackets."""
+    return element.tag == "mrow" and len(element) > 0 and element[0].get("fence") == "true"
+
+
+def is_narrow(element: Element) -> bool:
+    """Whether an element is a negative space."""
+    return element.get("width", "").startswith("-")
+
+
+def is_tall(element: Element) -> bool:
+    """Whether an element is higher than a line."""
+    if element.tag in ("mfrac", "msqrt"):
+        return True
+    if element.tag == "mrow":
+        return any(map(is_tall, element))
+    return len(element) > 0 and (is_tall(element[0]) or element[0].text in _LIMITS)
+
+
+def is_sum(element: Element) -> bool:
+    """Whether an element is a big sum or product with its limits."""
+    return len(element) > 0 and element[0].text in _LIMITS
+
+
+def width(element: Element) -> float:
+    """About how wide an element is, in characters: for breaking lines."""
+    if element.tag == "mspace":
+        return 2 * float(element.get("width", "").removesuffix("em"))
+    if not len(element) and element.tag != "mrow":
+        text = element.text or ""
+        spaced = element.tag == "mo" and not element.get("fence") and text not in "()[]|‖,"
+        return 0.0 if text == APPLY else len(text) + (1.0 if spaced else 0.0)
+    parts = [width(part) for part in element]
+    if element.tag in ("mrow", "mfrac"):
+        return sum(parts) if element.tag == "mrow" else max(parts)
+    if element.tag == "msqrt" or (element.tag == "mover" and not is_sum(element)):
+        return parts[0] + 1.0
+    return parts[0] + 0.7 * max(0.0, *parts[1:])
+
+
+def markup(math: Element) -> str:
+    """The text of a ``<math>`` element; in MathML no two signs are drawn together."""
+    for parent in math.iter():
+        for child in [child for child in parent if is_narrow(child)]:
+            parent.remove(child)
+    return tostring(math, encoding="unicode")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autodas_dsl.language.format import format_attrs, format_expression
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, PairOf
-from autodas_dsl.language.typed import Typed, typed_proxy
+from autodas_dsl.language.typed import Typed
 
 
 def tree(proxy: Proxy) -> str:
@@ -16,33 +16,26 @@ def tree(proxy: Proxy) -> str:
     FormulaError
         When the proxy does not check.
     """
-    found = typed_proxy(proxy)
+    found = proxy.typed()
     rows: list[tuple[str, str]] = []
     for name, body in found.lets:
-        rows.append((f"let {name}", ""))
-        rows += _rows(body, "", True)
-    rows += [("score", ""), *_rows(found.score, "", True)] if found.lets else _plain(found.score)
+        rows += [(f"let {name}", ""), *_rows(body, "└─ ", "   ")]
+    if found.lets:
+        rows += [("score", ""), *_rows(found.score, "└─ ", "   ")]
+    else:
+        rows = _rows(found.score, "", "")
     width = max(len(text) for text, _ in rows) + 3
     return "\n".join(f"{text:<{width}}{kind}".rstrip() for text, kind in rows)
 
 
-def _plain(node: Typed) -> list[tuple[str, str]]:
-    """The rows of a tree whose root stands in the first column."""
-    return [(_label(node), str(node.kind)), *_below(node, "")]
-
-
-def _rows(node: Typed, indent: str, last: bool) -> list[tuple[str, str]]:
-    lead = indent + ("└─ " if last else "├─ ")
-    return [
-        (lead + _label(node), str(node.kind)),
-        *_below(node, indent + ("   " if last else "│  ")),
-    ]
-
-
-def _below(node: Typed, indent: str) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for number, child in enumerate(node.children):
-        rows += _rows(child, indent, number == len(node.children) - 1)
+def _rows(node: Typed, lead: str, indent: str) -> list[tuple[str, str]]:
+    """A node behind `lead`, and what stands below it behind `indent`."""
+    rows = [(lead + _label(node), str(node.kind))]
+    for number, child in enumerate(node.children, 1):
+        last = number == len(node.children)
+        rows += _rows(
+            child, indent + ("└─ " if last else "├─ "), indent + ("   " if last else "│  ")
+        )
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from autodas_dsl.language.documents import format_formula
+from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.printing.show import show
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point

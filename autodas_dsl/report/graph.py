@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autodas_dsl.language.documents import Proxy
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import require_place, write_atomic
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.printing.show import show
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autodas_dsl.language.documents import format_formula
+from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import section, shown
 from autodas_dsl.report.run_folder import Famed, RunFolder

@@ -5,6 +5,7 @@ Registered as an entry point, so that rich, Sphinx, MkDocs and Jupyter colour fo
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from pygments.lexer import RegexLexer, bygroups, default, words
@@ -22,12 +23,11 @@ from pygments.token import (
 
 from autodas_dsl.language.documents import FACTS
 from autodas_dsl.language.inputs import INPUTS
-from autodas_dsl.language.operators import ALIASES, OPERATORS
-
-SHORTHANDS = ("pow2", "pow4", "noop")
-"""Words that the parser turns into something else, and that are in no table."""
+from autodas_dsl.language.operators import ALIASES, NORM_MARKS, OPERATORS
+from autodas_dsl.language.parse import SHORTHANDS, SUPERSCRIPTS
 
 _END = r"(?![A-Za-z0-9_ₛₜ])"
+_SIGNS = "".join(entry.signs for entry in OPERATORS.values())
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _NAME = r"[A-Za-zσ∑][A-Za-z0-9_ₛₜ]*"
 _PREFIXES = tuple(sorted({name.partition(" ")[0] for name in INPUTS if " " in name}))
@@ -87,8 +87,8 @@ class ProxyLexer(RegexLexer):
             (words(statistic_words(), suffix=_END), Name.Builtin, "after name"),
             (_NAME, Name, "after name"),
             (_NUMBER, Number),
-            (r"\|_(?:F|1|2|inf|\*)|‖(?:_(?:F|1|2|inf|∞|\*)|[₁₂])?|\|", Operator),
-            (r"[-−+*⊙·×/@^√²³⁴]", Operator),
+            (rf"[|‖](?:{'|'.join(map(re.escape, NORM_MARKS))})?", Operator),
+            (f"[{re.escape(''.join({*_SIGNS, *SUPERSCRIPTS}))}]", Operator),
             (r"[\[\](),=]", Punctuation),
             (r".", Text),
         ],

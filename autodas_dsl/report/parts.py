@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from autodas_dsl.language.documents import EXPRESSION, Proxy
+from autodas_dsl.language.documents import EXPRESSION
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.printing.mathml_lines import wrapping_mathml
 from autodas_dsl.report.html import Content, Markup, tag
 

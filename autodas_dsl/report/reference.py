@@ -12,11 +12,10 @@ from pathlib import Path
 from autodas_dsl.language.documents import FACTS, HEADERS, MAX_LETS, REFERENCE
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.files import write_atomic
-from autodas_dsl.language.format import WIDTH, format_expression, format_number
+from autodas_dsl.language.format import WIDTH, format_number, written
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.parse import MAX_DEPTH, MAX_TOKENS
-from autodas_dsl.language.tree import Call, Name
 from autodas_dsl.printing.latex import operator_latex, statistic_latex
 
 COMMAND = "python -m autodas_dsl.report.reference docs/language.md"
@@ -164,11 +163,7 @@ def _statistics() -> Iterator[str]:
 
 def _attributes(entry: Input) -> str:
     """The attributes of a statistic, as they are written."""
-    prefix, _, letter = entry.name.rpartition(" ")
-    words = [*entry.probes, *(["all"] if entry.every else []), *(["-2"] if entry.stages else [])]
-    words += [f"{entry.parts}=8"] if entry.parts else []
-    written = [f"{prefix}[{w}] {letter}" if prefix else f"{letter}[{w}]" for w in words]
-    return f" Also {', '.join(map(_code, written))}." if written else ""
+    return f" Also {_listed(entry.variants)}." if entry.variants else ""
 
 
 def _operators() -> Iterator[str]:
@@ -200,23 +195,9 @@ def _operator(entry: Operator) -> Iterator[str]:
     yield ""
 
 
-def written(entry: Operator) -> str:
-    """An operator over the arguments of its signature, as the formatter prints it."""
-    names = ("a", "b") if entry.is_distance or entry.name == "matmul" else ("x", "y")
-    arity = 2 if entry.is_distance else entry.arity
-    if entry.name == "align":
-        return "align([a, b])"
-    return format_expression(Call(entry.name, tuple(Name(n) for n in names[:arity])))
-
-
 def _attribute(attribute: Attribute) -> str:
-    if attribute.choices:
-        allowed = f"one of {', '.join(map(format_number, attribute.choices))}"
-    else:
-        low, high = format_number(attribute.low), format_number(attribute.high)
-        allowed = f"{'a whole number ' if attribute.integer else ''}from {low} to {high}"
     default = format_number(attribute.default)
-    return f"`{attribute.name}={default}`: {attribute.doc} {allowed.capitalize()}."
+    return f"`{attribute.name}={default}`: {attribute.doc} {attribute.allowed.capitalize()}."
 
 
 def _laws() -> Iterator[str]:

@@ -6,7 +6,6 @@ from dataclasses import fields
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.results import BEST
-from autodas_dsl.language.library import canonical
 from autodas_dsl.report.commands import command, rank_commands
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import code, section
@@ -35,7 +34,7 @@ def repeat(run: RunFolder) -> Markup:
             class_="facts"),
         tag("details", tag("summary", "run.json"), code(run.raw, "run.json", long=True)),
         tag("details", tag("summary", "best.proxy"),
-            code(canonical(run.best), "best.proxy", long=True)),
+            code(str(run.best), "best.proxy", long=True)),
     )  # fmt: skip
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from autodas_dsl.evaluation.bootstrap import interval
 from autodas_dsl.evolution.folder import COMMAND, RUN
 from autodas_dsl.evolution.results import BEST, HALL_OF_FAME, HISTORY, PARETO, Step
-from autodas_dsl.language.documents import Proxy, read_document
+from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.report.run_files import (
     damaged,
     json_of,

@@ -14,7 +14,7 @@ from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.tree import Call, Expr, Number
+from autodas_dsl.language.tree import Call, Expr, signed
 from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.score import Batches
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, bind, distinct
@@ -160,8 +160,7 @@ def core_text(node: Node) -> str:
 def _surface(node: Node) -> Expr:
     """A core node as a person would write it; flattened positions are no operation there."""
     if node.op == "number":
-        value = Number(abs(node.value))
-        return Call("neg", (value,)) if node.value < 0 else value
+        return signed(node.value)
     if node.op == "stat":
         return parse(str(node.statistic))
     if node.op in ("flat", "unflat"):

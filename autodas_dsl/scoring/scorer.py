@@ -23,12 +23,11 @@ from autodas_dsl.compiler.populated import (
     references_of,
 )
 from autodas_dsl.data.batches import Batch
-from autodas_dsl.language.documents import EXPRESSION, format_formula
+from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import library_names, proxied, verify
-from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.scoring.bind import sizes_of, unmet
 from autodas_dsl.statistics.collect import (
     Collected,
@@ -64,13 +63,11 @@ def bind(proxy: Proxy) -> Bound:
     FormulaError
         When it does not check.
     """
-    verify(proxy)
-    checked = proxy.check(proxied, library_names)
-    node = lower(proxy)
-    needed = tuple(n.requirement for n in checked.requirements)
+    typed = proxy.typed()
+    node = lower(typed.score)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
     statistics = frozenset(statistics_of([node]))
-    return Bound(name, proxy, node, statistics, needed, references_of(proxy))
+    return Bound(name, proxy, node, statistics, typed.requirements, references_of(proxy))
 
 
 def distinct(formulas: Sequence[Bound]) -> tuple[Bound, ...]:

@@ -9,7 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.parse import named_call, parse
-from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf
+from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, signed
 from autodas_dsl.printing.sympy_form import PAIR
 
 _FUNCTIONS = {
@@ -29,7 +29,7 @@ def from_sympy(value: sympy.Basic) -> Expr:
     if isinstance(value, sympy.Rational):
         return _number(value)
     if isinstance(value, sympy.Float):
-        return _signed(float(value))
+        return signed(float(value))
     if isinstance(value, sympy.Symbol):
         return parse(value.name)
     if isinstance(value, sympy.Add):
@@ -45,16 +45,12 @@ def from_sympy(value: sympy.Basic) -> Expr:
     raise InputError("E810", f"there is no formula for {value!s} in sympy's answer")
 
 
-def _signed(value: float) -> Expr:
-    return Call("neg", (Number(-value),)) if value < 0 else Number(value)
-
-
 def _number(value: sympy.Rational) -> Expr:
     """A fraction is written as a decimal where it is one, else as a quotient."""
     exact = Fraction(int(value.p), int(value.q))
     near = float(exact)
     if exact.denominator == 1 or Fraction(repr(near)) == exact:
-        return _signed(near)
+        return signed(near)
     quotient = Call("div", (Number(float(abs(exact.numerator))), Number(float(exact.denominator))))
     return Call("neg", (quotient,)) if exact < 0 else quotient
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, Expr, Name, Number, with_children
+from autodas_dsl.language.tree import Call, Expr, Name, Number, negated, with_children
 from autodas_dsl.language.typed import Typed
 from autodas_dsl.simplify.matching import fill, literal, match
 
@@ -174,13 +174,6 @@ def root_proposals(node: Typed) -> Iterator[Proposal]:
     if isinstance(node.expr, Call) and node.expr.op == "neg":
         for found in _by_rules(ROOT_RULES, node.children[0]):
             yield Proposal(negated(found.expr), found.law)
-
-
-def negated(expr: Expr) -> Expr:
-    """``-x``, without two minus signs in a row."""
-    if isinstance(expr, Call) and expr.op == "neg":
-        return expr.args[0]
-    return Call("neg", (expr,))
 
 
 def unshifted(expr: Expr) -> Expr:

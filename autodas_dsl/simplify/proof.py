@@ -14,14 +14,12 @@ from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.populated import combined, is_populated, parts
 from autodas_dsl.compiler.population import Floats
-from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.language.library import library_names, proxied
+from autodas_dsl.language.library import typed
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.simplify.laws import unshifted
 from autodas_dsl.simplify.random_statistics import PROFILES, RandomNetwork, networks
-from autodas_dsl.simplify.simplify import Judges
-from autodas_dsl.simplify.verdict import Judge, Verdict
+from autodas_dsl.simplify.simplify import Judge, Judges, Verdict
 
 Scores = Callable[[Expr], Sequence[float]]
 
@@ -51,13 +49,13 @@ class Proof:
         Equal means within 1e-8 of the larger value, or within 1e-12 of the largest statistic: what
         rounding leaves where the exact result is zero.
         """
-        a, b = lower(first), lower(second)
+        a, b, needed = _lowered(first, second)
         if a is b:
             return Verdict(True)
         if is_populated(a) or is_populated(b):
-            return self._equal_in_population(first, second, a, b)
+            return self._equal_in_population(a, b, needed)
         finite = 0
-        for network in self._networks(first, second, a, b, repeats=1):
+        for network in self._networks(a, b, needed, repeats=1):
             left, right = _value(a, network), _value(b, network)
             difference = _difference(left, right, ROUNDING * max(1.0, network.largest))
             if difference:
@@ -73,10 +71,10 @@ class Proof:
         A constant added to a score keeps its order but, next to a tiny score, not all of its
         digits: scores that differ by rounding are compared without such constants.
         """
-        a, b = lower(first), lower(second)
+        a, b, needed = _lowered(first, second)
         if a is b:
             return Verdict(True)
-        drawn = self._networks(first, second, a, b, repeats=3)
+        drawn = self._networks(a, b, needed, repeats=3)
         left, right = (_numbers(node, drawn).tolist() for node in (a, b))
         verdict = same_order(left, right)
         plain = [lower(unshifted(expr)) for expr in (first, second)]
@@ -87,9 +85,9 @@ class Proof:
             return verdict
         return same_order(before, after)
 
-    def _equal_in_population(self, first: Expr, second: Expr, a: Node, b: Node) -> Verdict:
+    def _equal_in_population(self, a: Node, b: Node, needed: Sequence[Requirement]) -> Verdict:
         """Whether two scores that see a population are equal over one of random networks."""
-        drawn = self._networks(first, second, a, b, repeats=3)
+        drawn = self._networks(a, b, needed, repeats=3)
         left, right = _numbers(a, drawn), _numbers(b, drawn)
         if not np.isfinite(left).any():
             return Verdict(False, "neither is finite on any random statistics")
@@ -98,9 +96,8 @@ class Proof:
         return Verdict(True)
 
     def _networks(
-        self, first: Expr, second: Expr, a: Node, b: Node, repeats: int
+        self, a: Node, b: Node, needed: Sequence[Requirement], repeats: int
     ) -> list[RandomNetwork]:
-        needed = [*requirements(first), *requirements(second)]
         statistics = set(statistics_of([a])) | set(statistics_of([b]))
         found = networks(statistics, needed, self.seed, repeats if statistics else 1)
         drawn = [network for network in found if network.label in self.profiles]
@@ -127,10 +124,10 @@ def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
     )
 
 
-def requirements(expr: Expr) -> list[Requirement]:
-    """What an expression, also one that is no score, asks of the networks."""
-    checked = kind_of_expression(expr, library=proxied, library_names=library_names)
-    return [needed.requirement for needed in checked.requirements]
+def _lowered(first: Expr, second: Expr) -> tuple[Node, Node, tuple[Requirement, ...]]:
+    """Two expressions of any kind, and what both ask of the networks."""
+    a, b = typed(first), typed(second)
+    return lower(a.score), lower(b.score), (*a.requirements, *b.requirements)
 
 
 def _value(node: Node, network: RandomNetwork) -> Entry | None:

@@ -8,28 +8,31 @@ memory of sympy are a safety net: when it strikes, the raw formula stays and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from autodas_dsl.language.check import Checked, kind_of_expression
+from autodas_dsl.language.check import Lets, kind_of_expression
 from autodas_dsl.language.format import format_expression
-from autodas_dsl.language.inline import Lets, fold_lets, inlined
 from autodas_dsl.language.kinds import NUMBER, Pair
-from autodas_dsl.language.library import library_names, proxied, verify
+from autodas_dsl.language.library import LIBRARY, typed
 from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.tree import (
     Call,
     Expr,
+    Name,
     Number,
+    Path,
     children,
     complexity,
     depth,
+    negated,
+    put,
+    walk,
     with_children,
 )
-from autodas_dsl.language.typed import Typed, typed
-from autodas_dsl.simplify.laws import negated, proposals, root_proposals
+from autodas_dsl.language.typed import Typed, inlined
+from autodas_dsl.simplify.laws import proposals, root_proposals
 from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy
-from autodas_dsl.simplify.verdict import Judge, Verdict
 
 Ask = Callable[[Expr], list[tuple[str, Expr]]]
 Measure = tuple[int, int]
@@ -56,6 +59,17 @@ class Budget:
 
 
 DEFAULT = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether two formulas agree, and if not, in one clause, why."""
+
+    agrees: bool
+    reason: str = ""
+
+
+Judge = Callable[[Expr, Expr], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +161,11 @@ def simplify(
     """
     if rank and judges.same_order is None:
         raise ValueError("ranking needs a judge of order")
-    verify(proxy)
+    formula = proxy.typed()
     if proxy.references:
         return Simplified(proxy, proxy, (), "its references belong to the terms as they stand")
-    lets = tuple((formula.name, formula.expr) for formula in proxy.lets)
-    raw = inlined(proxy.score.expr, lets)
+    lets = tuple((name, inlined(body, proxies=False)) for name, body in formula.lets)
+    raw = inlined(formula.score, proxies=False)
     sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds, budget.megabytes))
     search = _Search(raw, judges, budget, sympy_asked, proxy.better == "higher")
     try:
@@ -193,6 +207,35 @@ def _rewritten(proxy: Proxy, whole: Expr, lets: Lets, steps: tuple[Step, ...]) -
     )  # fmt: skip
 
 
+def fold_lets(expr: Expr, lets: Lets) -> tuple[Lets, Expr]:
+    """The lets whose bodies still occur, and the formula that uses them.
+
+    A let whose body was simplified away is dropped.
+
+    Parameters
+    ----------
+    lets : tuple of (name, Expr)
+        Their bodies without let names.
+    """
+    kept: list[tuple[str, Expr]] = []
+    known: dict[Expr, Name] = {}
+    for name, body in lets:
+        if complexity(body) > 1:
+            known.setdefault(body, Name(name))
+    for body, symbol in known.items():
+        if any(node == body for node in walk(expr)):
+            inner = {b: n for b, n in known.items() if complexity(b) < complexity(body)}
+            kept.append((symbol.text, _take(body, inner)))
+    return tuple(kept), _take(expr, known)
+
+
+def _take(expr: Expr, known: Mapping[Expr, Name]) -> Expr:
+    """Replace known parts by their names, the largest first."""
+    if expr in known:
+        return known[expr]
+    return with_children(expr, tuple(_take(part, known) for part in children(expr)))
+
+
 class _Search:
     """The state of one simplification: the formula so far and the steps that led there."""
 
@@ -207,7 +250,7 @@ class _Search:
         self.steps: list[Step] = []
         self.proofs = 0
         self.refused: set[tuple[Expr, Expr]] = set()
-        self.requirements = _requirements(raw)
+        self.requirements = set(map(str, typed(raw).requirements))
         self.exhausted = ""
 
     def run(self, rank: bool) -> None:
@@ -241,13 +284,13 @@ class _Search:
 
     def _by_law(self) -> bool:
         """Take the first proposal of a law that is proven, innermost parts first."""
-        for path, node, enclosing in places(typed(self.current, {})):
+        for path, node, enclosing in places(typed(self.current).score):
             for found in proposals(node):
-                whole = replaced(self.current, path, found.expr)
+                whole = put(self.current, path, found.expr)
                 if not self._improves(whole):
                     continue
                 outer, before = enclosing[0], enclosing[1].expr
-                after = replaced(before, path[len(outer) :], found.expr)
+                after = put(before, path[len(outer) :], found.expr)
                 if self._proven(before, after):
                     self._take(Step(found.law, node.expr, found.expr, whole))
                     return True
@@ -264,7 +307,7 @@ class _Search:
         return False
 
     def _at_root(self) -> bool:
-        for found in root_proposals(typed(self.current, {})):
+        for found in root_proposals(typed(self.current).score):
             changed = found.expr != self.current and self._fits(found.expr)
             if changed and self._agrees(self._same_order, self.current, found.expr):
                 self._take(Step(found.law, self.current, found.expr, found.expr, True))
@@ -280,9 +323,9 @@ class _Search:
 
     def _fits(self, whole: Expr) -> bool:
         """It is still one number and asks nothing new of the networks."""
-        checked = _checked(whole)
-        known = {str(needed.requirement) for needed in checked.requirements}
-        return checked.ok and checked.kind == NUMBER and known <= self.requirements
+        found = kind_of_expression(whole, LIBRARY)
+        known = set(map(str, found.requirements)) <= self.requirements
+        return found.kind == NUMBER and found.ok and known
 
     def _proven(self, before: Expr, after: Expr) -> bool:
         return self._agrees(self.judges.equal, before, after)
@@ -330,17 +373,6 @@ def measure(expr: Expr) -> Measure:
     return complexity(expr), total
 
 
-def _checked(expr: Expr) -> Checked:
-    return kind_of_expression(expr, library=proxied, library_names=library_names)
-
-
-def _requirements(expr: Expr) -> set[str]:
-    return {str(needed.requirement) for needed in _checked(expr).requirements}
-
-
-Path = tuple[int, ...]
-
-
 def places(
     node: Typed, path: Path = (), around: tuple[Path, Typed] | None = None
 ) -> Iterator[tuple[Path, Typed, tuple[Path, Typed]]]:
@@ -349,15 +381,6 @@ def places(
     for number, child in enumerate(node.children):
         yield from places(child, (*path, number), here)
     yield path, node, here
-
-
-def replaced(expr: Expr, path: Path, new: Expr) -> Expr:
-    """The tree with another part at a path."""
-    if not path:
-        return new
-    parts = list(children(expr))
-    parts[path[0]] = replaced(parts[path[0]], path[1:], new)
-    return with_children(expr, tuple(parts))
 
 
 def explain(result: Simplified) -> str:

@@ -9,10 +9,12 @@ from autodas_dsl.language.operators.elementwise import ARITHMETIC, ELEMENTWISE
 from autodas_dsl.language.operators.entry import (
     GROUPS,
     LAWS,
+    LEVELS,
     Attribute,
     Attrs,
     Operator,
     Value,
+    format_number,
     op,
 )
 from autodas_dsl.language.operators.measures import DISTANCES, NORMS, REDUCTIONS
@@ -33,16 +35,31 @@ ALIASES: dict[str, str] = {
     alias: entry.name for entry in OPERATORS.values() for alias in entry.aliases
 }
 
+BINARY: dict[str, str] = {e.word: e.name for e in OPERATORS.values() if e.word != e.name}
+"""Words that mean another operator where they have two arguments: ``max(a, b)``."""
+
+NORM_MARKS: dict[str, str] = {
+    template.rpartition("}")[2][1:]: entry.name
+    for entry in OPERATORS.values()
+    for template in (entry.text, entry.unicode)
+    if template.startswith(("|", "‖")) and not template.endswith("}|")
+}
+"""What stands after the closing bar of a norm: ``_F``, ``_∞``, ``₁``."""
+
 __all__ = [
     "ALIASES",
+    "BINARY",
     "GROUPS",
     "LAWS",
+    "LEVELS",
+    "NORM_MARKS",
     "OPERATORS",
     "Attribute",
     "Attrs",
     "Operator",
     "Value",
     "axis_dims",
+    "format_number",
     "op",
     "reduced_axes",
     "result_kind",

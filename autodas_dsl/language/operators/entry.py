@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Value = str | float
@@ -59,6 +59,9 @@ LAWS = {
     "nonnegative": "f >= 0",
 }
 
+LEVELS = ("sum", "product", "unary", "power", "atom")
+"""How tightly a piece of text holds together, the loosest first: the rules of the grammar."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -76,6 +79,22 @@ class Attribute:
     choices: tuple[float, ...] = ()
     search: tuple[float, ...] = ()
     doc: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """``one of 1, 2, 4``, ``a whole number from 1 to 64`` or ``from 0 to 1``."""
+        if self.choices:
+            return f"one of {', '.join(map(format_number, self.choices))}"
+        whole = "a whole number " if self.integer else ""
+        return f"{whole}from {format_number(self.low)} to {format_number(self.high)}"
+
+
+def format_number(value: float) -> str:
+    """The shortest text that reads back as the same float64."""
+    text = repr(value)
+    mantissa, mark, exponent = text.partition("e")
+    mantissa = mantissa.removesuffix(".0")
+    return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,22 @@ class Operator:
     latex : str
         A template, braces doubled: ``{0}``, ``{1}`` arguments, attribute names their values,
         ``{axis}`` the axis or layer index as a subscript where it must be shown, ``{within}`` the
-        same as the tail of a subscript, ``{attrs}`` other attributes as a superscript.
+        same as the tail of a subscript, ``{attrs}`` other attributes as a superscript, ``{times}``
+        the sign of a product.
+    over_layers : str
+        The LaTeX of a reduction that takes the layer list away, where it is another; ``{count}`` is
+        the number of layers.
+    text, unicode : str
+        How it is written, by default ``name{attrs}({0}, {1})`` and as in `text`. ``{0:product}`` is
+        in parentheses when it holds together less tightly than a product (see `LEVELS`). In
+        Unicode, ``{times}`` is the sign of a product and ``{power}`` the second argument as an
+        exponent. Without ``{attrs}``, a call with attributes is written by name.
+    binds : str
+        How tightly its text holds together, one of `LEVELS`.
+    signs : str
+        Characters that the grammar reads as the operator, the canonical one first.
+    graph : str
+        Its label in a computation graph.
     axis : str
         The default axis word (``"C"``), when the operator works along an axis.
     axes : tuple of str
@@ -142,10 +176,47 @@ class Operator:
     example: str = ""
     function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     definition: str = ""
+    text: str = ""
+    unicode: str = ""
+    binds: str = "atom"
+    signs: str = ""
+    graph: str = ""
+    over_layers: str = ""
 
     @property
     def arity(self) -> int:
         return 2 if self.left.count(",") == 1 else 1
+
+    @property
+    def letters(self) -> tuple[str, str]:
+        """What its arguments are called in documentation."""
+        return ("a", "b") if self.left == "a, b" else ("x", "y")
+
+    @property
+    def word(self) -> str:
+        """What stands before the brackets: ``max`` for `maximum`."""
+        head = self.text.partition("{")[0]
+        return head if head.isidentifier() else self.name
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is written by its name, not by signs or by a word of another operator."""
+        return self.text.startswith(f"{self.name}{{attrs}}(")
+
+    @property
+    def infix(self) -> str:
+        """The sign between its two arguments, if there is one."""
+        return self.signs[:1] if self.arity == 2 else ""
+
+    @property
+    def aligns(self) -> bool:
+        """Whether it makes the members of a pair alike: each result depends on both."""
+        return self.signature == "align"
+
+    @property
+    def sees_population(self) -> bool:
+        """Whether its value depends on the other networks of a population."""
+        return self.group == "population"
 
     @property
     def left(self) -> str:
@@ -203,12 +274,15 @@ def op(
     hides: bool = False,
     search: bool = True,
     example: str = "",
+    **notation: str,
 ) -> Operator:
     """One entry of the operator table; words in `axis` and `laws` are separated by spaces.
 
     `torch` is a template or, for a user's own operator, a function of tensors with any number of
     leading axes; it is also given those of ``axis``, ``dims``, ``ndim`` and the attributes that it
-    has parameters for. `latex` is by default the name over its arguments.
+    has parameters for. `latex` is by default the name over its arguments. `notation` are those
+    fields of `Operator` that say how an entry of this package is written otherwise: signs are those
+    of the grammar.
 
     Raises
     ------
@@ -225,13 +299,16 @@ def op(
     if not isinstance(torch, str):
         given = {"dims", "ndim", *(a.name for a in attrs), *(["axis"] if axis else [])}
         torch = _call_of(name, torch, arity, given)
-    latex = (
-        latex or rf"\operatorname{{{{{name}}}}}\!\left({', '.join(['{0}', '{1}'][:arity])}\right)"
-    )
-    return Operator(
+    arguments = ", ".join(["{0}", "{1}"][:arity])
+    latex = latex or rf"\operatorname{{{{{name}}}}}{{axis}}\!\left({arguments}\right)"
+    notation.setdefault("text", f"{name}{{attrs}}({arguments})")
+    notation.setdefault("unicode", notation["text"])
+    notation.setdefault("over_layers", latex)
+    entry = Operator(
         name, signature, torch, doc, group, latex, tuple(axis.split()), attrs, aliases,
-        frozenset(laws.split()), sympy, match, needs, hides, search, example, function,
+        frozenset(laws.split()), sympy, match, needs, hides, search, example, function, **notation,
     )  # fmt: skip
+    return entry if entry.graph else replace(entry, graph=entry.infix or entry.word)
 
 
 def _call_of(name: str, function: Callable[..., Any], arity: int, given: set[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from autodas_dsl.language.kinds import (
     NUMBER,
@@ -26,7 +27,18 @@ from autodas_dsl.language.kinds import (
 )
 from autodas_dsl.language.operators.entry import Operator, Value
 
-Rule = Callable[[Operator, Sequence[Kind], Mapping[str, Value], Require], Kind]
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An operator applied to arguments: their kinds, and the values of its attributes."""
+
+    op: Operator
+    kinds: Sequence[Kind]
+    values: Mapping[str, Value]
+    require: Require
+
+
+Rule = Callable[[Use], Kind]
 
 
 def result_kind(
@@ -49,7 +61,7 @@ def result_kind(
     KindError
         When the arguments do not fit the signature.
     """
-    return _rule(operator)(operator, kinds, values, require)
+    return _rule(operator)(Use(operator, kinds, values, require))
 
 
 def _rule(operator: Operator) -> Rule:
@@ -89,98 +101,83 @@ def reduced_axes(kind: Kind, values: Mapping[str, Value]) -> tuple[str, ...]:
     return kind.names
 
 
-def _same(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    kind = kinds[0]
-    if "axis" in values:
-        axis_dims(kind, str(values["axis"]))
+def _same(use: Use) -> Kind:
+    kind = use.kinds[0]
+    if "axis" in use.values:
+        axis_dims(kind, str(use.values["axis"]))
     return kind
 
 
-def _tensor(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    if not kinds[0].axes:
-        raise KindError(f"`{op.name}` works on a tensor; this is {kinds[0].describe()}")
-    return _same(op, kinds, values, require)
+def _tensor(use: Use) -> Kind:
+    if not use.kinds[0].axes:
+        raise KindError(f"`{use.op.name}` works on a tensor; this is {use.kinds[0].describe()}")
+    return _same(use)
 
 
-def _population(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    if not kinds[0].is_number:
+def _population(use: Use) -> Kind:
+    if not use.kinds[0].is_number:
         raise KindError(
-            f"`{op.name}` works on one number of each network; this is {kinds[0].describe()}",
+            f"`{use.op.name}` works on one number of each network; "
+            f"this is {use.kinds[0].describe()}",
             "reduce it with mean(…) or sum(…) first",
         )
     return NUMBER
 
 
-def _unite(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    return unite(kinds[0], kinds[1], require)
+def _unite(use: Use) -> Kind:
+    return unite(use.kinds[0], use.kinds[1], use.require)
 
 
-def _dot(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    kind = unite(kinds[0], kinds[1], require)
+def _dot(use: Use) -> Kind:
+    kind = unite(use.kinds[0], use.kinds[1], use.require)
     if not kind.axes:
         raise KindError(f"`dot` works on tensors; this is {kind.describe()}", "use *")
     return Kind(kind.layers)
 
 
-def _matmul(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    a, b = (merge_rest(k) for k in kinds)
+def _matmul(use: Use) -> Kind:
+    a, b = (merge_rest(k) for k in use.kinds)
     if a.layers != b.layers or len(a.axes) != 2 or len(b.axes) != 2:
         raise KindError(
             f"`@` multiplies two matrices; these are {a.describe()} and {b.describe()}",
             "mm(x), batch(x) and chancov(x) give matrices",
         )
-    ask_equal(a.axes[1].size, b.axes[0].size, a.layers, require)
+    ask_equal(a.axes[1].size, b.axes[0].size, a.layers, use.require)
     name = "C" if a.axes[0].name != "C" else "R"
     return Kind(a.layers, (a.axes[0], Axis(name, b.axes[1].size)))
 
 
-def _reduce(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    kind = kinds[0]
+def _reduce(use: Use) -> Kind:
+    kind = use.kinds[0]
     if kind.is_number:
-        raise KindError(f"`{op.name}` has nothing to reduce: this is already one number")
-    if "axis" not in values and not kind.axes:
+        raise KindError(f"`{use.op.name}` has nothing to reduce: this is already one number")
+    if "axis" not in use.values and not kind.axes:
         return NUMBER
-    gone = reduced_axes(kind, values)
+    gone = reduced_axes(kind, use.values)
     return Kind(kind.layers, tuple(a for a in kind.axes if a.name not in gone))
 
 
-def _distance(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    a, b = kinds
+def _distance(use: Use) -> Kind:
+    a, b = use.kinds
     if a.layers == b.layers and ("R" in a.names) != ("R" in b.names):
         a, b = merge_rest(a), merge_rest(b)
-    alike = a.names == b.names or op.match == "B"
+    alike = a.names == b.names or use.op.match == "B"
     if a.layers != b.layers or not alike:
         raise KindError(
-            f"`{op.name}` compares two values of one kind; "
+            f"`{use.op.name}` compares two values of one kind; "
             f"these are {a.describe()} and {b.describe()}"
         )
-    needed = axis_dims(a, str(values["axis"])) if "axis" in values else ()
-    for label in op.needs.split():
+    needed = axis_dims(a, str(use.values["axis"])) if "axis" in use.values else ()
+    for label in use.op.needs.split():
         needed += axis_dims(a, label)
     if not a.axes and not a.layers:
-        raise KindError(f"`{op.name}` compares tensors; these are numbers", "use abs(a - b)")
-    for label in op.needs.split():
+        raise KindError(f"`{use.op.name}` compares tensors; these are numbers", "use abs(a - b)")
+    for label in use.op.needs.split():
         axis_dims(b, label)
     for axis in a.axes:
         other = b.size(axis.name) if axis.name in b.names else axis.size
-        if op.match == "all" or axis.name in _match(op, a):
-            ask_equal(axis.size, other, a.layers, require)
+        if use.op.match == "all" or axis.name in _match(use.op, a):
+            ask_equal(axis.size, other, a.layers, use.require)
     return Kind(a.layers) if a.axes else NUMBER
 
 
@@ -207,27 +204,36 @@ _FIXED: dict[str, Rule] = {
 }
 
 
-def _pattern(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    return _match_pattern(op, op.left, op.right, kinds[0], values, require)
+def _pattern(use: Use) -> Kind:
+    kind, tokens = use.kinds[0], use.op.left.split()
+    if "H" not in tokens and "..." not in tokens:
+        kind = merge_rest(kind)
+    sizes, rest = _bind(use, tokens, kind)
+    for requirement in _divisible(use.op.right, sizes, use.values, kind.layers):
+        use.require(requirement)
+    axes: list[Axis] = []
+    for token in use.op.right.split():
+        if token == "...":
+            axes += rest
+            continue
+        name, _, text = token.partition("=")
+        axes.append(Axis(name, _size(text or name, sizes, rest, use.values)))
+    return Kind(kind.layers, tuple(axes))
 
 
-def _list_pattern(
-    op: Operator, kinds: Sequence[Kind], values: Mapping[str, Value], require: Require
-) -> Kind:
-    kind = kinds[0]
+def _list_pattern(use: Use) -> Kind:
+    kind = use.kinds[0]
     if kind.layers is None:
-        raise KindError(f"`{op.name}` works on a layer list; this is {kind.describe()}")
-    inner = op.left.removeprefix("list(").removesuffix(")")
+        raise KindError(f"`{use.op.name}` works on a layer list; this is {kind.describe()}")
+    inner = use.op.left.removeprefix("list(").removesuffix(")")
     # the batch is the same in every layer, other sizes are those of one layer or of all together
-    sizes = {a.name: a.size if a.name == "B" else of_list(op.name, a.size) for a in kind.axes}
+    sizes = {a.name: a.size if a.name == "B" else of_list(use.op.name, a.size) for a in kind.axes}
     if inner == "x":
-        if op.name == "total":
-            _one_shape(kind, require)
+        if use.op.name == "total":
+            _one_shape(kind, use.require)
         return Kind(None, tuple(Axis(a.name, sizes[a.name]) for a in kind.axes))
-    units = of_list(op.name, product(a.size for a in kind.axes if a.name != "B"))
-    _bind(op, inner.split(), kind, require)
+    units = of_list(use.op.name, product(a.size for a in kind.axes if a.name != "B"))
+    _bind(use, inner.split(), kind)
     return Kind(None, (kind.axes[0], Axis("C", units)))
 
 
@@ -238,37 +244,11 @@ def _one_shape(kind: Kind, require: Require) -> None:
             require(Requirement(axis.size, common, kind.layers))
 
 
-def _match_pattern(
-    op: Operator,
-    left: str,
-    right: str,
-    kind: Kind,
-    values: Mapping[str, Value],
-    require: Require,
-) -> Kind:
-    tokens = left.split()
-    if "H" not in tokens and "..." not in tokens:
-        kind = merge_rest(kind)
-    sizes, rest = _bind(op, tokens, kind, require)
-    for requirement in _divisible(right, sizes, values, kind.layers):
-        require(requirement)
-    axes: list[Axis] = []
-    for token in right.split():
-        if token == "...":
-            axes += rest
-            continue
-        name, _, text = token.partition("=")
-        axes.append(Axis(name, _size(text or name, sizes, rest, values)))
-    return Kind(kind.layers, tuple(axes))
-
-
-def _bind(
-    op: Operator, tokens: list[str], kind: Kind, require: Require
-) -> tuple[dict[str, Size], list[Axis]]:
+def _bind(use: Use, tokens: list[str], kind: Kind) -> tuple[dict[str, Size], list[Axis]]:
     named = [t for t in tokens if t != "..."]
-    wanted = f"`{op.name}` needs {_shown(tokens)}; this is {kind.describe()}"
+    wanted = f"`{use.op.name}` needs {_shown(tokens)}; this is {kind.describe()}"
     if "H" in tokens and "R" in kind.names:
-        raise KindError(f"`{op.name}` needs a map; the positions of this one are flattened")
+        raise KindError(f"`{use.op.name}` needs a map; the positions of this one are flattened")
     if len(kind.axes) < len(named) or (len(kind.axes) > len(named) and "..." not in tokens):
         raise KindError(wanted)
     sizes: dict[str, Size] = {}
@@ -276,7 +256,7 @@ def _bind(
         if token.isupper() and token != axis.name:
             raise KindError(wanted)
         if token in sizes:
-            ask_equal(sizes[token], axis.size, kind.layers, require)
+            ask_equal(sizes[token], axis.size, kind.layers, use.require)
         sizes.setdefault(token, axis.size)
     return sizes, list(kind.axes[len(named) :])
 
