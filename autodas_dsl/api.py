@@ -16,14 +16,13 @@ from torch import nn
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation import rank as ranking
-from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.models.load import load_models
-from autodas_dsl.models.source import ModelSource
+from autodas_dsl.models.source import ModelSource, given_source
 from autodas_dsl.scoring import score as scoring
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.setting import Teacher, data_from, usual_setting
+from autodas_dsl.scoring.setting import data_from, teacher_from, usual_setting
 from autodas_dsl.scoring.table import require_space
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import classes_of
@@ -76,7 +75,7 @@ def score(
     sources = _sources(models)
     samples = data_from(data, size=batch_size, classes_for=lambda x: _classes(sources, x.shape[1:]))
     return scoring.score(
-        sources, _proxies(proxies), teacher=_teacher(teacher), data=samples, dtype=dtype,
+        sources, _proxies(proxies), teacher=teacher_from(teacher), data=samples, dtype=dtype,
         seeds=seeds, seed=seed,
     )  # fmt: skip
 
@@ -114,7 +113,7 @@ def rank(
     """
     loaded, family = _table(table, space)
     samples = data_from(data, family.data, batch_size, lambda _: family.classes)
-    setting = usual_setting(family, samples, _teacher(teacher))
+    setting = usual_setting(family, samples, teacher_from(teacher))
     with ScoreBook() as book:
         return ranking.rank(
             loaded, family, _proxies(proxies), target=target, setting=setting,
@@ -129,26 +128,13 @@ def _proxies(given: Formula | Sequence[Formula]) -> list[Proxy]:
 
 def _sources(given: Model | Sequence[Model] | Mapping[str, nn.Module]) -> list[ModelSource]:
     if isinstance(given, Mapping):
-        return [_module(network, name) for name, network in given.items()]
+        return [given_source(network, name) for name, network in given.items()]
     many = [given] if isinstance(given, str | nn.Module) else given
     return [source for one in many for source in _source(one)]
 
 
 def _source(given: Model) -> tuple[ModelSource, ...]:
-    return load_models(given) if isinstance(given, str) else (_module(given),)
-
-
-def _module(network: nn.Module, name: str = "") -> ModelSource:
-    return ModelSource(name or type(network).__name__, lambda: network, weights="weights as given")
-
-
-def _teacher(given: Model | None) -> Teacher | None:
-    if given is None:
-        return None
-    found = _source(given)
-    if len(found) > 1:
-        raise InputError("E410", f"{given} holds {len(found)} models, the teacher is one")
-    return Teacher(found[0])
+    return load_models(given) if isinstance(given, str) else (given_source(given),)
 
 
 def _classes(models: Sequence[ModelSource], input_shape: Sequence[int]) -> int:

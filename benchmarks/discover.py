@@ -25,7 +25,6 @@ import torch
 
 from autodas_dsl import spaces
 from autodas_dsl.cli.networks import teacher_of
-from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evaluation import splits
@@ -35,6 +34,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
+from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.extend import Input, kind, load_extension, register
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic

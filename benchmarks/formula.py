@@ -12,7 +12,7 @@ from statistics import median
 from autodas_dsl import spaces
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.data.batches import load_batch
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
@@ -34,10 +34,10 @@ def main() -> None:
     started = time.perf_counter()
     stored = [collect(network, batch, OWN).merged(teacher) for network in networks]
     collecting = time.perf_counter() - started
-    evaluation(stored, lower(load("snip")))  # warm
+    evaluation(stored, to_ir(load("snip")))  # warm
     print(f"collecting {len(networks)} networks: {collecting:.2f} s")
     for name in FORMULAS:
-        node = lower(load(name))
+        node = to_ir(load(name))
         seconds = median(evaluation(stored, node) for _ in range(REPEATS))
         print(f"{name:12} {seconds / collecting:.2%} of it")
 

@@ -8,7 +8,7 @@ from functools import cache
 from s0 import OF_TEACHER, OWN
 
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.execution.randomness import Purpose, Stream
@@ -37,6 +37,6 @@ def population(count: int, networks: Sequence[Collected], seed: int = 0) -> dict
     slot = 0
     while len(found) < count:
         expr = generator.formula(Stream(seed, 0, slot, Purpose.FRESH))
-        found.setdefault(lower(expr), format_expression(expr))
+        found.setdefault(to_ir(expr), format_expression(expr))
         slot += 1
     return {text: root for root, text in found.items()}

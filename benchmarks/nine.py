@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl import spaces
-from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.scorer import Scorer, bind
 

@@ -24,17 +24,17 @@ import s0
 import torch
 import torch.nn.functional as F
 
-from autodas_dsl.compiler.allocation import tune_memory
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.fitness import Fitness, Objective
 from autodas_dsl.evolution.prepare import SCREENED_ON
-from autodas_dsl.evolution.shards import Sharded, shards
+from autodas_dsl.evolution.shards import Shard, Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
-from autodas_dsl.evolution.workers import Pool, Shard
+from autodas_dsl.execution.memory import tune_memory
+from autodas_dsl.execution.processes import local
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.scoring.thinning import SCREEN, thinned
@@ -129,12 +129,9 @@ def evaluating(
 ) -> Iterator[Evaluator]:
     """Some networks, in the shards that a search uses, with or without worker processes."""
     owns = [[rows[place] for place in shard] for shard in shards(len(rows))]
-    parts = [(partial(evaluator, cache, own, thin), len(own)) for own in owns]
-    if workers == 1:
-        yield Sharded([make() for make, _ in parts])
-        return
-    with Pool([[Shard(make, size) for make, size in parts]], workers) as pool:
-        yield pool.evaluator(0)
+    parts = [Shard(partial(evaluator, cache, own, thin), len(own)) for own in owns]
+    with local(workers) as executor:
+        yield Sharded(executor, parts)
 
 
 def rate(title: str, count: int, clock: float, cpu: float | None = None) -> None:
@@ -197,7 +194,7 @@ def fully(options: argparse.Namespace, population: list[Node], cpu: float) -> li
 def one_formula(networks: Sequence[Collected], published_cpu: float) -> None:
     """One library formula on statistics that are laid out, beside the passes that collect them."""
     for name in ("snip", "rho_cnn", "rho_cnn_s0", "kd"):
-        root = lower(load(name))
+        root = to_ir(load(name))
         engine = Engine(networks)
         _, cold = spent(lambda e=engine, r=root: e.evaluate([r]))  # type: ignore[misc]
         share = 100 * cold / published_cpu

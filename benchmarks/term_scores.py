@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from autodas_dsl.compiler.allocation import tune_memory
 
 from autodas_dsl import spaces
-from autodas_dsl.compiler.allocation import tune_memory
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.generate import Generator
@@ -131,7 +131,7 @@ def _evaluated(
     generator = Generator(vocabulary, config.max_complexity)
     evaluate = stored.evaluator(range(len(stored.architectures)))
     formulas = list(SIZES)
-    rows = [outcome.scores for outcome in evaluate([lower(parse(name)) for name in SIZES])]
+    rows = [outcome.scores for outcome in evaluate([to_ir(parse(name)) for name in SIZES])]
     seen: set[str] = set()
     slot = 0
     while len(rows) < terms + len(SIZES):
@@ -139,7 +139,7 @@ def _evaluated(
         while len(batch) < _TOGETHER:
             expr = settled(generator.formula(Stream(0, 0, slot, Purpose.FRESH)))
             slot += 1
-            node = lower(expr)
+            node = to_ir(expr)
             if repr(node) not in seen:
                 seen.add(repr(node))
                 batch.append((expr, node))

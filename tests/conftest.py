@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fixtures import DATA
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+Golden = Callable[[str | Path, str], None]
+"""The fixture `golden`: a file in ``tests/data``, or a whole path, and the text it should hold."""
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,32 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden",
+        action="store_true",
+        help="write golden files and generated pages anew, and run only the tests of them",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("golden"):
+        kept = [item for item in items if "golden" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare a text with a file, whose path is taken from ``tests/data``; see ``--golden``."""
+
+    def compare(name: str | Path, text: str) -> None:
+        path = DATA / name
+        if request.config.getoption("golden"):
+            path.write_text(text, encoding="utf-8")
+        same = path.read_text(encoding="utf-8") == text
+        assert same, f"{path} differs: write it with `python -m pytest --golden`, read the diff"
+
+    return compare

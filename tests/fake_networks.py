@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
 
@@ -99,4 +99,4 @@ def networks(dtype: torch.dtype = torch.float64, count: int = 6) -> list[Fake]:
 
 
 def node(text: str) -> Node:
-    return lower(parse(text))
+    return to_ir(parse(text))

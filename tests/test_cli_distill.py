@@ -103,13 +103,12 @@ def test_table_build_refuses(tmp_path: Path) -> None:
 
 
 def test_compile_prints_what_runs() -> None:
-    from autodas_dsl.compiler.engine import build_program
-    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.compiler.pipeline import build, to_ir
     from autodas_dsl.language.library import load
 
     text = run("compile", "snip").stdout
     assert text.startswith("# sum(sum(|W * grad W|))\n\n")
-    assert build_program([lower(load("snip"))]).source in text
+    assert build([to_ir(load("snip"))]).source in text
     compile(text, "snip", "exec")
     assert run("compile", "1 + 1").stdout == "# 1 + 1\n# constant: 2.0\n"
 

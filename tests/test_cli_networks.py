@@ -219,11 +219,11 @@ def test_score_explains_what_each_layer_adds(model, batch: Path) -> None:
 
 
 def test_score_explains_only_the_outermost_layer_operations() -> None:
-    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.compiler.pipeline import to_ir
     from autodas_dsl.language.library import load
     from autodas_dsl.scoring.explain import core_text, outermost
 
-    root = lower(load("sum(sum(|W|) / max(sum(|W|))) + mean(sum(W)) + L2(F_s, F_t)"))
+    root = to_ir(load("sum(sum(|W|) / max(sum(|W|))) + mean(sum(W)) + L2(F_s, F_t)"))
     assert sorted(core_text(node) for node in outermost(root)) == [
         "mean(sum(W))", "sum(sum(|W|) / max(sum(|W|)))",
     ]  # fmt: skip
@@ -241,24 +241,24 @@ def test_score_explains_only_the_outermost_layer_operations() -> None:
 )
 def test_terms_that_are_explained_read_back(formula: str) -> None:
     """Also those of the library, and to the same operation."""
-    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.compiler.pipeline import to_ir
     from autodas_dsl.language.parse import parse
     from autodas_dsl.scoring.explain import core_text, outermost
 
-    for node in outermost(lower(parse(formula))):
-        assert lower(parse(core_text(node))) is node
+    for node in outermost(to_ir(parse(formula))):
+        assert to_ir(parse(core_text(node))) is node
 
 
 def test_library_terms_that_are_explained_read_back() -> None:
-    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.compiler.pipeline import to_ir
     from autodas_dsl.language.library import library_names, load
     from autodas_dsl.language.parse import parse
     from autodas_dsl.scoring.explain import core_text, outermost
 
-    found = [node for name in library_names() for node in outermost(lower(load(name)))]
+    found = [node for name in library_names() for node in outermost(to_ir(load(name)))]
     assert len(found) > 10
     for node in found:
-        assert lower(parse(core_text(node))) is node
+        assert to_ir(parse(core_text(node))) is node
 
 
 def test_score_compiled_gives_the_same_score(model, batch: Path) -> None:

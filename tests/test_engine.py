@@ -11,12 +11,13 @@ import torch
 from engine_formulas import CHOSEN, UNFIT, of_operators
 from fake_networks import fake, networks, node
 
-from autodas_dsl.compiler.engine import Engine, build_program
+from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import Invalid, interpret
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.layout import Layout, Room, arrange
+from autodas_dsl.compiler.layout import Layout
 from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.pipeline import build
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.operators import OPERATORS
 
@@ -64,8 +65,8 @@ def test_values_much_larger_than_the_statistics_are_made_for_one_network_at_a_ti
     ]
     engine = Engine(nets)
     for text, apart in (("sum(angles(mean[CHW](F_s)))", True), ("sum(mean[CHW](F_s))", False)):
-        steps = build_program([node(text)], places=engine).steps
-        assert any(step.name.endswith("_singly") for step in steps) is apart
+        stages = build([node(text)], placement=Layout(nets, 0)).stages
+        assert any(stage.name.endswith("_singly") for stage in stages) is apart
         expected = interpreted(node(text), nets)
         assert_agrees(engine.evaluate([node(text)])[0], expected, text)
 
@@ -217,11 +218,10 @@ def test_the_memo_stays_within_its_budget_and_drops_the_oldest() -> None:
 
 @pytest.mark.parametrize("budget", [0, 3000, 1 << 20])
 def test_stacked_blocks_stay_within_their_room(budget: int, nets) -> None:
-    room = Room(budget)
-    layout = Layout(nets, arrange(nets), room)
+    layout = Layout(nets, budget)
     blocks = [b for tier in (2, 3) for b in layout.blocks("lin", tier)]
     tensors = [block.tensor(s) for block in blocks for s in block.sources]
-    assert room.left >= 0
+    assert layout.room.left >= 0
     kept = sum(t.nbytes for block in blocks for t in block._kept.values())
-    assert kept == budget - room.left
+    assert kept == budget - layout.room.left
     assert (kept == sum(t.nbytes for t in tensors)) == (budget == 1 << 20)

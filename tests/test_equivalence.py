@@ -14,7 +14,7 @@ from worlds import Shapes, World, collected, shapes
 
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.engine import Engine
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.check import check
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_names, library_proxy
@@ -39,7 +39,7 @@ def compare(formulas: list[Formula], worlds: list[World], shape: Shapes) -> list
             statistics |= checked.statistics
             kept.append(formula)
     stored = [collected(world, statistics) for world in worlds]
-    nodes = [lower(formula) for formula in kept]
+    nodes = [to_ir(formula) for formula in kept]
     outcomes = Engine(stored).evaluate(nodes)
     wrong = []
     for formula, node, outcome in zip(kept, nodes, outcomes, strict=True):
@@ -85,7 +85,7 @@ def test_a_population_scores_as_each_formula_alone(generated: list[Expr]) -> Non
     formulas = [e for e in generated[:120] if not check(e).requirements]
     statistics = set().union(*(check(e).statistics for e in formulas))
     stored = [collected(World(EQUAL, seed), statistics) for seed in (7, 8)]
-    nodes = [lower(e) for e in formulas]
+    nodes = [to_ir(e) for e in formulas]
     together = Engine(stored).evaluate(nodes)
     for node, outcome in zip(nodes, together, strict=True):
         alone = Engine(stored).evaluate([node])[0]
@@ -96,11 +96,11 @@ def test_an_invalid_score_says_why() -> None:
     """The same formulas as above can be invalid; then there is a reason, else none."""
     formula = parse("log(-|sum(mean(W))|)")
     values = collected(World(EQUAL, seed=9), check(formula).statistics)
-    outcome = Engine([values]).evaluate([lower(formula)])[0]
+    outcome = Engine([values]).evaluate([to_ir(formula)])[0]
     assert math.isnan(outcome.scores[0])
     assert outcome.reasons[0]
     valid = parse("log(1 + |sum(mean(W))|)")
-    outcome = Engine([values]).evaluate([lower(valid)])[0]
+    outcome = Engine([values]).evaluate([to_ir(valid)])[0]
     assert outcome.reasons == ("",)
 
 
@@ -112,9 +112,9 @@ def test_constants_that_are_not_finite(text: str) -> None:
     formula = parse(text)
     world = World(EQUAL, seed=9)
     stored = collected(world, check(formula).statistics)
-    outcome = Engine([stored]).evaluate([lower(formula)])[0]
+    outcome = Engine([stored]).evaluate([to_ir(formula)])[0]
     assert math.isnan(outcome.scores[0])
-    assert math.isnan(interpreted(lower(formula), stored))
+    assert math.isnan(interpreted(to_ir(formula), stored))
     assert math.isnan(score(formula, world))
 
 

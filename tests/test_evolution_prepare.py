@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import autodas_dsl
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
@@ -66,8 +66,8 @@ def test_halves_are_apart_and_complete(table: Table) -> None:
         assert task.report is not None
         assert task.screens == ()
         assert len(task.selection) + len(task.report) == len(table)
-        (outcome,) = task.selection.evaluate([lower(parse("params"))])
-        (other,) = task.report.evaluate([lower(parse("params"))])
+        (outcome,) = task.selection.evaluate([to_ir(parse("params"))])
+        (other,) = task.report.evaluate([to_ir(parse("params"))])
     space = get("digits-resnet")
     networks = [space.build(space.parse(name)) for name in found.stored.architectures]
     expected = [sum(p.numel() for p in network.parameters()) for network in networks]
@@ -80,7 +80,7 @@ def test_halves_are_apart_and_complete(table: Table) -> None:
 def test_workers_change_nothing(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two shards a half, so that two workers have something to share."""
     monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 3)
-    nodes = [lower(parse(text)) for text in TEXTS]
+    nodes = [to_ir(parse(text)) for text in TEXTS]
     found = []
     for workers in (1, 2):
         with prepared(table, workers) as one:
@@ -103,7 +103,7 @@ def test_large_selections_are_raced_on_a_part(
         (screen,) = found.task.screens
         assert len(screen) == 5
         assert set(screen.accuracies) <= set(found.task.selection.accuracies)
-        (outcome,) = screen.evaluate([lower(parse("params"))])
+        (outcome,) = screen.evaluate([to_ir(parse("params"))])
         assert len(outcome.scores) == 5
         run = evolve(
             Config(inputs=("W", "grad W", "F_s", "F_t"), iterations=10, population=6, margin=0.0),
@@ -194,7 +194,7 @@ def test_activations_are_thinned_until_they_fit(table: Table) -> None:
         assert any("thinned to" in note for note in found.stored.notes)
         of_teacher = {id(one.values[Statistic("P_t")]) for one in found.stored.collected}
         assert len(of_teacher) == 1, "in memory once"
-        (outcome,) = found.task.selection.evaluate([lower(parse("sum(mean(A * grad A))"))])
+        (outcome,) = found.task.selection.evaluate([to_ir(parse("sum(mean(A * grad A))"))])
         assert outcome.valid.all()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import oriented, settled, unsigned, written_out
 from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
@@ -63,7 +63,7 @@ def _is_formula(expr: Expr) -> None:
     assert complexity(expr) <= LIMIT
     assert plausible(expr)
     assert parse(text) == expr
-    assert lower(expr).kind == NUMBER
+    assert to_ir(expr).kind == NUMBER
 
 
 def _in_step(expr: Expr) -> None:
@@ -184,7 +184,7 @@ def test_seeds_of_the_library_vary() -> None:
 def test_in_step(written: str, kept: str) -> None:
     before, after = parse(written), in_step(parse(written))
     assert format_expression(after) == kept
-    assert repr(lower(after)) == repr(lower(before))
+    assert repr(to_ir(after)) == repr(to_ir(before))
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_paths_are_those_of_the_tree() -> None:
 
 def test_commuting_operands_of_both_networks_lower() -> None:
     """The order of arguments may change, and with it whose size symbol a kind carries."""
-    assert lower(parse("sum(max(P_t, P_s))")) is lower(parse("sum(max(P_s, P_t))"))
+    assert to_ir(parse("sum(max(P_t, P_s))")) is to_ir(parse("sum(max(P_s, P_t))"))
 
 
 @pytest.mark.parametrize(

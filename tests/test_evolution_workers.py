@@ -15,19 +15,20 @@ import numpy as np
 import pytest
 from evolution_tables import Deadly, Fake, stillborn
 
-from autodas_dsl.compiler.lower import lower
-from autodas_dsl.evolution.shards import Sharded, joined, shards
-from autodas_dsl.evolution.workers import DEADLY, Pool, Shard
+from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.evolution.shards import Shard, Sharded, shards
+from autodas_dsl.execution.jobs import DEADLY, InProcess
+from autodas_dsl.execution.processes import Processes
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.parse import parse
 
-NODES = [lower(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
+NODES = [to_ir(parse(t)) for t in ("params", "sum(|W|_F)", "CKA([F_s, F_t])", "sqrt(flops)")]
 PARTS = [(0, 10), (10, 17), (17, 20)]
 
 
-def halves(make: type[Fake] = Fake) -> list[list[Shard]]:
-    whole = [Shard(partial(make, stop - start, start), stop - start) for start, stop in PARTS]
-    return [whole, [Shard(partial(make, 5, 20), 5)]]
+WHOLE = [Shard(partial(Fake, stop - start, start), stop - start) for start, stop in PARTS]
+HELD_OUT = [Shard(partial(Fake, 5, 20), 5)]
+RISKY = [Shard(partial(Deadly, stop - start, start), stop - start) for start, stop in PARTS]
 
 
 def test_nodes_are_the_same_nodes_after_pickling() -> None:
@@ -43,12 +44,12 @@ def test_shards_cover_every_architecture_once(n: int) -> None:
 
 
 def test_any_number_of_workers_gives_the_same_outcomes() -> None:
-    here = Sharded([Fake(stop - start, start) for start, stop in PARTS])(NODES)
+    here = Sharded(InProcess(), WHOLE)(NODES)
     whole = Fake(20)(NODES)
     for workers in (1, 2, 4):
-        with Pool(halves(), workers) as pool:
-            found = pool.evaluator(0)(NODES)
-            held_out = pool.evaluator(1)(NODES[:1])
+        with Processes(workers) as executor:
+            found = Sharded(executor, WHOLE)(NODES)
+            held_out = Sharded(executor, HELD_OUT)(NODES[:1])
         for one, two, three in zip(found, here, whole, strict=True):
             assert np.array_equal(one.scores, two.scores, equal_nan=True)
             assert np.array_equal(one.scores, three.scores, equal_nan=True)
@@ -57,10 +58,11 @@ def test_any_number_of_workers_gives_the_same_outcomes() -> None:
 
 
 def test_workers_share_the_formulas_of_a_single_shard() -> None:
-    with Pool(halves(), 2) as pool:
-        found = pool.evaluator(1)(NODES)
-        alive = [worker is not None and worker.process.is_alive() for worker in pool._workers]
-        fewer = pool.evaluator(1)(NODES[:1])
+    with Processes(2) as executor:
+        evaluate = Sharded(executor, HELD_OUT)
+        found = evaluate(NODES)
+        alive = [worker is not None and worker.process.is_alive() for worker in executor._workers]
+        fewer = evaluate(NODES[:1])
     assert alive == [True, True]
     expected = Fake(5, 20)(NODES)
     for one, other in zip([*found, *fewer], [*expected, expected[0]], strict=True):
@@ -69,16 +71,17 @@ def test_workers_share_the_formulas_of_a_single_shard() -> None:
 
 
 def test_nothing_to_evaluate() -> None:
-    assert joined([[], []]) == []
-    with Pool(halves(), 1) as pool:
-        assert pool.evaluator(0)([]) == []
+    assert Sharded(InProcess(), WHOLE)([]) == []
+    with Processes(1) as executor:
+        assert Sharded(executor, WHOLE)([]) == []
 
 
 def test_a_formula_that_kills_two_workers_is_invalid_and_the_others_are_kept() -> None:
-    deadly = lower(parse("params + layers"))
-    with Pool(halves(Deadly), 2) as pool:
-        found = pool.evaluator(0)([NODES[0], deadly, NODES[1]])
-        again = pool.evaluator(0)(NODES)
+    deadly = to_ir(parse("params + layers"))
+    with Processes(2) as executor:
+        evaluate = Sharded(executor, RISKY)
+        found = evaluate([NODES[0], deadly, NODES[1]])
+        again = evaluate(NODES)
     assert found[1].reasons == (DEADLY,) * 20
     assert np.isnan(found[1].scores).all()
     for one, other in zip((found[0], found[2]), Fake(20)([NODES[0], NODES[1]]), strict=True):
@@ -87,13 +90,14 @@ def test_a_formula_that_kills_two_workers_is_invalid_and_the_others_are_kept() -
 
 
 def test_a_worker_that_is_killed_is_replaced() -> None:
-    with Pool(halves(), 1) as pool:
-        before = pool.evaluator(0)(NODES)
-        worker = pool._workers[0]
+    with Processes(1) as executor:
+        evaluate = Sharded(executor, WHOLE)
+        before = evaluate(NODES)
+        worker = executor._workers[0]
         assert worker is not None
         assert worker.process.pid is not None
         os.kill(worker.process.pid, signal.SIGKILL)
-        after = pool.evaluator(0)(NODES)
+        after = evaluate(NODES)
     for one, two in zip(before, after, strict=True):
         assert np.array_equal(one.scores, two.scores, equal_nan=True)
         assert one.reasons == two.reasons
@@ -101,16 +105,16 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
 
 def test_workers_that_cannot_start_are_an_error() -> None:
     with (
-        Pool([[Shard(stillborn, 5)]], 1) as pool,
+        Processes(1) as executor,
         pytest.raises(InputError, match="die as soon as they start"),
     ):
-        pool.evaluator(0)(NODES[:1])
+        Sharded(executor, [Shard(stillborn, 5)])(NODES[:1])
 
 
-def test_workers_end_with_the_pool() -> None:
-    with Pool(halves(), 2) as pool:
-        pool.evaluator(0)(NODES)
-        alive = [w.process for w in pool._workers if w is not None]
+def test_workers_end_with_their_executor() -> None:
+    with Processes(2) as executor:
+        Sharded(executor, WHOLE)(NODES)
+        alive = [w.process for w in executor._workers if w is not None]
         assert len(alive) == 2
     deadline = time.monotonic() + 10
     while any(process.is_alive() for process in alive) and time.monotonic() < deadline:
@@ -122,13 +126,15 @@ PARENT = """
 import sys, time
 from functools import partial
 from evolution_tables import Fake
-from autodas_dsl.compiler.lower import lower
-from autodas_dsl.evolution.workers import Pool, Shard
+from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.evolution.shards import Shard, Sharded
+from autodas_dsl.execution.processes import Processes
 from autodas_dsl.language.parse import parse
 if __name__ == "__main__":
-    pool = Pool([[Shard(partial(Fake, 5), 5), Shard(partial(Fake, 5, 5), 5)]], 2)
-    pool.evaluator(0)([lower(parse("params"))])
-    print(*(worker.process.pid for worker in pool._workers), flush=True)
+    executor = Processes(2)
+    shards = [Shard(partial(Fake, 5), 5), Shard(partial(Fake, 5, 5), 5)]
+    Sharded(executor, shards)([to_ir(parse("params"))])
+    print(*(worker.process.pid for worker in executor._workers), flush=True)
     time.sleep(60)
 """
 

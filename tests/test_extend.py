@@ -17,7 +17,7 @@ from worlds import World, collected, shapes
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import interpret
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language import extend
 from autodas_dsl.language.check import check, kind_of_expression
@@ -67,9 +67,9 @@ def test_an_operator_takes_part_in_everything() -> None:
     weights = [torch.nn.functional.gelu(torch.from_numpy(w)).numpy() for w in
                world[next(s for s in checked.statistics if s.name == "W")]]  # fmt: skip
     wanted = np.mean([np.mean(np.abs(w) > 0.5) for w in weights])
-    score = Engine([values]).evaluate([lower(parse("mean(above[limit=0.5](gelu(W)))"))])[0]
+    score = Engine([values]).evaluate([to_ir(parse("mean(above[limit=0.5](gelu(W)))"))])[0]
     assert score.scores[0] == pytest.approx(wanted)
-    node = lower(formula)
+    node = to_ir(formula)
     both = Engine([values, values]).evaluate([node])[0].scores
     assert both == pytest.approx([interpret(node, values)] * 2)
     assert operator_latex(OPERATORS["gelu"]) == r"\operatorname{GELU}\!\left(x\right)"
@@ -170,7 +170,7 @@ def test_a_function_that_fails_is_a_diagnostic(tmp_path: Path, function: str, me
     formula = parse("mean(mean(f(W)))")
     values = collected(World(shapes(), seed=1), check(formula).statistics)
     with pytest.raises(InputError, match=f"E225.*{message}"):
-        Engine([values]).evaluate([lower(formula)])
+        Engine([values]).evaluate([to_ir(formula)])
 
 
 def test_installed_packages_offer_extensions(

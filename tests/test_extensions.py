@@ -17,7 +17,7 @@ from torch import nn
 
 from autodas_dsl.cli.entry import COMMANDS, cli
 from autodas_dsl.compiler.interpret import interpret
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.language import extend
@@ -83,7 +83,7 @@ def batch() -> Batch:
 def scored(formula: str) -> float:
     proxy = load(formula)
     statistics = proxy.check().statistics
-    return interpret(lower(proxy), collect(network(), batch(), statistics))
+    return interpret(to_ir(proxy), collect(network(), batch(), statistics))
 
 
 # --- the example takes part in everything -------------------------------------------------------
@@ -283,15 +283,15 @@ def test_another_definition_of_a_name_has_other_digests(written) -> None:
         text = f"a = op('mine', 'x -> x', '{{0}} * {factor}', '.', group='elementwise')\n"
         load_extension(written(text, f"own{factor}.py"))
         assert set(extend.definitions()) == {"mine"}
-        digests.append(lower(load("sum(sum(mine(W)))")).digest)
+        digests.append(to_ir(load("sum(sum(mine(W)))")).digest)
         del OPERATORS["mine"]
     assert digests[0] != digests[1]
 
 
 def test_the_built_in_language_keeps_its_digests() -> None:
-    before = lower(load("sum(sum(W))")).digest
+    before = to_ir(load("sum(sum(W))")).digest
     load_extension(EXAMPLE)
-    assert lower(load("sum(sum(W))")).digest == before
+    assert to_ir(load("sum(sum(W))")).digest == before
 
 
 # --- installed packages -------------------------------------------------------------------------

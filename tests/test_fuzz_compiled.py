@@ -20,7 +20,7 @@ from strategies import seeded_scores
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.interpret import NotFinite, ShapeMismatch, interpret
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.format import format_expression
@@ -61,7 +61,7 @@ def population(start: int) -> tuple[Expr, ...]:
 def meaning(expr: Expr, net: Fake) -> float | None:
     """The score by the interpreter, NaN when it is invalid; None where the shapes do not fit."""
     try:
-        return interpret(lower(expr), net)
+        return interpret(to_ir(expr), net)
     except ShapeMismatch:
         return None
     except NotFinite:
@@ -71,7 +71,7 @@ def meaning(expr: Expr, net: Fake) -> float | None:
 def differences(formulas: Sequence[Expr], raw: Sequence[Expr]) -> list[str]:
     """Where emitted code scores formulas otherwise than the interpreter scores their raw forms."""
     wrong = []
-    outcomes = Engine(NETS).evaluate([lower(expr) for expr in formulas])
+    outcomes = Engine(NETS).evaluate([to_ir(expr) for expr in formulas])
     for expr, other, outcome in zip(formulas, raw, outcomes, strict=True):
         for net, emitted, reason in zip(NETS, outcome.scores, outcome.reasons, strict=True):
             wanted = meaning(other, net)

@@ -12,7 +12,7 @@ from fake_networks import networks, node
 
 from autodas_dsl.compiler import kernels, layout
 from autodas_dsl.compiler.engine import Engine
-from autodas_dsl.compiler.products import gram
+from autodas_dsl.compiler.kernels import gram
 
 DRAWN = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 40)))
 
@@ -94,7 +94,7 @@ def test_eigenvalues_of_what_is_not_square_are_the_operators_failure() -> None:
 FREED = """
 import sys, torch
 from pathlib import Path
-from autodas_dsl.compiler.allocation import tune_memory
+from autodas_dsl.execution.memory import tune_memory
 if sys.argv[1] == "kept":
     tune_memory()
 

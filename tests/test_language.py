@@ -11,6 +11,7 @@ from fixtures import Wrong, lines, wrong_inputs
 from autodas_dsl.language.check import check
 from autodas_dsl.language.documents import expression_proxy, parse_document, read_document
 from autodas_dsl.language.errors import Diagnostic, FormulaError, InputError
+from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.folders import data_folder
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import INPUTS
@@ -21,6 +22,7 @@ from autodas_dsl.language.spans import Source
 from autodas_dsl.language.tree import Call, Name, walk
 
 IDENTITY = lines("identity.proxies")
+EXAMPLES = [*map(example_of, OPERATORS.values()), *INPUTS]
 PAIRS = [tuple(line.split(" -> ")) for line in lines("rewrite.pairs")]
 WRONG = [pytest.param(w, id=f"errors.txt:{w.line}") for w in wrong_inputs()]
 
@@ -37,7 +39,7 @@ def test_grammar_is_lalr_without_conflicts() -> None:
     lark.Lark(grammar, parser="lalr", strict=True)
 
 
-@pytest.mark.parametrize("text", IDENTITY)
+@pytest.mark.parametrize("text", list(dict.fromkeys([*IDENTITY, *EXAMPLES])))
 def test_prints_as_itself(text: str) -> None:
     tree = parse(text)
     assert format_expression(tree) == text
@@ -60,8 +62,8 @@ def test_what_does_not_check_is_not_rewritten_into_what_does(text: str) -> None:
     assert format_expression(parse(text)) == text
 
 
-def test_identity_covers_every_operator_and_statistic() -> None:
-    nodes = [node for text in IDENTITY for node in walk(parse(text))]
+def test_what_prints_as_itself_covers_every_operator_and_statistic() -> None:
+    nodes = [node for text in [*IDENTITY, *EXAMPLES] for node in walk(parse(text))]
     called = {node.op for node in nodes if isinstance(node, Call)}
     assert set(OPERATORS) - called == set()
     named = {f"{n.prefix} {n.text}".strip() for n in nodes if isinstance(n, Name)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from golden import check_golden
+from conftest import Golden
 
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import FormulaError, InputError
@@ -41,16 +41,16 @@ def test_the_canonical_example_prints_as_in_the_paper() -> None:
     )
 
 
-def test_the_library_prints_as_its_golden_file() -> None:
+def test_the_library_prints_as_its_golden_file(golden: Golden) -> None:
     lines = [f"{name}\n  {latex(library_proxy(name))}\n" for name in library_names()]
-    check_golden("latex.golden", "".join(lines))
+    golden("latex.golden", "".join(lines))
 
 
-def test_aligned_and_numbered_layouts_print_as_their_golden_file() -> None:
+def test_aligned_and_numbered_layouts_print_as_their_golden_file(golden: Golden) -> None:
     names = ["rho_cnn", "rho_cnn_s0", "pkt", "zen"]
     aligned = [latex(library_proxy(n), LatexOptions("align", width=40, digits=2)) for n in names]
     numbered = [latex(library_proxy(n), LatexOptions("equation")) for n in names]
-    check_golden("latex_layouts.golden", "\n\n".join([*aligned, *numbered]) + "\n")
+    golden("latex_layouts.golden", "\n\n".join([*aligned, *numbered]) + "\n")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from golden import check_golden
+from conftest import Golden
 
 from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.errors import FormulaError, InputError
@@ -28,8 +28,8 @@ ROWS = [
 NOTES = ["digits-resnet, 50% of 96 architectures, target: distilled_mean"]
 
 
-def test_a_table_prints_as_its_golden_file() -> None:
-    check_golden("table.tex", booktabs(ROWS, notes=NOTES))
+def test_a_table_prints_as_its_golden_file(golden: Golden) -> None:
+    golden("table.tex", booktabs(ROWS, notes=NOTES))
 
 
 def test_numbers_have_real_minus_signs_and_no_negative_zero() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worlds import World, collected, shapes
 
 from autodas_dsl.compiler.interpret import evaluate
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.operators import LAWS, OPERATORS
@@ -37,7 +37,7 @@ def by_numpy(expr: Expr) -> list[Array]:
 
 def by_torch(expr: Expr) -> list[Array]:
     values = collected(WORLD, kind_of_expression(expr).statistics)
-    found = evaluate(lower(expr), values)
+    found = evaluate(to_ir(expr), values)
     entries: Sequence[torch.Tensor] = found if isinstance(found, tuple) else (found,)
     return [entry.numpy() for entry in entries]
 

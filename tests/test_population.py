@@ -13,7 +13,7 @@ from reference import REFERENCE
 from autodas_dsl import spaces
 from autodas_dsl.compiler.interpret import Invalid, interpret
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import (
     combined,
     freeze,
@@ -24,17 +24,19 @@ from autodas_dsl.compiler.populated import (
 )
 from autodas_dsl.data.batches import load_batch
 from autodas_dsl.evaluation.rank import rank
+from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.printing.show import show
 from autodas_dsl.scoring.score import score
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.scorer import bind
+from autodas_dsl.scoring.scorer import Score, bind
 from autodas_dsl.scoring.setting import usual_setting
 from autodas_dsl.scoring.stored import collect_table
-from autodas_dsl.scoring.table import Run, source_of
+from autodas_dsl.scoring.table import Scoring, scores_of
 from autodas_dsl.tables.read import load_table
 
 SPACE = spaces.get("digits-resnet")
@@ -42,7 +44,7 @@ NAMES = [
     "depth=1-1-1,width=4-4-4", "depth=2-1-1,width=4-4-4", "depth=1-1-1,width=8-8-8",
     "depth=2-2-2,width=8-8-8",
 ]  # fmt: skip
-MODELS = [source_of(SPACE, name) for name in NAMES]
+MODELS = [space_source(SPACE, name) for name in NAMES]
 FROZEN = """proxy/1 a
 
 better: higher
@@ -67,7 +69,7 @@ def values_of(proxy: object, models: list = MODELS) -> np.ndarray:
 
 
 def node(text: str) -> Node:
-    return lower(parse(text))
+    return to_ir(parse(text))
 
 
 def by_hand(text: str, **columns: list[float]) -> list[float]:
@@ -190,11 +192,10 @@ def test_one_formula_against_two_populations_and_an_open_one(tmp_path: Path) -> 
             assert found["a (2)"].tolist() == [0.0] * 6
             assert len(set(found["a (3)"])) > 1
         batch = load_batch("noise", size=2, input_shape=SPACE.input_shape, classes=SPACE.classes)
-        each = [
-            Run(SPACE, [bind(proxy)], usual_setting(SPACE), None, batch, 0, book).of(NAMES[0])
-            for proxy in proxies[:2]
-        ]
-        assert [one.value for (one,) in each] == [1.0, 0.0]
+        with InProcess() as executor:
+            for proxy, expected in zip(proxies[:2], (1.0, 0.0), strict=True):
+                scoring = Scoring(SPACE, [bind(proxy)], usual_setting(SPACE), None, batch, 0)
+                assert scores_of(NAMES[:1], scoring, executor, book) == [[Score(expected)]]
 
 
 def test_a_formula_that_reads_a_teacher_which_is_not_there_is_listed() -> None:

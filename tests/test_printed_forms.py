@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import networkx as nx
 import pytest
 import sympy
-from golden import check_golden
+from conftest import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_formulas import random_formula
@@ -40,16 +40,16 @@ def test_the_whole_library_prints_in_every_form(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["unicode", "tree"])
-def test_forms_print_as_their_golden_files(form: str) -> None:
+def test_forms_print_as_their_golden_files(form: str, golden: Golden) -> None:
     blocks = [f"[{name}]\n{show(library_proxy(name), form)}\n" for name in library_names()]
-    check_golden(f"{form}.golden", "\n".join(blocks))
+    golden(f"{form}.golden", "\n".join(blocks))
 
 
-def test_graphs_print_as_their_golden_file() -> None:
+def test_graphs_print_as_their_golden_file(golden: Golden) -> None:
     names = ["rho_cnn", "rho_cnn_s0", "snip"]
-    check_golden("dot.golden", "".join(show(library_proxy(name), "dot") for name in names))
-    check_golden("mathml.golden", "\n".join(show(library_proxy(n), "mathml") for n in names) + "\n")
-    check_golden("graph.svg", show(library_proxy("rho_cnn_s0"), "svg"))
+    golden("dot.golden", "".join(show(library_proxy(name), "dot") for name in names))
+    golden("mathml.golden", "\n".join(show(library_proxy(n), "mathml") for n in names) + "\n")
+    golden("graph.svg", show(library_proxy("rho_cnn_s0"), "svg"))
 
 
 def test_unknown_forms_and_options_are_refused() -> None:

@@ -21,10 +21,10 @@ from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.library import load
 from autodas_dsl.models.source import ModelSource
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Scorer
 from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
-from autodas_dsl.scoring.table import source_of
 from autodas_dsl.statistics.errors import OutOfMemory
 from autodas_dsl.tables.table import Table
 
@@ -86,7 +86,7 @@ def _never(self: Scorer, network: nn.Module) -> list[object]:
 def test_a_store_that_is_no_database_is_a_diagnostic(tmp_path: Path) -> None:
     path = tmp_path / "scores.sqlite"
     path.write_text("not a database, but long enough to be read as the header of one" * 10)
-    with pytest.raises(InputError, match="E610"):
+    with pytest.raises(InputError, match="E651"):
         ScoreBook(path)
 
 
@@ -300,7 +300,7 @@ def test_scores_do_not_depend_on_what_else_is_scored() -> None:
 
 
 def test_a_network_comes_from_the_seed_alone() -> None:
-    source = source_of(SPACE, ARCHITECTURES[0])
+    source = space_source(SPACE, ARCHITECTURES[0])
     torch.manual_seed(5)
     first = source.build(3).state_dict()
     torch.manual_seed(6)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import Golden
 from evolution_tables import Fake, fake_task
-from golden import DATA, check_golden
+from fixtures import DATA
 
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.evaluation.sensitivity import Sensitivity
@@ -88,9 +89,9 @@ def refused(path: Path) -> tuple[str, str]:
 # --- the page ---------------------------------------------------------------------------------
 
 
-def test_the_page_is_as_it_was(page: str) -> None:
+def test_the_page_is_as_it_was(page: str, golden: Golden) -> None:
     main = page[page.index("<main") : page.index("</main>")]
-    check_golden("report/main.html", main.replace(str(RUN), "RUN") + "\n")
+    golden("report/main.html", main.replace(str(RUN), "RUN") + "\n")
 
 
 def test_the_page_is_well_formed_and_loads_nothing(page: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import Page, executable, page
-from golden import DATA
+from fixtures import DATA
 
 from autodas_dsl.language.library import load
 from autodas_dsl.report.page import write_report

@@ -321,3 +321,29 @@ def test_user_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(inputs.INPUTS, "widest", broken)
     with pytest.raises(StatisticError, match=r"E454.*widest: its function fails: ZeroDivision"):
         collect(seeded(Small), BATCH, [Statistic("widest")])
+
+
+def test_every_statistic_has_a_collector_and_every_collector_a_statistic() -> None:
+    from autodas_dsl.language.inputs import INPUTS
+    from autodas_dsl.statistics.collectors import COLLECTORS
+
+    entries = {name for name, entry in INPUTS.items() if entry.collect is None}
+    assert {name.partition("[")[0] for name in COLLECTORS} - {"user"} == entries
+    for name in COLLECTORS:
+        base, _, attribute = name.rstrip("]").partition("[")
+        if attribute:  # which the entry has
+            assert INPUTS[base].every if attribute == "all" else INPUTS[base].parts == attribute
+
+
+def test_counts_are_exact_beyond_single_precision() -> None:
+    with torch.device("meta"):
+        network = nn.Linear(4096, 4097)
+        batch = Batch(torch.empty(2, 4096), torch.zeros(2, dtype=torch.int64), 4097, "meta")
+    params, flops = map(Statistic, ("params", "flops"))
+    found = collect(network, batch, [params, flops])
+    assert int(found[params]) == 4097 * 4097 > 2**24
+    assert int(found[flops]) == 4096 * 4097
+    odd = nn.Linear(2**24 + 1, 1, device="meta")
+    single = Batch(torch.empty(2, 2**24 + 1, device="meta"), batch.y, 1, "meta")
+    fan_in = collect(odd, single, [Statistic("fan_in"), params])
+    assert [int(fan_in[Statistic("fan_in")][0]), int(fan_in[params])] == [2**24 + 1, 2**24 + 2]

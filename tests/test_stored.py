@@ -9,7 +9,7 @@ import torch
 from tiny_space import Tiny, TinyArch
 from torch import Tensor, nn
 
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.parse import parse
@@ -72,7 +72,7 @@ def test_statistics_of_networks_on_another_device_are_on_the_processor() -> None
 def test_what_can_be_done_without_is_told_and_the_rest_collected(
     tmp_path: Path, stored: bool
 ) -> None:
-    nodes = [lower(parse("sum(|W|_F)")), lower(load("zen")), lower(parse("|F_t|_F"))]
+    nodes = [to_ir(parse("sum(|W|_F)")), to_ir(load("zen")), to_ir(parse("|F_t|_F"))]
     for _ in range(1 + stored):  # the second time served from the store
         found = collect_table(
             ARCHITECTURES, Tiny(), [W], SETTING, optional=[W, Statistic("S", probe="noise"), F_T,
@@ -92,7 +92,7 @@ def test_what_a_teacher_lacks_is_told_too() -> None:
     deep = Statistic("F_t", stage=-3)
     setting = Setting(SETTING.data, teacher_of(Tiny()))
     found = collect_table(ARCHITECTURES, Tiny(), [W, F_T], setting, optional=[deep])
-    nodes = [lower(parse("sum(|W|_F) * |F_t|_F")), lower(parse("|F_t[-3]|_F"))]
+    nodes = [to_ir(parse("sum(|W|_F) * |F_t|_F")), to_ir(parse("|F_t[-3]|_F"))]
     good, lost = found.evaluator(range(3))(nodes)
     assert good.valid.all()
     assert "F_t[-3]: the network has 1 stage(s)" in lost.reasons[0]

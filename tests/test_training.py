@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.interpret import interpret
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_proxy
+from autodas_dsl.models.spaces import named_source
 from autodas_dsl.training.digits import SHIFTS, digits
 from autodas_dsl.training.distillation import distill
 from autodas_dsl.training.losses import LOSSES, Seen, softened
-from autodas_dsl.training.recipe import Recipe, initialised, shuffled, train
+from autodas_dsl.training.recipe import Recipe, shuffled, train
 from autodas_dsl.training.replicas import Grouped, Mapped, side_by_side
 from autodas_dsl.training.rows import size
 
@@ -33,6 +34,10 @@ VIT = "patch=4,dim=8,depth=2,heads=2,mlp=2"
 class Examples:
     x: Tensor
     y: Tensor
+
+
+def initialised(space: str, arch: str, seed: int) -> nn.Module:
+    return named_source(f"{space}:{arch}").build(seed)
 
 
 def replicas(space: str, arch: str, count: int) -> list[nn.Module]:
@@ -181,7 +186,7 @@ def test_a_loss_is_the_library_proxy_with_the_sign_turned(name: str) -> None:
         for who, one in (("s", student), ("t", teacher))
         for letter, key in (("P", "logits"), ("E", "embedding"), ("F", "map"))
     }
-    score = interpret(lower(library_proxy(name)), SimpleNamespace(values=values))
+    score = interpret(to_ir(library_proxy(name)), SimpleNamespace(values=values))
     assert float(LOSSES[name].of(student, teacher, 4.0)) == pytest.approx(-score, rel=1e-5)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,16 @@ import torch
 from safetensors.numpy import load_file
 
 import autodas_dsl
+from autodas_dsl.execution.jobs import InProcess, Job, Lost
+from autodas_dsl.execution.processes import Processes
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables import load_table, write_table
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.training import build
 from autodas_dsl.training.digits import digits
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import Row
+from autodas_dsl.training.rows import Row, Training
 from autodas_dsl.training.sheet import begun, table_of
 from autodas_dsl.training.teacher import TEACHER_FILE, consult, teacher_network
 
@@ -32,11 +36,10 @@ def code_of(error: pytest.ExceptionInfo[InputError]) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the teacher in it, a plan of two steps, threads in place of processes."""
+    """A folder with the teacher in it, and a plan of two steps."""
     (tmp_path / TEACHER_FILE).write_bytes(TEACHER.read_bytes())
     plan = build.Plan(limit=5, seeds=(2, 3), recipe=Recipe(steps=2), within="depth")
     monkeypatch.setitem(build.PLANS, "digits-resnet", plan)
-    monkeypatch.setattr(build, "_pool", ThreadPoolExecutor)
     return tmp_path
 
 
@@ -59,9 +62,38 @@ def test_a_build_goes_on_where_it_stopped(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == sorted([TEACHER_FILE, out.name])
 
 
-def test_a_worker_computes_with_one_thread() -> None:
-    with build._pool(1) as pool:
-        assert pool.submit(torch.get_num_threads).result() == 1
+def test_rows_are_the_same_from_other_processes(folder: Path) -> None:
+    archs = build.sampling_order("digits-resnet")[:3]
+    training = Training(
+        "digits-resnet", Recipe(steps=2), (1, 1), consult(load_file(TEACHER)).logits
+    )
+    with one_thread():
+        here = [training.row(arch) for arch in archs]
+    with Processes(2) as executor:
+        found = dict(executor.run(Job(training, arch) for arch in archs))
+    assert [found[number] for number in range(3)] == here
+
+
+def test_a_row_that_ends_two_workers_is_told_and_the_others_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Losing(InProcess):
+        """Loses every job with the second architecture."""
+
+        def run(self, jobs: Iterable[Job[Any, Any]]) -> Iterator[tuple[int, Any]]:
+            for number, job in enumerate(jobs):
+                lost = job.argument == archs[1]
+                yield number, Lost(job) if lost else job.state()(job.argument)
+
+    archs = build.sampling_order("digits-resnet")[:5]
+    monkeypatch.setattr(build, "local", lambda workers: Losing())
+    out = folder / "table.csv"
+    with pytest.raises(InputError) as error:
+        build.build_table("digits-resnet", out)
+    assert code_of(error) == "E724"
+    assert archs[1] in str(error.value)
+    kept = load_table(out, "digits-resnet").architectures
+    assert sorted(kept) == sorted(set(archs) - {archs[1]})
 
 
 def test_rows_become_a_table_and_rows_again(tmp_path: Path) -> None:

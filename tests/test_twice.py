@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autodas_dsl.statistics.twice import QuickTwice
+from autodas_dsl.statistics.twice import quick_twice
 
 
 def drawn(*shape: int) -> Tensor:
@@ -20,7 +20,7 @@ def drawn(*shape: int) -> Tensor:
 )
 def test_convolutions(stride: object, padding: object, dilation: object, groups: int) -> None:
     def convolved(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        with QuickTwice():
+        with quick_twice():
             return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)  # type: ignore[call-overload, no-any-return]
 
     inputs = (drawn(2, 4, 6, 7), drawn(4, 4 // groups, 3, 2), drawn(4))
@@ -39,7 +39,7 @@ def test_batch_normalisation(norm: nn.Module) -> None:
         parameter.copy_(torch.linspace(-1, 2, 3))
 
     def normed(x: Tensor) -> Tensor:
-        with QuickTwice():
+        with quick_twice():
             return norm(x)  # type: ignore[no-any-return]
 
     x = drawn(5, 3) if isinstance(norm, nn.BatchNorm1d) else drawn(2, 3, 4, 3)
@@ -52,7 +52,7 @@ def test_what_it_does_not_cover_is_torchs() -> None:
     learned, plain = nn.BatchNorm2d(3).double(), nn.BatchNorm2d(3, affine=False).double()
     same = nn.Conv2d(3, 3, 3, padding="same").double()
     x = drawn(2, 3, 4, 4)
-    with QuickTwice():
+    with quick_twice():
         assert torch.conv2d(x, same.weight).shape == (2, 3, 2, 2)
         assert torch.conv2d(x, same.weight, padding=1).shape == x.shape
         assert torch.equal(
@@ -61,7 +61,7 @@ def test_what_it_does_not_cover_is_torchs() -> None:
         )
     for module in (learned, learned.eval(), plain, same):
         expected = torch.autograd.grad(module(x).sum(), [x, *module.parameters()])
-        with QuickTwice():
+        with quick_twice():
             found = torch.autograd.grad(module(x).sum(), [x, *module.parameters()])
         for one, other in zip(found, expected, strict=True):
             assert torch.equal(one, other)

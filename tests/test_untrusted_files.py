@@ -20,7 +20,7 @@ import pytest
 import torch
 from commands import refused, run
 from evolution_tables import fake_task
-from golden import DATA
+from fixtures import DATA
 from safetensors import safe_open
 from safetensors.torch import save_file
 from small_networks import P_S, W
@@ -281,7 +281,7 @@ def test_a_score_store_of_other_columns_or_torn_pages_is_a_diagnostic(tmp_path: 
     path = tmp_path / "other.sqlite"
     with sqlite3.connect(path) as base:
         base.execute("CREATE TABLE scores (x)")
-    with ScoreBook(path) as book, pytest.raises(InputError, match=r"E610(?s:.)*delete the file"):
+    with ScoreBook(path) as book, pytest.raises(InputError, match=r"E651(?s:.)*delete the file"):
         book.get("s", "n")
     torn = tmp_path / "torn.sqlite"
     with ScoreBook(torn) as book:
@@ -289,7 +289,7 @@ def test_a_score_store_of_other_columns_or_torn_pages_is_a_diagnostic(tmp_path: 
     data = bytearray(torn.read_bytes())
     data[4096:] = b"\xff" * (len(data) - 4096)
     torn.write_bytes(data)
-    with pytest.raises(InputError, match="E610"), ScoreBook(torn) as book:
+    with pytest.raises(InputError, match="E651"), ScoreBook(torn) as book:
         book.get("s", "n")
 
 

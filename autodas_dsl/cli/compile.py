@@ -29,11 +29,10 @@ def command(spec: str) -> None:
 
 def emitted(proxy: Proxy) -> str:
     """The source of a formula's program, with what it computes as a comment above."""
-    from autodas_dsl.compiler.engine import build_program
-    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.compiler.pipeline import build, to_ir
 
-    node = lower(proxy)
-    program = build_program([node])
+    node = to_ir(proxy)
+    program = build([node])
     lines = [f"# {line}" for line in format_formula(proxy).split("\n")]
     lines += [f"# constant: {value!r}" for n, value in program.constants.items() if n is node]
     return "\n".join([*lines, "", program.source]).rstrip() + "\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import device_of, model_of, teacher_of
+from autodas_dsl.cli.networks import device_of, teacher_of
 from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
@@ -88,13 +88,14 @@ def command(
         keep_existing(out, force)
 
     from autodas_dsl.data.batches import load_batch
+    from autodas_dsl.models.load import load_model
     from autodas_dsl.report.terminal import Column, note, progress_bar, show
     from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE
     from autodas_dsl.training.distillation import accuracy_of, distill
     from autodas_dsl.training.holdout import hold_out
     from autodas_dsl.training.recipe import Recipe
 
-    source = model_of(student, "student", input_shape, classes)
+    source = load_model(student, "student", input_shape=input_shape, classes=classes)
     guide = teacher_of(teacher, teacher_weights, None, classes)
     assert guide is not None, "the option is required"
     where = device_of(device)

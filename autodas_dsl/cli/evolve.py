@@ -151,9 +151,9 @@ def _search(
     **choices: Any,
 ) -> Session:
     """Search, write the run folder and print the result."""
-    from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.evolution.config import Config
     from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, free_folder, search
+    from autodas_dsl.execution.memory import tune_memory
     from autodas_dsl.report.live import watching
     from autodas_dsl.report.run_plots import draw
     from autodas_dsl.report.terminal import note

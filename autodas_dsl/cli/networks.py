@@ -27,25 +27,6 @@ def models_of(
     ]
 
 
-def model_of(
-    text: str, role: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None
-) -> ModelSource:
-    """The one network that a MODEL names.
-
-    Raises
-    ------
-    InputError
-        E410 when there are several.
-    """
-    found = models_of([text], input_shape, classes)
-    if len(found) != 1:
-        raise InputError(
-            "E410", f"{text} holds {len(found)} models, the {role} is one",
-            "name a callable that gives one: FILE.py:NAME",
-        )  # fmt: skip
-    return found[0]
-
-
 def teacher_of(
     teacher: str | None,
     teacher_weights: str | None,
@@ -64,10 +45,10 @@ def teacher_of(
             option = "--teacher-weights" if teacher_weights is not None else "--teacher-size"
             raise InputError("E411", f"{option} is given without a teacher", "add --teacher MODEL")
         return None
+    from autodas_dsl.models.load import load_model
     from autodas_dsl.scoring.setting import Teacher
 
-    source = model_of(teacher, "teacher", classes=classes)
-    return Teacher(source, teacher_size, teacher_weights or "")
+    return Teacher(load_model(teacher, classes=classes), teacher_size, teacher_weights or "")
 
 
 def data_of(spec: str | None, size: int | None) -> Data:

@@ -83,9 +83,9 @@ def command(
     if keep is not None and not sensitivity:
         raise click.UsageError("--keep needs --sensitivity")
 
-    from autodas_dsl.compiler.allocation import tune_memory
     from autodas_dsl.evaluation.rank import rank
     from autodas_dsl.evaluation.sensitivity import sensitivity as measure
+    from autodas_dsl.execution.memory import tune_memory
     from autodas_dsl.report.run_folder import require_run, write_sensitivity
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.scorebook import ScoreBook

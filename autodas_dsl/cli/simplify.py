@@ -103,7 +103,7 @@ def _on_table(
     **networks: Any,
 ) -> tuple[Callable[[Expr], Sequence[float]], list[Term]]:
     """Scores of formulas on the architectures of a table, and how much each term matters."""
-    from autodas_dsl.compiler.lower import lower
+    from autodas_dsl.compiler.pipeline import to_ir
     from autodas_dsl.evaluation.importance import signed_terms, term_importance
     from autodas_dsl.evaluation.rank import chosen_rows
     from autodas_dsl.language.typed import inlined
@@ -123,7 +123,7 @@ def _on_table(
     evaluate = stored.evaluator(range(len(names)))
 
     def scores(expr: Expr) -> Sequence[float]:
-        return [float(value) for value in evaluate([lower(expr)])[0].scores]
+        return [float(value) for value in evaluate([to_ir(expr)])[0].scores]
 
     whole = inlined(proxy.typed().score, proxies=False)
     several = len(signed_terms(whole)) > 1

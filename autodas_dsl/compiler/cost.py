@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from autodas_dsl.compiler.interpret import Values
 from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.language.inputs import kind_of
 from autodas_dsl.language.operators import OPERATORS
+
+if TYPE_CHECKING:
+    from autodas_dsl.compiler.layout import Values
 
 MOST_VALUES = 1 << 22  # of one tensor of one network or layer
 MOST_WORK = 1 << 25  # rows * columns * the smaller of them, for a decomposition

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from autodas_dsl.compiler.cost import Costs
-from autodas_dsl.compiler.execute import Execution, Failed
-from autodas_dsl.compiler.interpret import Invalid, Values, interpret
+from autodas_dsl.compiler import pipeline
+from autodas_dsl.compiler.execute import Execution, Program
+from autodas_dsl.compiler.interpret import interpret
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.layout import Arrangement, Layout, Room, arrange
+from autodas_dsl.compiler.layout import Layout, Values
 from autodas_dsl.compiler.memo import Memo
-from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.compiler.places import more_axes
-from autodas_dsl.compiler.plan import MixedLists
-from autodas_dsl.compiler.program import Program, build_program
-from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.compiler.outcome import Invalid, Outcome, ShapeMismatch
 
 MEMORY = 2 << 30
 _TOGETHER = 128  # formulas in one program
-_SWOLLEN = 8  # times as large as statistics, a value is computed for one unit at a time
 
 
 class Engine:
@@ -45,8 +39,7 @@ class Engine:
     ) -> None:
         self._collected = collected
         self._compiled = compiled
-        self._arrangement: Arrangement = arrange(collected)
-        self._layout = Layout(collected, self._arrangement, Room(memory - memory // 4))
+        self._layout = Layout(collected, memory - memory // 4)
         self._memo = Memo(memory // 4)
         self._refused: set[Node] = set()
         self.computed = 0
@@ -72,23 +65,18 @@ class Engine:
 
     def excess(self, root: Node) -> str:
         """Why a formula is far too much work for a search; empty where it is not."""
-        return self._costs.excess(root)
-
-    @cached_property
-    def _costs(self) -> Costs:
-        return Costs(self._collected)
+        return self._layout.costs.excess(root)
 
     def _evaluate(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
         while True:
             fit = [root for root in roots if self._fits(root)]
             try:
-                program = build_program(fit, self._memo.__contains__, self)
-                execution = Execution(self._layout, self._memo)
-                execution.run(program, self._compiled)
+                program = pipeline.build(fit, self._memo.__contains__, self._layout)
+                execution = pipeline.run(program, self._layout, self._memo, self._compiled)
                 break
-            except (Failed, MixedLists) as error:
+            except ShapeMismatch as error:
                 self._refused.add(error.node)
-        self.computed += sum(len(step.nodes) for step in program.steps)
+        self.computed += sum(len(stage.nodes) for stage in program.stages)
         accepted = set(fit)
         outcomes = [
             self._outcome(root, program, execution, every_reason)
@@ -110,7 +98,9 @@ class Engine:
         if root in program.constants:
             scores = np.full(self.networks, program.constants[root])
         else:
-            scores = execution.number(root).expand(self.networks).numpy().copy()
+            scores = np.array(
+                execution.number(root).expand(self.networks).tolist(), dtype=np.float64
+            )
         scores[~np.isfinite(scores)] = np.nan
         reasons = [""] * self.networks
         found = ""
@@ -138,18 +128,3 @@ class Engine:
                 except Invalid as error:
                     reasons[network] = str(error)
         return Outcome(scores, tuple(reasons))
-
-    # --- places -------------------------------------------------------------------------------
-
-    def domain(self, statistic: Statistic) -> str:
-        return self._arrangement.domains[statistic]
-
-    def is_finite(self, statistic: Statistic) -> bool:
-        return self._layout.is_finite(statistic)
-
-    def grows(self, node: Node, sources: Iterable[Node]) -> bool:
-        largest = max(map(self._costs.values, sources), default=1)
-        return more_axes(node, sources) or self._costs.values(node) > _SWOLLEN * largest
-
-
-__all__ = ["MEMORY", "Engine", "Program", "build_program"]

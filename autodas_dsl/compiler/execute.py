@@ -1,50 +1,83 @@
-"""Run the steps of a program over a layout."""
+"""Run the stages of a program over a layout."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count, pairwise
+from itertools import count
 from traceback import extract_tb
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from autodas_dsl.compiler.emit import load
+from autodas_dsl.compiler.emit import Names, load
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.kernels import share
-from autodas_dsl.compiler.layout import Block, Layout
-from autodas_dsl.compiler.places import NET, TEACHER
-from autodas_dsl.compiler.plan import Step
-from autodas_dsl.compiler.program import Program
+from autodas_dsl.compiler.kernels import finite, share
+from autodas_dsl.compiler.layout import NET, TEACHER, Block, Layout
+from autodas_dsl.compiler.memo import Memo
+from autodas_dsl.compiler.outcome import ShapeMismatch
+from autodas_dsl.compiler.plan import Stage
 
 _PROGRAMS = count()
 
 
-class Failed(Exception):
-    """torch refused an operation, such as one on shapes that do not fit.
+@dataclass(frozen=True)
+class Program:
+    """Stages and the Python that runs them.
+
+    Attributes
+    ----------
+    constants : mapping
+        Values of nodes that no statistic enters.
+    source : str
+        One function per stage, under the stage's name.
+    names : Names
+        The variable of each node in `source`.
+    """
+
+    stages: tuple[Stage, ...]
+    constants: Mapping[Node, float]
+    source: str
+    names: Names
+
+
+def run(program: Program, layout: Layout, known: Memo, compiled: bool = False) -> Execution:
+    """What a program computes of the statistics of a layout.
 
     Parameters
     ----------
-    node : Node
-        The operation.
-    """
+    program : Program
+    layout : Layout
+    known : Memo
+        Numbers that the program takes as known.
+    compiled : bool
+        Run blocks of tensors through ``torch.compile``.
 
-    def __init__(self, node: Node, message: str) -> None:
-        super().__init__(message)
-        self.node = node
+    Raises
+    ------
+    ShapeMismatch
+        When torch refuses an operation, such as one on shapes that do not fit.
+    """
+    filename = f"<autodas-dsl program {next(_PROGRAMS)}>"
+    if compiled:
+        names = tuple(stage.name for stage in program.stages if stage.form == "blocks")
+        functions = _compiled(program.source, names)
+    else:
+        functions = load(program.source, filename)
+    execution = Execution(program, layout, known)
+    with torch.inference_mode():
+        for stage in program.stages:
+            try:
+                execution.run(stage, functions[stage.name])
+            except RuntimeError as error:
+                raise _refused(error, program, filename) from error
+    return execution
 
 
 class Execution:
     """One run of a program.
-
-    Parameters
-    ----------
-    layout : Layout
-    known : mapping
-        Numbers that the program takes as known.
 
     Attributes
     ----------
@@ -52,7 +85,7 @@ class Execution:
         What was computed: float64, one number per unit of the node's domain.
     """
 
-    def __init__(self, layout: Layout, known: Mapping[Node, Tensor] | Any) -> None:
+    def __init__(self, program: Program, layout: Layout, known: Memo) -> None:
         self.numbers: dict[Node, Tensor] = {}
         self._layout = layout
         self._known = known
@@ -60,101 +93,76 @@ class Execution:
         self._gathered: dict[Node, list[Tensor]] = {}
         self._listed: dict[Node, dict[int, Tensor]] = {}
         self._wanted: dict[Node, set[int]] = {}
+        for stage in program.stages:
+            if stage.form == "gather":
+                source = stage.imports[0]
+                self._wanted.setdefault(source, set()).update(self._units_for(stage))
+                self._listed[source] = {}
 
-    def run(self, program: Program, compiled: bool = False) -> None:
-        """Run all steps, passes over tensors through ``torch.compile`` if wanted.
-
-        Raises
-        ------
-        Failed
-        """
-        filename = f"<autodas-dsl program {next(_PROGRAMS)}>"
-        if compiled:
-            passes = tuple(step.name for step in program.steps if step.form == "pass")
-            functions = _compiled(program.source, passes)
-        else:
-            functions = load(program.source, filename)
-        for step in program.steps:
-            if step.form == "gather":
-                self._wanted.setdefault(step.imports[0], set()).update(self._units_for(step))
-        with torch.inference_mode():
-            for step in program.steps:
-                try:
-                    self._run(step, functions[step.name])
-                except RuntimeError as error:
-                    raise _failed(error, program, filename) from error
-
-    def _run(self, step: Step, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        if step.form == "numbers":
-            imports = [self.number(node) for node in step.imports]
+    def run(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
+        if stage.form == "numbers":
+            imports = [self.number(node) for node in stage.imports]
             results = function(self._per_network, self._per_layer, *imports)
-            self.numbers.update(zip(step.exports, results, strict=True))
-        elif step.form == "gather":
-            self._gather(step, function)
-        elif step.domain == TEACHER:
-            self._teach(step, function)
+            self.numbers.update(zip(stage.exports, results, strict=True))
+        elif stage.form == "gather":
+            self._gather(stage, function)
         else:
-            self._pass(step, function)
+            self._blocks(stage, function)
 
     def number(self, node: Node) -> Tensor:
         """A number per unit, computed now, known before or stored."""
         if node.op == "stat":
             return self._layout.numbers[node.statistic]
-        found: Tensor = self.numbers[node] if node in self.numbers else self._known[node]
-        return found
+        return self.numbers[node] if node in self.numbers else self._known[node]
 
     # --- numbers ------------------------------------------------------------------------------
 
     def _per_network(self, domain: str, reduce: Callable[..., Tensor], *lists: Tensor) -> Tensor:
         """Reduce the layer list of every network; networks with equally many layers together."""
-        counts = self._layout.counts[domain]
-        starts = np.cumsum([0, *counts[:-1]])
-        flat = [values.expand(sum(counts)) for values in lists]
-        result = torch.full((len(counts),), torch.nan, dtype=torch.float64)
-        for length in sorted(set(counts) - {0}):
-            members = torch.tensor([i for i, c in enumerate(counts) if c == length])
-            index = torch.from_numpy(starts)[members].unsqueeze(-1) + torch.arange(length)
-            result[members] = reduce(*(values[index] for values in flat)).double()
+        owner = self._layout.owner[domain]
+        flat = [values.expand(len(owner)) for values in lists]
+        result = flat[0].new_full((self._layout.networks,), torch.nan, dtype=torch.float64)
+        for members, units in self._layout.of_length(domain):
+            result[members] = reduce(*(values[units] for values in flat)).double()
         return result
 
     def _per_layer(self, domain: str, values: Tensor) -> Tensor:
         """A number per network, repeated for each of its layers."""
         return values.expand(self._layout.networks)[self._layout.owner[domain]]
 
-    # --- passes -------------------------------------------------------------------------------
+    # --- blocks -------------------------------------------------------------------------------
 
-    def _pass(self, step: Step, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        pieces: dict[Node, list[Tensor]] = {n: [] for n in step.exports if not n.kind.axes}
-        self._listed.update({n: {} for n in step.exports if n.kind.axes})
-        feeds = [self._feed(node, step) for node in step.imports]
-        blocks = self._layout.blocks(step.domain, step.tier, step.weights)
+    def _blocks(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
+        pieces: dict[Node, list[Tensor]] = {n: [] for n in stage.exports if not n.kind.axes}
+        feeds = [self._feed(node, stage) for node in stage.imports]
+        blocks = self._layout.blocks(stage.domain, stage.tier, stage.weights)
         for block in blocks:
-            stats = [block.tensor(node.statistic) for node in step.stats]
-            stats += [block.spectrum(which, node.statistic) for which, node in step.spectra]
-            results = function(*stats, *(feed(block) for feed in feeds))
-            for node, result in zip(step.exports, results, strict=True):
-                if node.kind.axes:
-                    self._list(node, block, result)
-                else:
+            tensors = [block.tensor(node.statistic, spectrum) for spectrum, node in stage.reads]
+            results = function(*tensors, *(feed(block) for feed in feeds))
+            for node, result in zip(stage.exports, results, strict=True):
+                if not node.kind.axes:
                     pieces[node].append(result)
+                elif stage.domain == TEACHER:
+                    self._teacher[node] = result
+                else:
+                    self._list(node, block, result)
         if pieces:
-            self._scatter(step, blocks, pieces)
+            self._scatter(stage, blocks, pieces)
 
     def _scatter(
-        self, step: Step, blocks: Sequence[Block], pieces: Mapping[Node, list[Tensor]]
+        self, stage: Stage, blocks: Sequence[Block], pieces: Mapping[Node, list[Tensor]]
     ) -> None:
         """Numbers of the blocks, one for each unit of the domain."""
-        total = len(self._layout.owner[step.domain])
+        total = len(self._layout.owner[stage.domain])
         units = torch.cat([block.units for block in blocks])
         for node, found in pieces.items():
             values = torch.cat(found)
             if len(values) < len(units):  # made of what all units of a block share
                 spread = [v.expand(len(b.units)) for b, v in zip(blocks, found, strict=True)]
                 values = torch.cat(spread)
-            values = values.double()
-            values = torch.where(torch.isfinite(values), values, torch.nan)
+            values = finite(values)
             values = values.new_empty(total).index_copy_(0, units, values)
-            own = values[self._layout.firsts(step.domain)] if step.weights else values
+            own = values[self._layout.firsts(stage.domain)] if stage.weights else values
             self.numbers[node] = own
 
     def _list(self, node: Node, block: Block, result: Tensor) -> None:
@@ -163,8 +171,8 @@ class Execution:
             if unit in self._wanted[node]:
                 self._listed[node][unit] = entry.clone()  # a view would keep the whole block
 
-    def _feed(self, node: Node, step: Step) -> Callable[[Block], Tensor]:
-        """What a pass reads of an imported value for each block."""
+    def _feed(self, node: Node, stage: Stage) -> Callable[[Block], Tensor]:
+        """What a stage reads of an imported value for each block."""
         if node in self._teacher:
             taught = share(self._teacher[node])
             return lambda block: taught
@@ -175,69 +183,53 @@ class Execution:
             stored = share(self._layout.blocks(TEACHER, 0)[0].tensor(node.statistic))
             return lambda block: stored
         values = self.number(node)
-        if not node.kind.layers and step.domain != NET:
-            values = self._per_layer(step.domain, values)
+        if not node.kind.layers and stage.domain != NET:
+            values = self._per_layer(stage.domain, values)
         elif len(values) == 1:
             return lambda block: values
         return lambda block: values[block.units]
 
-    def _teach(self, step: Step, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        """The teacher's tensors and numbers, once for all networks."""
-        block = self._layout.blocks(TEACHER, step.tier)[0]
-        stats = [block.tensor(node.statistic) for node in step.stats]
-        results = function(*stats, *(self.number(node) for node in step.imports))
-        for node, result in zip(step.exports, results, strict=True):
-            if node.kind.axes:
-                self._teacher[node] = result
-            else:
-                number = result.double().reshape(1)
-                self.numbers[node] = torch.where(torch.isfinite(number), number, torch.nan)
-
     # --- gathering ----------------------------------------------------------------------------
 
-    def _gather(self, step: Step, function: Callable[..., tuple[Tensor, ...]]) -> None:
+    def _gather(self, stage: Stage, function: Callable[..., tuple[Tensor, ...]]) -> None:
         """A layer list of tensors to one tensor per network."""
-        source, node = step.imports[0], step.nodes[0]
+        source, node = stage.imports[0], stage.nodes[0]
         stored = source.op == "stat"
         results = []
-        for network, (a, b) in enumerate(self._bounds(step.domain)):
+        for network, (a, b) in enumerate(self._layout.bounds[stage.domain]):
             if stored:
                 entries = self._layout.entries(source.statistic, network)
             else:
                 own = self._listed[source]
                 entries = [own[unit] for unit in range(a, b) if unit in own]
             if not entries:
-                raise Failed(node, "a network without layers")
+                raise ShapeMismatch(node, "needs a layer in every network")
             results.append(function(entries)[0])
         self._gathered[node] = results
 
-    def _bounds(self, domain: str) -> list[tuple[int, int]]:
-        """First unit of each network, and the one after its last."""
-        return list(pairwise(np.cumsum([0, *self._layout.counts[domain]]).tolist()))
-
-    def _units_for(self, step: Step) -> set[int]:
+    def _units_for(self, stage: Stage) -> set[int]:
         """The layers that a gather reads: one of each network, or all."""
-        bounds = self._bounds(step.domain)
-        if step.nodes[0].op == "first":
+        bounds = self._layout.bounds[stage.domain]
+        if stage.nodes[0].op == "first":
             return {a for a, b in bounds if b > a}
-        if step.nodes[0].op == "last":
+        if stage.nodes[0].op == "last":
             return {b - 1 for a, b in bounds if b > a}
         return set(range(bounds[-1][1]))
 
 
-def _failed(error: RuntimeError, program: Program, filename: str) -> Failed:
+def _refused(error: RuntimeError, program: Program, filename: str) -> ShapeMismatch:
     """Which node the line that failed computes."""
     lines = [f.line or "" for f in extract_tb(error.__traceback__) if f.filename == filename]
     variable = lines[-1].partition(" = ")[0].strip() if lines else ""
-    for step in program.steps:
-        for node in step.nodes:
+    for stage in program.stages:
+        for node in stage.nodes:
             if program.names[node] == variable:
-                return Failed(node, str(error).partition("\n")[0])
+                return ShapeMismatch(node, str(error).partition("\n")[0])
     raise error
 
 
 @lru_cache(maxsize=64)
-def _compiled(source: str, passes: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
-    """The functions of a program, those of passes compiled for tensors of any size."""
+def _compiled(source: str, names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
+    """The functions of a program, some of them compiled for tensors of any size."""
     functions = load(source, f"<autodas-dsl program {next(_PROGRAMS)}>")
-    return functions | {name: torch.compile(functions[name], dynamic=True) for name in passes}
+    return functions | {name: torch.compile(functions[name], dynamic=True) for name in names}

@@ -4,65 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from autodas_dsl.compiler import kernels
-from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.templates import (
-    LIST_OPERATORS,
-    aligned_index,
-    hides,
-    removes_level,
-    source_kind,
-    text_of,
-)
-from autodas_dsl.compiler.user import USER
+from autodas_dsl.compiler.emit import SCOPE, aligned_index, source_kind, text_of
+from autodas_dsl.compiler.ir import LIST_OPERATORS, Node, hides, removes_level, topological
+from autodas_dsl.compiler.layout import Entry, Values
+from autodas_dsl.compiler.outcome import Invalid, NotFinite, ShapeMismatch
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
 
-Entry = Tensor | tuple[Tensor, ...]
-
-
-class Values(Protocol):
-    """The statistics of one network (`statistics.collect.Collected`)."""
-
-    @property
-    def values(self) -> Mapping[Statistic, Entry]: ...
-
-    @property
-    def layers(self) -> Mapping[str, tuple[str, ...]]: ...
-
-
-class Invalid(Exception):
-    """A formula has no score on a network."""
-
-
-class NotFinite(Invalid):
-    """A value that is not finite where a level was removed, or before an operator that hides it.
-
-    Parameters
-    ----------
-    node : Node
-        The operator to blame: the first on the way up whose value is not finite.
-    layer : str
-        The layer it happened in, or empty.
-    value : float
-    """
-
-    def __init__(self, node: Node, layer: str, value: float) -> None:
-        self.node, self.layer, self.value = node, layer, value
-        where = f" in layer {layer}" if layer else ""
-        what = str(node.content) if node.op == "stat" else f"`{_display(node.op)}`"
-        super().__init__(f"{what} gave {value}{where}")
-
-
-def _display(op: str) -> str:
-    return OPERATORS[op].infix or op if op in OPERATORS else op
+__all__ = ["Entry", "Invalid", "NotFinite", "ShapeMismatch", "Values", "evaluate", "interpret"]
 
 
 def interpret(root: Node, collected: Values) -> float:
@@ -73,13 +30,26 @@ def interpret(root: Node, collected: Values) -> float:
     NotFinite
         When the score is invalid.
     """
-    found = evaluate(root, collected)
-    if isinstance(found, tuple):
-        raise TypeError("a score is one number")
-    value = float(found)
+    value = float(_single(evaluate(root, collected)))
     if not math.isfinite(value):
         raise NotFinite(root, "", value)
     return value
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """The statistics of no network."""
+
+    values: Mapping[Statistic, Entry] = field(default_factory=dict)
+    layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def constant(root: Node) -> float:
+    """The value of a node below which there is no statistic; NaN where it is invalid."""
+    try:
+        return float(_single(evaluate(root, _Nothing())))
+    except NotFinite:
+        return math.nan
 
 
 def evaluate(root: Node, collected: Values) -> Entry:
@@ -91,11 +61,11 @@ def evaluate(root: Node, collected: Values) -> Entry:
     """
     done: dict[Node, Entry] = {}
     for node in topological([root]):
-        done[node] = _step(node, [done[arg] for arg in node.args], collected, done)
+        done[node] = _value(node, [done[arg] for arg in node.args], collected, done)
     return done[root]
 
 
-def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Entry]) -> Entry:
+def _value(node: Node, args: list[Entry], collected: Values, done: dict[Node, Entry]) -> Entry:
     if node.op == "number":
         return torch.tensor(node.value, dtype=torch.float64)
     if node.op == "stat":
@@ -112,8 +82,8 @@ def _step(node: Node, args: list[Entry], collected: Values, done: dict[Node, Ent
     layers = _widest_list(node)
     if layers is None:
         return _apply(node, [_single(arg) for arg in args], blame, 0)
-    if all(not arg.kind.axes for arg in node.args):
-        return _numbers(node, [_single(arg) for arg in args], blame)
+    if all(not arg.kind.axes for arg in node.args):  # over the layers, or of the layer list
+        return _apply(node, [_single(arg) for arg in args], blame, None)
     units = [[_unit(arg, k.kind, i) for arg, k in zip(args, node.args, strict=True)]
              for i in range(count)]  # fmt: skip
     results = tuple(_apply(node, unit, blame, i) for i, unit in enumerate(units))
@@ -153,19 +123,6 @@ def _single(value: Entry) -> Tensor:
     return value
 
 
-def _numbers(node: Node, args: list[Tensor], blame: _Blame) -> Entry:
-    """Numbers only: elementwise over the layers, or a reduction of the list."""
-    if hides(node):
-        for arg in args:
-            for layer, entry in enumerate(arg.reshape(-1)):
-                blame.check(entry, layer)
-    result = operation(node)(*args)
-    if removes_level(node):
-        blame.check(result, 0)
-        return result.double()
-    return result
-
-
 def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     if isinstance(value, Tensor):
         blame.check(value, 0)
@@ -178,26 +135,16 @@ def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     return result if isinstance(result, Tensor) else _single(result)
 
 
-class ShapeMismatch(Invalid):
-    """An operation that the shapes of this network do not fit.
+def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int | None) -> Tensor:
+    """One unit: spread the arguments by axis name, apply, test finiteness.
 
-    Parameters
-    ----------
-    node : Node
-    reason : str
-        One clause, without the name of the operator.
+    Without a layer, numbers of all layers at once.
     """
-
-    def __init__(self, node: Node, reason: str) -> None:
-        super().__init__(f"`{_display(node.op)}` {reason}")
-        self.node = node
-
-
-def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
-    """One unit: spread the arguments by axis name, apply, test finiteness."""
     if hides(node):
         for arg in args:
-            blame.check(arg, layer)
+            entries = enumerate(arg.reshape(-1)) if layer is None else [(layer, arg)]
+            for place, entry in entries:
+                blame.check(entry, place)
     try:
         result = operation(node)(*_spread(node, args))
     except RuntimeError as error:
@@ -205,7 +152,7 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int) -> Tensor:
         message = str(error).partition("\n")[0]
         raise ShapeMismatch(node, f"does not fit {shapes}: {message}") from error
     if removes_level(node):
-        blame.check(result, layer)
+        blame.check(result, layer or 0)
         return result.double()
     return result
 
@@ -226,9 +173,8 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 @lru_cache(maxsize=4096)
 def operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
-    scope: dict[str, Any] = {"torch": torch, "kernels": kernels, "math": math, "user": USER}
     operation: Callable[..., Tensor] = eval(
-        f"lambda {', '.join(names)}: {text_of(node, names)}", scope
+        f"lambda {', '.join(names)}: {text_of(node, names)}", dict(SCOPE)
     )
     return operation
 

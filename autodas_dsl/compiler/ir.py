@@ -8,7 +8,7 @@ kinds of its own: ``number``, ``stat``, ``flat`` (positions of a map read as one
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from weakref import WeakValueDictionary
 
 from autodas_dsl.language.inputs import Statistic, definition_of, kind_of
@@ -16,6 +16,7 @@ from autodas_dsl.language.kinds import NUMBER, Kind, Requirement, merge_rest
 from autodas_dsl.language.operators import OPERATORS, Attrs, result_kind
 
 Content = Attrs | Statistic | float
+LIST_OPERATORS = frozenset({"concat", "first", "last", "total"})
 
 
 class Node:
@@ -115,8 +116,17 @@ def _ignore(requirement: Requirement) -> None:
     """Requirements were recorded by the checker."""
 
 
-def topological(roots: Iterable[Node]) -> list[Node]:
-    """All nodes below the roots, arguments before users, each once, in a stable order."""
+def topological(
+    roots: Iterable[Node], stop: Callable[[Node], bool] = lambda node: False
+) -> list[Node]:
+    """All nodes below the roots, arguments before users, each once, in a stable order.
+
+    Parameters
+    ----------
+    roots : iterable of Node
+    stop : callable, optional
+        Nodes below which not to look.
+    """
     order: list[Node] = []
     seen: set[Node] = set()
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
@@ -127,8 +137,43 @@ def topological(roots: Iterable[Node]) -> list[Node]:
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+            if not stop(node):
+                stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
     return order
+
+
+def constants(order: Iterable[Node]) -> set[Node]:
+    """Nodes, of a topological order, below which there is no statistic."""
+    found: set[Node] = set()
+    for node in order:
+        if node.op != "stat" and all(arg in found for arg in node.args):
+            found.add(node)
+    return found
+
+
+def is_gather(node: Node) -> bool:
+    """Makes one tensor of a layer list of tensors."""
+    return node.op in LIST_OPERATORS and bool(node.args[0].kind.axes)
+
+
+def is_measure(node: Node) -> bool:
+    """A number made of tensors."""
+    return not node.kind.axes and any(arg.kind.axes for arg in node.args)
+
+
+def is_join(node: Node) -> bool:
+    """Reduces a layer list of numbers to one number per network."""
+    return not node.kind.layers and any(a.kind.layers and not a.kind.axes for a in node.args)
+
+
+def removes_level(node: Node) -> bool:
+    """A number whose argument is no number: where finiteness is tested."""
+    return is_measure(node) or (not node.kind.axes and is_join(node))
+
+
+def hides(node: Node) -> bool:
+    """Whether the result can be finite although an argument is not."""
+    return node.op in OPERATORS and OPERATORS[node.op].hides
 
 
 def statistics_of(roots: Iterable[Node]) -> list[Statistic]:

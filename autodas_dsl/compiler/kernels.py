@@ -6,33 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autodas_dsl.compiler.pointwise import (  # noqa: F401, named in operator templates
-    abslog,
-    abssqrt,
-    exp,
-    log,
-    mish,
-    power,
-    softplus,
-    sqrt,
-    symlog,
-    tanh,
-)
-from autodas_dsl.compiler.products import gram
+from autodas_dsl.compiler.backend import backend_of
 from autodas_dsl.compiler.spectra import (  # noqa: F401, named in operator templates
     cond,
     cond_from,
     eigvals,
     erank,
     erank_from,
+    gram,
     logdet,
     nuclear,
     over,
@@ -57,7 +45,7 @@ def or_nan(result: Tensor, source: Tensor, ndim: int, source_ndim: int) -> Tenso
 
     For operators whose result can be finite although their input is not.
     """
-    if bool(torch.isfinite(source.sum())):
+    if backend_of(source).is_finite(source):
         return result
     good = torch.isfinite(source)
     if source_ndim:
@@ -70,6 +58,74 @@ def or_nan(result: Tensor, source: Tensor, ndim: int, source_ndim: int) -> Tenso
 def spread(value: Tensor, like: Tensor, ndim: int) -> Tensor:
     """A number per unit, ready to combine with a tensor per unit."""
     return value.to(like.dtype)[over(ndim)]
+
+
+# --- value by value -----------------------------------------------------------------------------
+
+
+def _elementary(name: str, x: Tensor, overwrite: bool = False) -> Tensor:
+    return backend_of(x).elementary(name, x, overwrite)
+
+
+def exp(x: Tensor) -> Tensor:
+    return _elementary("exp", x)
+
+
+def log(x: Tensor) -> Tensor:
+    return _elementary("log", x)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    return _elementary("sqrt", x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    return _elementary("tanh", x)
+
+
+def abslog(x: Tensor) -> Tensor:
+    """ln 1 where x is 0."""
+    return _elementary("log", functional.threshold(torch.abs(x), 0.0, 1.0), True)
+
+
+def symlog(x: Tensor) -> Tensor:
+    return _elementary("log1p", torch.abs(x), True).copysign_(x)
+
+
+def abssqrt(x: Tensor) -> Tensor:
+    return _elementary("sqrt", torch.abs(x), True)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """max(x, 0) + ln(1 + e^-|x|): exact for large and for small x."""
+    part = _elementary("exp", torch.abs(x).neg_(), True)
+    return _elementary("log1p", part, True).add_(x.clamp_min(0))
+
+
+def mish(x: Tensor) -> Tensor:
+    """x tanh(ln(1 + e^x)) as x n / (n + 2) with n = e^x (e^x + 2); beyond 20 it is x."""
+    grown = _elementary("exp", x.clamp_max(20), True)
+    n = (grown + 2).mul_(grown)
+    return n.div_(n + 2).mul_(x)
+
+
+def power(x: Any, exponent: Any) -> Tensor:
+    """IEEE power of tensors or numbers; square roots and whole exponents by repeated squaring are
+    twenty times as fast. (-inf)^0.5 is NaN here."""
+    if isinstance(x, Tensor) and not isinstance(exponent, Tensor):
+        if exponent == 0.5:
+            return sqrt(x).add_(0.0)  # (-0)^0.5 is 0
+        if isinstance(exponent, int) and 4 <= exponent <= 16:
+            return _whole_power(x, exponent)
+    result: Tensor = torch.pow(x, exponent)
+    return result
+
+
+def _whole_power(x: Tensor, exponent: int) -> Tensor:
+    if exponent == 1:
+        return x
+    half = _whole_power(x * x, exponent // 2)
+    return half * x if exponent % 2 else half
 
 
 # --- normalising --------------------------------------------------------------------------------
@@ -119,21 +175,15 @@ def catt(x: Tensor, ndim: int) -> Tensor:
     return energy.shape[-1] * torch.softmax(energy / 0.5, -1)
 
 
-@lru_cache(maxsize=256)
-def _draws(shape: Sequence[int], seed: int) -> Tensor:
-    """Uniform numbers of a fixed NumPy generator: torch draws differ between dtypes."""
-    return torch.from_numpy(np.random.Generator(np.random.Philox(seed)).random(tuple(shape)))
-
-
 def mask(x: Tensor, p: float, seed: float) -> Tensor:
     batch, _, height, width = x.shape[-4:]
-    kept = _draws((batch, height, width), int(seed)) >= p
+    kept = backend_of(x).draws((batch, height, width), int(seed), x) >= p
     return x * kept.unsqueeze(-3).to(x)
 
 
 def drop(x: Tensor, p: float, seed: float, ndim: int) -> Tensor:
     batch, channels = x.shape[-ndim : x.dim() - ndim + 2]
-    kept = _draws((batch, channels), int(seed)) >= p
+    kept = backend_of(x).draws((batch, channels), int(seed), x) >= p
     return x * (kept.to(x) / (1 - p))[over(ndim - 2)]
 
 
@@ -164,13 +214,11 @@ def channel(x: Tensor, ndim: int) -> Tensor:
 
 
 def bmm(x: Tensor, ndim: int) -> Tensor:
-    rows = channel(x, ndim)
-    return gram(rows)
+    return gram(channel(x, ndim))
 
 
 def mm(x: Tensor, ndim: int) -> Tensor:
-    rows = batch(x, ndim)
-    return gram(rows)
+    return gram(batch(x, ndim))
 
 
 def align(x: Tensor, other: Tensor, word: str) -> Tensor:
@@ -279,8 +327,7 @@ def chancov(x: Tensor, ndim: int) -> Tensor:
 
 
 def chancorr(x: Tensor, ndim: int) -> Tensor:
-    rows = l2norm(_channel_rows(x, ndim), -1)
-    return gram(rows)
+    return gram(l2norm(_channel_rows(x, ndim), -1))
 
 
 # --- layer lists: one network's entries in, one tensor out ---------------------------------------
@@ -345,18 +392,11 @@ def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims
 
 
 def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
-    label = once(b, ("argmax", axis), lambda: _argmax(b, axis))
+    label = once(b, ("argmax", axis), lambda: backend_of(b).argmax(b, axis))
     shape = torch.broadcast_shapes(label.shape, a.narrow(axis, 0, 1).shape)
     picked = a.expand(*shape[: a.dim() + axis], a.shape[axis], *shape[a.dim() + axis + 1 :])
     picked = picked.gather(axis, label.expand(shape))
     return (torch.logsumexp(a, axis, keepdim=True) - picked).mean((axis, *others))
-
-
-def _argmax(x: Tensor, axis: int) -> Tensor:
-    """The first of the largest, the axis kept; NumPy finds it six times as fast as torch."""
-    last = x.movedim(axis, -1).contiguous()
-    found = torch.as_tensor(np.argmax(last.numpy(), -1))
-    return found.unsqueeze(-1).movedim(-1, axis)
 
 
 def _cosines(a: Tensor, b: Tensor, axis: int) -> Tensor:
@@ -426,9 +466,8 @@ def norm_inf(x: Tensor, dims: Dims) -> Tensor:
 
 
 def median(x: Tensor, dims: Dims) -> Tensor:
-    """NumPy sorts twenty times as fast as torch."""
     kept = [d for d in range(-x.dim(), 0) if d not in dims]
-    values = torch.from_numpy(np.sort(x.permute(*kept, *dims).flatten(len(kept)).numpy(), -1))
+    values = backend_of(x).sort(x.permute(*kept, *dims).flatten(len(kept)))
     n = values.shape[-1]
     return (values[..., (n - 1) // 2] + values[..., n // 2]) / 2
 
@@ -440,13 +479,5 @@ def numel(x: Tensor, dims: Dims) -> Tensor:
 def patterns(x: Tensor, ndim: int) -> Tensor:
     signs = batch(x, ndim) > 0
     stacked = signs.reshape(-1, *signs.shape[-2:]).transpose(-1, -2).contiguous()
-    counts = [_distinct_rows(unit) for unit in stacked]
-    return torch.tensor(counts, dtype=x.dtype).reshape(signs.shape[:-2])
-
-
-def _distinct_rows(rows: Tensor) -> int:
-    packed = np.packbits(rows.numpy(), axis=-1)
-    padded = np.pad(packed, ((0, 0), (0, -packed.shape[-1] % 8)))
-    if padded.shape[-1] == 8:
-        return int(np.unique(padded.view(np.uint64)).size)
-    return int(np.unique(padded.view(np.dtype((np.void, padded.shape[-1])))).size)
+    counts = [backend_of(x).distinct_rows(unit) for unit in stacked]
+    return x.new_tensor(counts).reshape(signs.shape[:-2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from autodas_dsl.compiler import ir
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.rewrite import rewrite
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import typed
 from autodas_dsl.language.operators import OPERATORS, Attrs, Operator
@@ -35,7 +34,7 @@ def lower(formula: Proxy | Expr | Typed) -> Node:
     lowered = done[root.value()]
     if isinstance(lowered, tuple):
         raise TypeError("a pair is no score")
-    return rewrite(lowered)
+    return lowered
 
 
 def _lower(node: Typed, args: list[Lowered]) -> Lowered:

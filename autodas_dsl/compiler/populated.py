@@ -16,7 +16,7 @@ import torch
 
 from autodas_dsl.compiler.interpret import operation
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.population import Floats, percentile, standardise
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.operators import OPERATORS
@@ -54,7 +54,7 @@ def _parts(node: Node) -> Iterator[Node]:
 
 def references_of(proxy: Proxy) -> dict[Node, tuple[float, ...]]:
     """The frozen populations of a document, by the node that each belongs to."""
-    return {lower(_alone(proxy, one.call)): one.values for one in proxy.references}
+    return {to_ir(_alone(proxy, one.call)): one.values for one in proxy.references}
 
 
 def _alone(proxy: Proxy, score: Expr) -> Proxy:
@@ -186,7 +186,7 @@ def freeze(proxy: Proxy, values: Mapping[Node, Floats]) -> Proxy:
     reasons = {part: ("",) * networks for part in values}
     references = []
     for call in population_calls([*(let.expr for let in proxy.lets), proxy.score.expr]):
-        inner = lower(_alone(proxy, call.args[0]))
+        inner = to_ir(_alone(proxy, call.args[0]))
         scores = combined(inner, values, reasons, {}, networks).scores
         references.append(Reference(call, frozen(scores, call.op)))
     return replace(proxy, references=tuple(references))

@@ -1,22 +1,24 @@
-"""Rewrites that keep every value bit for bit. Those true only over the reals live in `simplify`."""
+"""Rewrites of the IR that keep every value bit for bit."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from autodas_dsl.compiler import ir
 from autodas_dsl.compiler.ir import Node
+from autodas_dsl.language.laws import BITWISE_FOLDS, Law, bitwise_laws, fold
 from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.tree import Call, Expr, Name, Number
 
-_ONE = ir.number(1.0)
+Rewrite = Callable[[Node], "Node | None"]
 
 
-def rewrite(root: Node) -> Node:
-    """Apply all rules bottom-up until none fits; the result is verified."""
+def rewrite(root: Node, rewrites: Sequence[Rewrite]) -> Node:
+    """Apply all rewrites bottom-up until none fits; the result is verified."""
     done: dict[Node, Node] = {}
     for node in ir.topological([root]):
-        done[node] = _settle(_rebuild(node, tuple(done[arg] for arg in node.args)))
+        done[node] = _settle(_rebuild(node, tuple(done[arg] for arg in node.args)), rewrites)
     verify(done[root], root)
     return done[root]
 
@@ -27,7 +29,7 @@ def verify(new: Node, old: Node) -> None:
     Raises
     ------
     AssertionError
-        When a rule is wrong.
+        When a law is wrong.
     """
     if (new.kind.layers, new.kind.names) != (old.kind.layers, old.kind.names):
         raise AssertionError(f"a rewrite changed {old.kind} to {new.kind}: {old!r} to {new!r}")
@@ -43,61 +45,28 @@ def _rebuild(node: Node, args: tuple[Node, ...]) -> Node:
     return ir.call(node.op, args, node.attrs, node.kind)
 
 
-def _settle(node: Node) -> Node:
+def _settle(node: Node, rewrites: Sequence[Rewrite]) -> Node:
     changed = True
     while changed:
         changed = False
-        for rule in RULES:
-            new = rule(node)
+        for each in rewrites:
+            new = each(node)
             if new is not None and new is not node:
                 verify(new, node)
                 node, changed = new, True
     return node
 
 
-Rule = Callable[[Node], "Node | None"]
+def folded(node: Node) -> Node | None:
+    """An operator over numbers as its value: 2 * 3 -> 6."""
+    if node.op not in BITWISE_FOLDS or any(arg.op != "number" for arg in node.args):
+        return None
+    value = fold(node.op, [arg.value for arg in node.args])
+    return None if value is None else ir.number(value)
 
 
-def _is(node: Node, op: str) -> bool:
-    return node.op == op
-
-
-def _double_negation(node: Node) -> Node | None:  # -(-x) -> x
-    return node.args[0].args[0] if _is(node, "neg") and _is(node.args[0], "neg") else None
-
-
-def _abs_of_neg(node: Node) -> Node | None:  # |-x| -> |x|, ||x|| -> |x|
-    if _is(node, "abs") and node.args[0].op in ("neg", "abs"):
-        return ir.call("abs", node.args[0].args)
-    return None
-
-
-def _unit(node: Node) -> Node | None:  # x * 1, 1 * x, x / 1, x^1 -> x
-    if node.op in ("mul", "div", "pow") and node.args[1] is _ONE:
-        return node.args[0]
-    return node.args[1] if node.op == "mul" and node.args[0] is _ONE else None
-
-
-def _sub_of_neg(node: Node) -> Node | None:  # x - (-y) -> x + y, x + (-y) -> x - y
-    if node.op in ("add", "sub") and _is(node.args[1], "neg"):
-        other = "sub" if node.op == "add" else "add"
-        return ir.call(other, (node.args[0], node.args[1].args[0]), (), node.kind)
-    return None
-
-
-def _same_norm(node: Node) -> Node | None:  # |x|_2 -> |x|_F
-    if _is(node, "norm_2"):
-        return ir.call("norm_F", node.args, node.attrs, node.kind)
-    return None
-
-
-def _norm_of_abs(node: Node) -> Node | None:  # |abs(x)|_p, |-x|_p -> |x|_p (entrywise)
-    if node.op in ("norm_F", "norm_1", "norm_inf") and node.args[0].op in ("abs", "neg"):
-        return ir.call(node.op, node.args[0].args, node.attrs, node.kind)
-    return None
-
-
-def _ordered(node: Node) -> Node | None:  # IEEE addition and multiplication commute
+def ordered(node: Node) -> Node | None:
+    """The arguments in one order where IEEE arithmetic commutes, numbers last."""
     if node.op in OPERATORS and "commutative" in OPERATORS[node.op].laws and len(node.args) == 2:
         a, b = node.args
         if (a.op == "number", a.digest) > (b.op == "number", b.digest):
@@ -105,22 +74,41 @@ def _ordered(node: Node) -> Node | None:  # IEEE addition and multiplication com
     return None
 
 
-_FOLD: dict[str, Callable[..., float]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "neg": lambda a: -a,
-    "abs": abs,
-}
-
-
-def _constant(node: Node) -> Node | None:  # 2 * 3 -> 6, where the result is finite
-    if node.op in _FOLD and node.args and all(_is(a, "number") for a in node.args):
-        value = _FOLD[node.op](*(a.value for a in node.args))
-        return ir.number(value) if math.isfinite(value) else None
+def by_laws(node: Node) -> Node | None:
+    """What the first law that fits makes of a node; it keeps the attributes, such as an axis."""
+    for law in _laws().get(node.op, ()):
+        bound: dict[str, Node] = {}
+        if _fits(law.pattern, node, bound):
+            return _filled(law.replacement, bound, node)
     return None
 
 
-RULES: tuple[Rule, ...] = (
-    _constant, _double_negation, _abs_of_neg, _unit, _sub_of_neg, _same_norm, _norm_of_abs, _ordered,
-)  # fmt: skip
+@cache
+def _laws() -> dict[str, list[Law]]:
+    """The laws that hold bit for bit, by the operator of their pattern."""
+    found: dict[str, list[Law]] = {}
+    for law in bitwise_laws():
+        if isinstance(law.pattern, Call):
+            found.setdefault(law.pattern.op, []).append(law)
+    return found
+
+
+def _fits(pattern: Expr, node: Node, bound: dict[str, Node]) -> bool:
+    """Whether a pattern fits, argument by argument; letters stand for one node each."""
+    if isinstance(pattern, Name):
+        return bound.setdefault(pattern.text, node) is node
+    if isinstance(pattern, Number):
+        return node.op == "number" and node.value == pattern.value
+    if not isinstance(pattern, Call) or node.op != pattern.op:
+        return False
+    return all(_fits(p, arg, bound) for p, arg in zip(pattern.args, node.args, strict=True))
+
+
+def _filled(template: Expr, bound: dict[str, Node], node: Node) -> Node:
+    """A letter or one operator over letters, of the kind of `node`."""
+    if isinstance(template, Name):
+        return bound[template.text]
+    if not isinstance(template, Call):
+        raise TypeError(f"the compiler rewrites to letters and operators, not to {template}")
+    args = tuple(_filled(arg, bound, node) for arg in template.args)
+    return ir.call(template.op, args, node.attrs, node.kind)

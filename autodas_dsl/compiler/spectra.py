@@ -8,7 +8,7 @@ from types import EllipsisType
 import torch
 from torch import Tensor
 
-from autodas_dsl.compiler.products import gram
+from autodas_dsl.compiler.backend import backend_of, wide
 
 
 def over(ndim: int) -> tuple[EllipsisType | None, ...]:
@@ -18,7 +18,7 @@ def over(ndim: int) -> tuple[EllipsisType | None, ...]:
 
 def _decomposed(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """`function` of matrices; NaN for those that are not finite, which LAPACK refuses."""
-    if bool(torch.isfinite(x.sum())):
+    if backend_of(x).is_finite(x):
         return function(x)
     good = torch.isfinite(x).flatten(-2).all(-1)
     result = function(torch.where(good[..., None, None], x, torch.zeros_like(x)))
@@ -26,38 +26,21 @@ def _decomposed(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.where(good[over(extra)], result, torch.nan)
 
 
+def gram(rows: Tensor) -> Tensor:
+    """``rows @ rows.T`` over the last two axes."""
+    return backend_of(rows).gram(rows)
+
+
 def eigvals(x: Tensor) -> Tensor:
-    return _decomposed(x, torch.linalg.eigvalsh)
+    return _decomposed(x, backend_of(x).eigvals)
 
 
 def svdvals(x: Tensor) -> Tensor:
-    return _decomposed(x, _singular)
-
-
-def _singular(x: Tensor) -> Tensor:
-    """Singular values, descending. Those of float32 come from the Gram matrix in float64, which is
-    several times as fast and no less accurate: it errs by 1e-8 of the largest."""
-    if x.dtype == torch.float64:
-        return torch.linalg.svdvals(x)
-    return _roots(_smaller_gram(x)).to(x.dtype)
-
-
-def _roots(product: Tensor) -> Tensor:
-    """Singular values, descending, from a Gram matrix."""
-    return torch.sqrt(torch.linalg.eigvalsh(product).clamp_min(0)).flip(-1)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x if x.shape[-2] <= x.shape[-1] else x.transpose(-1, -2)
-
-
-def _smaller_gram(x: Tensor) -> Tensor:
-    """Of rows or of columns, whichever are fewer, in float64."""
-    return gram(_wide(x).double())
+    return _decomposed(x, backend_of(x).svdvals)
 
 
 def logdet(x: Tensor) -> Tensor:
-    return _decomposed(x, lambda m: torch.linalg.slogdet(m)[1])
+    return _decomposed(x, backend_of(x).logdet)
 
 
 def nuclear(x: Tensor) -> Tensor:
@@ -66,6 +49,16 @@ def nuclear(x: Tensor) -> Tensor:
 
 SPECTRA: dict[str, Callable[[Tensor], Tensor]] = {"singular": svdvals, "eigen": eigvals}
 """What is worth keeping of a statistic, since several operators are made of it."""
+
+SPECTRAL = {
+    "svdvals": ("singular", "{0}"),
+    "norm_nuc": ("singular", "torch.sum({0}, -1)"),
+    "rank": ("singular", "kernels.rank_from({0}, {1})"),
+    "eigvals": ("eigen", "{0}"),
+    "erank": ("eigen", "kernels.erank_from({0})"),
+    "cond": ("eigen", "kernels.cond_from({0})"),
+}
+"""Operators made of singular values or eigenvalues: which, and the text over them ({1}: the matrix)."""
 
 
 def cond(x: Tensor) -> Tensor:
@@ -86,24 +79,25 @@ def rank(x: Tensor) -> Tensor:
     """
     if x.dtype != torch.float32:
         return rank_from(svdvals(x), x)
+    backend = backend_of(x)
     full = x.new_full(x.shape[:-2], min(x.shape[-2:]))
     share = 2 * torch.finfo(x.dtype).eps * max(x.shape[-2:])  # twice the bound: what rounds is less
-    if _above(gram(_wide(x)), share):
+    if _above(backend.gram(wide(x)), share):
         return full
-    product = _smaller_gram(x)
+    product = backend.gram(wide(x).double())
     if _above(product, share**2):
         return full
-    return rank_from(_decomposed(product, _roots).to(x.dtype), x)
+    return rank_from(_decomposed(product, backend.roots).to(x.dtype), x)
 
 
 def _above(product: Tensor, share: float) -> bool:
     """Whether the eigenvalues of all Gram matrices are certainly above a share of their norms."""
-    if not bool(torch.isfinite(product.sum())):
+    backend = backend_of(product)
+    if not backend.is_finite(product):
         return False
     least = share * torch.linalg.matrix_norm(product)
     shifted = product - torch.diag_embed(least.unsqueeze(-1).expand(product.shape[:-1]))
-    _, failed = torch.linalg.cholesky_ex(shifted)
-    return not bool(failed.any())
+    return backend.is_positive(shifted)
 
 
 def rank_from(values: Tensor, x: Tensor) -> Tensor:

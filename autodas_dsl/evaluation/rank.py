@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodas_dsl.evaluation import best, bootstrap, correlations, regret, splits
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
@@ -27,7 +28,6 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.tables.table import MINIMUM, Table
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[int, str], None]
 BASELINES = ("params", "flops")
 TOP = (1, 3)
 BEST = 10
@@ -35,10 +35,6 @@ BEST = 10
 
 ALL, REACHABLE = "all", "reachable"
 """Which networks of a table are ranked: every one, or those whose output depends on the input."""
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def rank(
     limit: int | None = None,
     split: str | None = None,
     book: ScoreBook | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Ranking:
     """Score every architecture of a table and correlate with its accuracies.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,20 +15,17 @@ from torch import nn
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.evaluation import correlations
 from autodas_dsl.evaluation.rank import chosen_rows, with_baselines
+from autodas_dsl.execution.jobs import InProcess
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound
 from autodas_dsl.scoring.setting import NOISE, Data, Setting, Teacher
-from autodas_dsl.scoring.table import Run, table_batch
+from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.tables.table import Table
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 CHANGES = ("batch", "noise images", "labels", "initial weights", "teacher")
@@ -66,7 +63,7 @@ def sensitivity(
     seed: int = 0,
     limit: int | None = None,
     book: ScoreBook | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> list[Sensitivity]:
     """Score again under another batch, noise images, shuffled labels, another initial seed and
     another teacher, one change at a time.
@@ -117,23 +114,34 @@ class _Variation:
         if teacher is not None:
             teacher = _fixed(teacher, self.seed, changed == "teacher")
         weights = self.seed + (1000 if changed == "initial weights" else 0)
-        run = Run(self.space, self.formulas, self.setting, teacher, batch, weights, self.book)
-        scores = run.scores(self.table.architectures, self.progress)
+        scoring = Scoring(self.space, self.formulas, self.setting, teacher, batch, weights)
+        with InProcess() as executor:
+            scores = scores_of(
+                self.table.architectures, scoring, executor, self.book, self.progress
+            )
         return np.array([[one.value for one in row] for row in scores])
 
     def _batch(self, data: Data) -> Batch:
         return table_batch(self.space, replace(self.setting, data=data), data.size, self.seed)
 
 
+@dataclass(frozen=True)
+class _Fixed:
+    """Builds the teacher of one seed, whatever the seed of the students, perhaps redrawn."""
+
+    teacher: Teacher
+    seed: int
+    redraw: bool
+
+    def __call__(self) -> nn.Module:
+        network = self.teacher.build(self.seed)
+        return _redrawn(network) if self.redraw else network
+
+
 def _fixed(teacher: Teacher, seed: int, redraw: bool) -> Teacher:
-    """The teacher of one seed, whatever the seed of the students, with its trained weights in it:
-    none are loaded over weights that were changed."""
-
-    def make() -> nn.Module:
-        network = teacher.build(seed)
-        return _redrawn(network) if redraw else network
-
-    return replace(teacher, source=replace(teacher.source, make=make), weights="")
+    """A teacher with its trained weights in it: none are loaded over weights that were changed."""
+    source = replace(teacher.source, make=_Fixed(teacher, seed, redraw))
+    return replace(teacher, source=source, weights="")
 
 
 def _redrawn(network: nn.Module) -> nn.Module:

@@ -13,8 +13,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import SILENT, Run
 from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
 from autodas_dsl.evolution.watch import Progress, Told
-from autodas_dsl.models.load import load_models
-from autodas_dsl.scoring.setting import Data, Teacher, data_from
+from autodas_dsl.scoring.setting import Data, Teacher, data_from, teacher_from
 from autodas_dsl.tables.table import Table
 
 AnyTable = str | Path | Table
@@ -101,7 +100,7 @@ def evolve(
         target=target,
         space=space,
         data=None if data is None else data_from(data),
-        teacher=Teacher(load_models(teacher)[0]) if isinstance(teacher, str) else teacher,
+        teacher=teacher_from(teacher),
         dtype=dtype,
         device=device,
         split=split,

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.ir import Node, removes_level, topological
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.compiler.templates import removes_level
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.fitness import CONSTANT, Objective, Rejected
 from autodas_dsl.evolution.identity import oriented
@@ -102,7 +101,7 @@ class Judge:
     def _lowered(self, expr: Expr) -> tuple[Node, str]:
         found = self._keys.get(expr)
         if found is None:
-            node = lower(expr)
+            node = to_ir(expr)
             found = self._keys[expr] = (node, repr(node))
         return found
 

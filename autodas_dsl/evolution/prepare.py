@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torch
-
 from autodas_dsl.evaluation import splits
-from autodas_dsl.evolution.shards import Sharded, shards
+from autodas_dsl.evolution.shards import Shard, Sharded, shards, sharing
 from autodas_dsl.evolution.shared import Shared, mapped
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
-from autodas_dsl.evolution.workers import Pool, Shard, per_shard
+from autodas_dsl.execution.jobs import Executor
+from autodas_dsl.execution.processes import local
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
@@ -26,8 +26,7 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.store import Store
 from autodas_dsl.tables.table import Table
 
-Progress = Callable[[int, str], None]
-Portion = tuple[Stored, Sequence[int]]
+Portion = tuple[Stored | Path, Sequence[int]]
 
 RACED_FROM = 200
 """Selection architectures from which formulas are raced on a part of them first."""
@@ -40,10 +39,6 @@ SCREENED_ON = 24
 MEMORY = 4 << 30
 _COPIES = 2  # the statistics, and the flat buffers that an engine makes of them
 _TEMPORARIES = 48 << 20  # bytes of the largest values that are made and dropped, in one process
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +62,16 @@ class Prepared:
         self.resources.close()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Load:
-    """Makes the evaluator of a shard from statistics in a temporary file of the parent process."""
+    """Makes the evaluator of a shard, from statistics at hand or in a file of the parent process."""
 
-    path: Path
+    statistics: Stored | Path
     rows: Sequence[int]
     memory: int
 
     def __call__(self) -> Evaluator:
-        torch.set_num_threads(1)
-        part = _part(mapped(self.path), self.rows)
+        part = _part(_opened(self.statistics), self.rows)
         return part.evaluator(range(len(self.rows)), self.memory)
 
 
@@ -96,7 +90,7 @@ def prepare(
     screening: bool = False,
     store: Store | None = None,
     memory: int = MEMORY,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Prepared:
     """Make a table ready for a search.
 
@@ -147,21 +141,20 @@ def prepare(
     )  # fmt: skip
     resources = ExitStack()
     shared = Shared(resources) if workers > 1 else None
-    stored = shared.mapped(stored) if shared else stored
+    source = shared.keep(stored) if shared else stored
+    stored = _opened(source)
     border = len(parted.selection)
     halves = [list(range(border)), list(range(border, len(used)))]
-    portions: list[Portion] = [(stored, half) for half in halves]
+    portions: list[Portion] = [(source, half) for half in halves]
     names, known = architectures[:border], accuracies[parted.selection]
     if screening:
         halves.append(splits.stratified(names, known, SCREENED_ON, seed).tolist())
         portions.append(_screen(stored, halves[-1], shared))
     if border >= RACED_FROM:
         halves.append(splits.stratified(names, known, RACED_ON, seed).tolist())
-        portions.append((stored, halves[-1]))
-    kept = _left(stored, memory, workers)
-    evaluators = (
-        _pooled(portions, kept, workers, shared, resources) if shared else _alone(portions, kept)
-    )
+        portions.append((source, halves[-1]))
+    executor = resources.enter_context(local(workers))
+    evaluators = _evaluators(portions, _left(stored, memory, workers), executor)
     networks = [
         Networks(evaluate, accuracies[[used[place] for place in half]])
         for evaluate, half in zip(evaluators, halves, strict=True)
@@ -200,7 +193,11 @@ def _screen(stored: Stored, rows: Sequence[int], shared: Shared | None) -> Porti
     """Some networks on a sample of their statistics."""
     part = _part(stored, rows)
     small = replace(part, collected=tuple(thinned(part.collected, SCREEN, part.sample)))
-    return shared.mapped(small) if shared else small, range(len(rows))
+    return shared.keep(small) if shared else small, range(len(rows))
+
+
+def _opened(statistics: Stored | Path) -> Stored:
+    return mapped(statistics) if isinstance(statistics, Path) else statistics
 
 
 def _part(stored: Stored, rows: Sequence[int]) -> Stored:
@@ -211,40 +208,13 @@ def _part(stored: Stored, rows: Sequence[int]) -> Stored:
     )
 
 
-def _share(portions: Sequence[Portion], memory: int) -> int:
-    """Bytes that an engine may keep for each of its networks."""
-    return memory // sum(len(rows) for _, rows in portions)
-
-
-def _sharded(rows: Sequence[int]) -> list[list[int]]:
-    """The rows of each shard, the same for any number of workers."""
-    return [[rows[i] for i in part] for part in shards(len(rows))]
-
-
-def _alone(portions: Sequence[Portion], memory: int) -> list[Evaluator]:
-    """Evaluators in this process."""
-    share = _share(portions, memory)
-    return [
-        Sharded(
-            [
-                _part(stored, own).evaluator(range(len(own)), share * len(own))
-                for own in _sharded(rows)
-            ]
-        )
-        for stored, rows in portions
-    ]
-
-
-def _pooled(
-    portions: Sequence[Portion], memory: int, workers: int, shared: Shared, resources: ExitStack
-) -> list[Evaluator]:
-    """Evaluators in worker processes."""
-    share = _share(portions, memory)
-    sharded = [_sharded(rows) for _, rows in portions]
-    engines = [per_shard(workers, len(owns)) for owns in sharded]
-    parts = [
-        [Shard(Load(shared.path(stored), own, share * len(own) // hands), len(own)) for own in owns]
-        for (stored, _), owns, hands in zip(portions, sharded, engines, strict=True)
-    ]
-    pool = resources.enter_context(Pool(parts, workers))
-    return [pool.evaluator(number) for number in range(len(portions))]
+def _evaluators(portions: Sequence[Portion], memory: int, executor: Executor) -> list[Evaluator]:
+    """An evaluator for each portion; every network has the same share of the memory."""
+    share = memory // sum(len(rows) for _, rows in portions)
+    found: list[Evaluator] = []
+    for statistics, rows in portions:
+        owns = [[rows[place] for place in part] for part in shards(len(rows))]
+        engines = sharing(executor.workers, len(owns))
+        loads = [Load(statistics, own, share * len(own) // engines) for own in owns]
+        found.append(Sharded(executor, [Shard(load, len(load.rows)) for load in loads]))
+    return found

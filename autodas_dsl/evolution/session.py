@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from threadpoolctl import threadpool_limits
 
 from autodas_dsl import spaces
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evaluation.bootstrap import interval
 from autodas_dsl.evaluation.correlations import STATISTICS, agreement
@@ -34,6 +33,7 @@ from autodas_dsl.evolution.simplified import NAME, simplified
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import plain_name, write_atomic
 from autodas_dsl.language.folders import cache_folder
@@ -240,7 +240,7 @@ def search(
     if folder is not None:
         probe(folder, resume)
     with ExitStack() as stack:
-        stack.enter_context(_one_thread())
+        stack.enter_context(one_thread())
         loaded = [_loaded(table, options) for table in tables]
         watch.phase(
             "collecting statistics",
@@ -304,18 +304,6 @@ def _null(
         return None
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread, as in the workers: sums, and with them results, do not depend on cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1, "blas"):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _loaded(given: str | Path | Table, options: Options) -> tuple[Table, Space[Any]]:
     table = given if isinstance(given, Table) else load_table(given, options.space)
     name = options.space or table.space
@@ -367,7 +355,7 @@ def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> Scores:
     """Scores on both halves; the journal holds those of the selection only."""
     names = [BEST, *baselines]
     trees = [run.best.expression, *(written_out(load(name)) for name in baselines)]
-    nodes = [lower(tree) for tree in trees]
+    nodes = [to_ir(tree) for tree in trees]
     halves = [half for half in (prepared.task.selection, prepared.task.report) if half]
     found = [half.evaluate(nodes) for half in halves]
     return Scores(

@@ -6,13 +6,15 @@ a buffer must not depend on the number of workers. A shard is evaluated alone, h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.execution.jobs import DEADLY, Executor, Job, Lost
 
 _PER_SHARD = 32
 _MOST = 8
@@ -25,27 +27,93 @@ def shards(architectures: int) -> list[range]:
     return [range(edges[number], edges[number + 1]) for number in range(count)]
 
 
-def joined(parts: Sequence[Sequence[Outcome]]) -> list[Outcome]:
-    """Outcomes on all architectures from those on every shard.
+def sharing(workers: int, shards: int) -> int:
+    """How many workers share the formulas of one shard."""
+    return max(1, workers // shards)
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A part of the architectures of one evaluator.
 
     Parameters
     ----------
-    parts : per shard, one outcome per formula
+    load : callable
+        Picklable; makes the evaluator inside the worker.
+    architectures : int
     """
-    return [
-        Outcome(
-            np.concatenate([one.scores for one in outcomes]),
-            tuple(reason for one in outcomes for reason in one.reasons),
-        )
-        for outcomes in zip(*parts, strict=True)
-    ]
+
+    load: Callable[[], Evaluator]
+    architectures: int
+
+
+@dataclass(frozen=True)
+class _Deal:
+    """Formulas, by their place in a batch, that are evaluated on one shard by one worker."""
+
+    shard: int
+    worker: int
+    formulas: range
+
+    def one_by_one(self) -> list[_Deal]:
+        return [replace(self, formulas=range(place, place + 1)) for place in self.formulas]
 
 
 class Sharded:
-    """An evaluator over several shards, one after the other."""
+    """An evaluator over several shards.
 
-    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
-        self._evaluators = evaluators
+    A formula that ends its worker, and then another one alone, is invalid; the others that died
+    with it are not.
+
+    Parameters
+    ----------
+    executor : Executor
+    shards : sequence of Shard
+    """
+
+    def __init__(self, executor: Executor, shards: Sequence[Shard]) -> None:
+        self._executor, self._shards = executor, shards
 
     def __call__(self, nodes: Sequence[Node]) -> list[Outcome]:
-        return joined([evaluate(nodes) for evaluate in self._evaluators])
+        found: list[dict[int, Outcome]] = [{} for _ in self._shards]
+        dealt = self._dealt(len(nodes))
+        left = [
+            alone for deal in self._evaluated(dealt, nodes, found) for alone in deal.one_by_one()
+        ]
+        for deal in self._evaluated(left, nodes, found):
+            n = self._shards[deal.shard].architectures
+            deadly = Outcome(np.full(n, np.nan), (DEADLY,) * n)
+            found[deal.shard].update(dict.fromkeys(deal.formulas, deadly))
+        return [
+            Outcome(
+                np.concatenate([outcomes[place].scores for outcomes in found]),
+                tuple(reason for outcomes in found for reason in outcomes[place].reasons),
+            )
+            for place in range(len(nodes))
+        ]
+
+    def _dealt(self, formulas: int) -> list[_Deal]:
+        hands = sharing(self._executor.workers, len(self._shards))
+        deals = [
+            _Deal(shard, shard * hands + hand, range(hand, formulas, hands))
+            for shard in range(len(self._shards))
+            for hand in range(hands)
+        ]
+        return [deal for deal in deals if deal.formulas]
+
+    def _evaluated(
+        self, deals: Sequence[_Deal], nodes: Sequence[Node], found: Sequence[dict[int, Outcome]]
+    ) -> list[_Deal]:
+        """Add the outcomes of all deals to what was found; returns those that were lost."""
+        lost: list[_Deal] = []
+        jobs = (
+            Job(self._shards[one.shard].load, [nodes[i] for i in one.formulas], one.worker)
+            for one in deals
+        )
+        for number, outcomes in self._executor.run(jobs):
+            deal = deals[number]
+            if isinstance(outcomes, Lost):
+                lost.append(deal)
+            else:
+                found[deal.shard].update(zip(deal.formulas, outcomes, strict=True))
+        return lost

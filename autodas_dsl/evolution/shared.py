@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -31,17 +32,17 @@ class Shared:
         self._folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
         resources.enter_context(FileLock(self._folder / _LOCK, fallback_to_soft=False))
         (self._folder / _HELD).touch()
-        self._paths: dict[int, Path] = {}
+        self._numbers = count()
 
-    def mapped(self, stored: Stored) -> Stored:
-        """The same statistics, read from a file.
+    def keep(self, stored: Stored) -> Path:
+        """Write statistics to a file, for `mapped` to read.
 
         Raises
         ------
         InputError
             E610 when the file cannot be written.
         """
-        path = self._folder / str(len(self._paths))
+        path = self._folder / str(next(self._numbers))
         try:
             torch.save(stored, path)
         except (OSError, RuntimeError) as error:
@@ -49,13 +50,7 @@ class Shared:
                 "E610", f"cannot hand statistics to the workers: {one_line(error)}",
                 "free the temporary folder, set TMPDIR, or use --workers 1",
             ) from error  # fmt: skip
-        found = mapped(path)
-        self._paths[id(found)] = path
-        return found
-
-    def path(self, stored: Stored) -> Path:
-        """The file of statistics that `mapped` returned."""
-        return self._paths[id(stored)]
+        return path
 
 
 def mapped(path: Path) -> Stored:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
@@ -33,7 +33,7 @@ def simplified(best: Proxy, tasks: Sequence[Task], seed: int) -> Simplified:
     """
 
     def scores(expr: Expr) -> list[float]:
-        node = lower(expr)
+        node = to_ir(expr)
         return [
             float(value) for task in tasks for value in task.selection.evaluate([node])[0].scores
         ]

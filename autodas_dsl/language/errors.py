@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from dataclasses import dataclass
+from typing import Any
 
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.visible import visible
@@ -13,9 +15,7 @@ from autodas_dsl.language.visible import visible
 class Diagnostic:
     """What was wrong, where, and what to do.
 
-    Codes are stable: E1xx syntax, E2xx names, attributes and kinds, E3xx documents, E4xx models,
-    data and statistics, E5xx tables and ranking, E6xx runs and files, E7xx spaces and training,
-    E8xx simplification and printing.
+    Codes are stable; the first digit is that of the subject. `docs/errors.md` lists them all.
     """
 
     code: str
@@ -106,6 +106,10 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         return self.render()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as what it holds: subclasses are made from other arguments."""
+        return __newobj__, (type(self), *self.args), vars(self)
 
 
 class FormulaError(InputError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import traceback
@@ -39,6 +40,26 @@ def load_module(file: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def digest_of(file: Path) -> str:
+    """A digest of what a file says."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def require_same(file: Path, digest: str) -> None:
+    """Make sure that a file says what it said elsewhere, where this digest was taken of it.
+
+    Raises
+    ------
+    InputError
+        E415 when it does not, or is not there.
+    """
+    if not file.is_file() or digest_of(file) != digest:
+        raise InputError(
+            "E415", f"{file} is not the file that this work began with",
+            "leave a file as it is while networks are built from it, or begin again",
+        )  # fmt: skip
 
 
 @contextmanager

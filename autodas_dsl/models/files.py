@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 
 from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.user_files import run_file, users_code
+from autodas_dsl.language.user_files import digest_of, require_same, run_file, users_code
 from autodas_dsl.models.calls import (
     Call,
     call_text,
@@ -21,7 +22,7 @@ from autodas_dsl.models.calls import (
     read_call,
 )  # fmt: skip
 from autodas_dsl.models.source import ModelSource
-from autodas_dsl.models.spaces import space_source
+from autodas_dsl.models.spaces import named_source
 from autodas_dsl.spaces.registry import holds_space
 
 _MEMBERS = ("model", "build_model", "models")
@@ -61,19 +62,70 @@ def file_sources(
         if call is None or not hasattr(module, call.name):
             assert wanted is not None, "the usual one is there"
             if holds_space(module):
-                return (space_source(text, classes),)
+                return (named_source(text, classes),)
             raise _absent(path, module, wanted, call)
         found = _call(file, module, call)
     input_shape = _shape(path, getattr(module, "input", None))
     number = _classes(path, getattr(module, "classes", None))
-    weights = "weights as the file makes them: random unless it loads some"
-    if not isinstance(found, Mapping):
-        make = _maker(file, call, None)
-        return (_checked(found, ModelSource(text, make, input_shape, number, weights)),)
+    if isinstance(found, Mapping):
+        keys: list[str | None] = list(found)
+    elif isinstance(found, nn.Module):
+        keys = [None]
+    else:
+        raise InputError(
+            "E404", f"{text} gives an object of type {type(found).__name__}, not a network",
+            "`model` must be a torch.nn.Module, build_model() must return one, models() a dict",
+        )  # fmt: skip
+    digest = digest_of(file)
     return tuple(
-        ModelSource(f"{text}:{key}", _maker(file, call, key), input_shape, number, weights)
-        for key in found
-    )
+        ModelSource(
+            text if key is None else f"{text}:{key}", FromFile(file, digest, call, key),
+            input_shape, number, "weights as the file makes them: random unless it loads some",
+        )
+        for key in keys
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """Runs a file and builds a network of it; pickled with a digest of what the file says.
+
+    Parameters
+    ----------
+    file : Path
+    digest : str
+    call : Call
+        The member of the file.
+    key : str, optional
+        The network among several that the member gives.
+    """
+
+    file: Path
+    digest: str
+    call: Call
+    key: str | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _same, (self.file.resolve(), self.digest, self.call, self.key)
+
+    def __call__(self) -> Any:
+        found = _call(self.file, _run(self.file), self.call)
+        if self.key is None:
+            return found
+        network = found[self.key]
+        if isinstance(network, nn.Module) or not callable(network):
+            return network
+
+        def describe(why: str) -> InputError:
+            return InputError("E403", f"{self.call.name}:{self.key} cannot be built: {why}")
+
+        with users_code(self.file, describe):
+            return network()
+
+
+def _same(file: Path, digest: str, call: Call, key: str | None) -> FromFile:
+    require_same(file, digest)
+    return FromFile(file, digest, call, key)
 
 
 def _usual(path: str, module: ModuleType) -> Call:
@@ -130,34 +182,6 @@ def _absent(path: str, module: ModuleType, wanted: str, call: Call | None) -> In
         f"{wanted!r} is neither a name in {path} nor a call with plain values",
         "write 'FILE.py:Name(16, depth=2)': numbers, texts in quotes, True, None, tuples, lists",
     )
-
-
-def _checked(found: Any, source: ModelSource) -> ModelSource:
-    if not isinstance(found, nn.Module):
-        raise InputError(
-            "E404",
-            f"{source.name} gives an object of type {type(found).__name__}, not a network",
-            "`model` must be a torch.nn.Module, build_model() must return one, models() a dict",
-        )
-    return source
-
-
-def _maker(file: Path, call: Call, key: str | None) -> Callable[[], Any]:
-    def make() -> Any:
-        found = _call(file, _run(file), call)
-        if key is None:
-            return found
-        network = found[key]
-        if isinstance(network, nn.Module) or not callable(network):
-            return network
-
-        def describe(why: str) -> InputError:
-            return InputError("E403", f"{call.name}:{key} cannot be built: {why}")
-
-        with users_code(file, describe):
-            return network()
-
-    return make
 
 
 def _call(file: Path, module: ModuleType, call: Call) -> Any:

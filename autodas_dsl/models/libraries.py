@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,15 @@ def hf_source(name: str, classes: int | None = None) -> ModelSource:
         (folder / file).is_file() for file in ("model.safetensors", "pytorch_model.bin")
     )
 
-    def make() -> Any:
-        if trained:
-            return kind.from_pretrained(
-                str(folder), config=config, local_files_only=True, weights_only=True
-            )
-        return kind(config)
-
+    make = partial(kind, config)
+    if trained:
+        make = partial(
+            kind.from_pretrained,
+            str(folder),
+            config=config,
+            local_files_only=True,
+            weights_only=True,
+        )
     weights = f"weights of {name}" if trained else "random weights"
     return ModelSource(f"hf:{name}", make, _hf_shape(config), int(config.num_labels), weights)
 
@@ -118,7 +121,7 @@ def timm_source(name: str, classes: int | None = None) -> ModelSource:
     told = {} if classes is None else {"num_classes": classes}
     return ModelSource(
         f"timm:{name}",
-        lambda: timm.create_model(name, **told),
+        partial(timm.create_model, name, **told),
         shape,
         classes or usual or None,  # 0: a backbone without classifier
     )
@@ -136,11 +139,10 @@ def torchvision_source(name: str, classes: int | None = None) -> ModelSource:
     models = require("torchvision.models", "torchvision", "torchvision", f"torchvision:{name}")
     _known("torchvision", name, models.list_models(module=models))
     size = 299 if name == "inception_v3" else 224
-    make = models.get_model_builder(name)
     told = {} if classes is None else {"num_classes": classes}
     return ModelSource(
         f"torchvision:{name}",
-        lambda: make(weights=None, **told),
+        partial(models.get_model_builder(name), weights=None, **told),
         (3, size, size),
         classes or 1000,
     )

@@ -11,9 +11,9 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.models.files import file_sources
 from autodas_dsl.models.libraries import hf_source, timm_source, torchvision_source
 from autodas_dsl.models.source import ModelSource
-from autodas_dsl.models.spaces import space_source
+from autodas_dsl.models.spaces import named_source
 
-__all__ = ["ModelSource", "load_models"]
+__all__ = ["ModelSource", "load_model", "load_models"]
 
 _LIBRARIES = {"hf": hf_source, "timm": timm_source, "torchvision": torchvision_source}
 _FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<wanted>.+))?", re.DOTALL)
@@ -51,6 +51,23 @@ def load_models(
     return tuple(replace(source, **told) for source in _named(text, classes))
 
 
+def load_model(text: str, role: str = "teacher", **told: Any) -> ModelSource:
+    """The one network that a MODEL argument names; `told` as `load_models` takes it.
+
+    Raises
+    ------
+    InputError
+        E410 when there are several, or as `load_models`.
+    """
+    found = load_models(text, **told)
+    if len(found) != 1:
+        raise InputError(
+            "E410", f"{text} holds {len(found)} models, the {role} is one",
+            "name a callable that gives one: FILE.py:NAME",
+        )  # fmt: skip
+    return found[0]
+
+
 def _named(text: str, classes: int | None) -> tuple[ModelSource, ...]:
     file = _FILE.fullmatch(text)
     if file is not None:
@@ -64,4 +81,4 @@ def _named(text: str, classes: int | None) -> tuple[ModelSource, ...]:
         )
     if scheme in _LIBRARIES:
         return (_LIBRARIES[scheme](name, classes),)
-    return (space_source(text, classes),)
+    return (named_source(text, classes),)

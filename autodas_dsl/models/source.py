@@ -22,7 +22,8 @@ class ModelSource:
     name : str
         Short name for tables.
     make : callable
-        Builds the network; run by `build` with its own random numbers.
+        Builds the network; run by `build` with its own random numbers. Picklable where networks
+        are built in other processes, as are those of `load_models`.
     input_shape : tuple of int, optional
         Shape of one sample, where it is known.
     classes : int, optional
@@ -58,3 +59,18 @@ class ModelSource:
                 "`model` must be a network, build_model() must return one, models() a dict",
             )
         return network
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Gives the network that is at hand."""
+
+    network: nn.Module
+
+    def __call__(self) -> nn.Module:
+        return self.network
+
+
+def given_source(network: nn.Module, name: str = "") -> ModelSource:
+    """A network at hand, by its class unless it is named."""
+    return ModelSource(name or type(network).__name__, Given(network), weights="weights as given")

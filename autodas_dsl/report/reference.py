@@ -1,29 +1,21 @@
-"""The language reference, written from the tables of operators and statistics.
-
-``python -m autodas_dsl.report.reference docs/language.md`` writes it, without a file it is printed.
-"""
+"""The language reference, written from the tables of operators and statistics."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from autodas_dsl.language.documents import FACTS, HEADERS, MAX_LETS, REFERENCE
 from autodas_dsl.language.examples import example_of
-from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.format import WIDTH, format_number, written
 from autodas_dsl.language.inputs import INPUTS, Input
 from autodas_dsl.language.operators import GROUPS, LAWS, OPERATORS, Attribute, Operator
 from autodas_dsl.language.parse import MAX_DEPTH, MAX_TOKENS
 from autodas_dsl.printing.latex import operator_latex, statistic_latex
 
-COMMAND = "python -m autodas_dsl.report.reference docs/language.md"
-
-_SYNTAX = f"""\
+_SYNTAX = """\
 # The language
 
-<!-- Written by `{COMMAND}`; change the tables, not this file. -->
+<!-- Written by `python -m pytest --golden`; change the tables, not this file. -->
 
 A formula is one expression that ends in one number, the score of a network:
 
@@ -220,15 +212,3 @@ def _math(text: str) -> str:
 
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(map(_code, words))
-
-
-def main(arguments: list[str]) -> None:
-    """Write the page to the file named, else print it."""
-    if arguments:
-        write_atomic(Path(arguments[0]), reference())
-    else:
-        sys.stdout.write(reference())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

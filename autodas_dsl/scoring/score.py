@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.models.source import ModelSource
@@ -27,12 +28,6 @@ from autodas_dsl.scoring.scorer import (
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher
 from autodas_dsl.scoring.together import Together
 from autodas_dsl.statistics.errors import of_network
-
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,7 @@ def score(
     seeds: int = 1,
     seed: int = 0,
     compiled: bool = False,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Result:
     """Score and rank models.
 

@@ -23,7 +23,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.scoring.scorer import Score
 
-REVISION = 3
+REVISION = 4
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
 
 
@@ -85,7 +85,7 @@ class ScoreBook:
     Raises
     ------
     InputError
-        E610 when the file cannot be opened.
+        E651 when the file cannot be opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -103,7 +103,7 @@ class ScoreBook:
             )
         except (OSError, sqlite3.Error) as error:
             raise InputError(
-                "E610", f"cannot open the score store {self.path}: {error}", "delete the file"
+                "E651", f"cannot open the score store {self.path}: {error}", "delete the file"
             ) from None
 
     def __enter__(self) -> ScoreBook:
@@ -127,7 +127,7 @@ class ScoreBook:
             ).fetchall()
         except sqlite3.Error as error:
             raise InputError(
-                "E610", f"cannot read the score store {self.path}: {error}", "delete the file"
+                "E651", f"cannot read the score store {self.path}: {error}", "delete the file"
             ) from None
         read = ((formula, _score(*values)) for formula, *values in rows)
         return {formula: score for formula, score in read if score is not None}
@@ -145,4 +145,4 @@ class ScoreBook:
                     "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows
                 )
         except sqlite3.Error as error:
-            raise InputError("E610", f"cannot write the score store {self.path}: {error}") from None
+            raise InputError("E651", f"cannot write the score store {self.path}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,8 @@ from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import (
     References,
     alone,
@@ -50,6 +51,14 @@ class Bound:
     references: References = field(default_factory=dict, compare=False)
 
     @property
+    def key(self) -> str:
+        """What tells its scores from those of other formulas."""
+        if not self.references:
+            return self.node.digest
+        frozen = sorted((node.digest, values) for node, values in self.references.items())
+        return hashlib.blake2b(f"{self.node.digest} {frozen}".encode(), digest_size=12).hexdigest()
+
+    @property
     def sign(self) -> int:
         """1 where a higher score means a better network, else -1."""
         return 1 if self.proxy.better == "higher" else -1
@@ -64,7 +73,7 @@ def bind(proxy: Proxy) -> Bound:
         When it does not check.
     """
     typed = proxy.typed()
-    node = lower(typed.score)
+    node = to_ir(typed.score)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
     statistics = frozenset(statistics_of([node]))
     return Bound(name, proxy, node, statistics, typed.requirements, references_of(proxy))

@@ -12,7 +12,9 @@ from torch import nn
 from autodas_dsl import spaces
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.data.samples import Samples, as_batch
-from autodas_dsl.models.source import ModelSource
+from autodas_dsl.models.load import load_model
+from autodas_dsl.models.source import ModelSource, given_source
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.models.weights import load_weights
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.tables.read import builtin_folder
@@ -101,6 +103,19 @@ class Teacher:
         return f"teacher: {self.source.name}, {weights}{resized}"
 
 
+def teacher_from(given: str | nn.Module | Teacher | None) -> Teacher | None:
+    """What ``teacher=`` stands for: a MODEL as on the command line, or a network at hand.
+
+    Raises
+    ------
+    InputError
+        When the text names no network, or several (E410).
+    """
+    if given is None or isinstance(given, Teacher):
+        return given
+    return Teacher(load_model(given) if isinstance(given, str) else given_source(given))
+
+
 @dataclass(frozen=True)
 class Setting:
     """What networks are scored under.
@@ -128,10 +143,7 @@ def usual_teacher(space: Space[Any]) -> Teacher | None:
         return None
     text = space.teacher
     owner, arch = spaces.resolve(text) if ":" in text else (space, space.parse(text))
-    source = ModelSource(
-        f"{owner.name}:{owner.format(arch)}", lambda: owner.build(arch),
-        tuple(owner.input_shape), owner.classes,
-    )  # fmt: skip
+    source = space_source(owner, owner.format(arch))
     weights = str(builtin_folder() / space.teacher_weights) if space.teacher_weights else ""
     return Teacher(source, space.teacher_size, weights)
 

@@ -12,18 +12,20 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from autodas_dsl.compiler.allocation import return_freed_memory
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.memory import return_freed_memory
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.inputs import Statistic, definition_of
 from autodas_dsl.language.kinds import Requirement
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
 from autodas_dsl.scoring.scorebook import setting_key
 from autodas_dsl.scoring.setting import Setting
-from autodas_dsl.scoring.table import source_of, table_batch
+from autodas_dsl.scoring.table import table_batch
 from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import (
@@ -37,15 +39,9 @@ from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.fingerprint import fingerprint
 from autodas_dsl.statistics.store import Store
 
-Progress = Callable[[int, str], None]
-
 _TRIMMED_EVERY = 8
 """Networks after which freed memory is returned: what is kept of each lies scattered between
 activations that are gone, which took gigabytes after a hundred networks."""
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +143,7 @@ def collect_table(
     seed: int = 0,
     store: Store | None = None,
     memory: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Stored:
     """Build and run every architecture once.
 
@@ -183,7 +179,7 @@ def collect_table(
         found.append(collecting.of_teacher(network, size))
     level, bytes_at_most = 0, size_of(found)
     for architecture in architectures:
-        source = source_of(space, architecture, setting.classes)
+        source = space_source(space, architecture, setting.classes)
         with of_network(source.name):
             student = source.build(seed).to(setting.device)
             one = collecting.of_student(source.name, student)

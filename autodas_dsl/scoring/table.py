@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property
 from typing import Any
 
 from torch import nn
 
 from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.models.source import ModelSource
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
-from autodas_dsl.scoring.scorer import (
-    Bound,
-    Score,
-    Scorer,
-    reads_teacher,
-)
+from autodas_dsl.scoring.scorer import Bound, Score, Scorer, reads_teacher
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Setting, Teacher
 from autodas_dsl.scoring.together import Together
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.tables.table import Table
 
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
+Asked = tuple[str, tuple[int, ...]]
+"""An architecture, and which of the formulas score it."""
 
 
 def score_table(
@@ -40,7 +36,7 @@ def score_table(
     seeds: int,
     seed: int,
     book: ScoreBook | None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> tuple[list[list[list[Score]]], tuple[str, ...]]:
     """Scores ``[seed][architecture][formula]``, and notes on how they were made.
 
@@ -58,8 +54,10 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                run = Run(space, together.flat, setting, teacher, batch, seed + repeat, book)
-                runs.append(together.assemble(run.scores(table.architectures, progress)))
+                scoring = Scoring(space, together.flat, setting, teacher, batch, seed + repeat)
+                with InProcess() as executor:
+                    each = scores_of(table.architectures, scoring, executor, book, progress)
+                runs.append(together.assemble(each))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise
@@ -82,77 +80,106 @@ def table_batch(space: Space[Any], setting: Setting, size: int | None, seed: int
     return replace(batch, source=f"{batch.source}; {space.note}") if space.note else batch
 
 
-def source_of(space: Space[Any], architecture: str, classes: int | None = None) -> ModelSource:
-    """An architecture of a space as something to build."""
-    arch = space.parse(architecture)
-    return ModelSource(
-        f"{space.name}:{architecture}", lambda: space.build(arch, classes),
-        tuple(space.input_shape), classes or space.classes,
-    )  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """How the networks of a space are scored with one seed; picklable.
 
+    Parameters
+    ----------
+    space : Space
+    formulas : sequence of Bound
+    setting : Setting
+    teacher : Teacher, optional
+        Where a formula reads it.
+    batch : Batch
+    seed : int
+    """
 
-class Run:
-    """One seed: architectures on one batch, with one teacher."""
+    space: Space[Any]
+    formulas: Sequence[Bound]
+    setting: Setting
+    teacher: Teacher | None
+    batch: Batch
+    seed: int
 
-    def __init__(
-        self, space: Space[Any], formulas: Sequence[Bound], setting: Setting,
-        teacher: Teacher | None, batch: Batch, seed: int, book: ScoreBook | None,
-    ) -> None:  # fmt: skip
-        self.space, self.formulas, self.setting = space, formulas, setting
-        self.batch, self.seed, self.book = batch, seed, book
-        self.teacher: nn.Module | None = None
-        if teacher is not None:
-            self.teacher = teacher.build(seed).to(setting.device)
-        self._size = teacher.size if teacher else None
-        self._key = setting_key(batch, self.teacher, self._size, setting.dtype, seed)
-        self._scorers: dict[tuple[int, ...], Scorer] = {}
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the teacher's network, which every worker builds itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def scores(self, architectures: Iterable[str], progress: Progress) -> list[list[Score]]:
-        found = []
-        for architecture in architectures:
-            found.append(self.of(architecture))
-            progress(1, architecture)
-        return found
+    @cached_property
+    def network(self) -> nn.Module | None:
+        """The teacher's."""
+        return self.teacher.build(self.seed).to(self.setting.device) if self.teacher else None
 
-    def of(self, architecture: str) -> list[Score]:
-        """Scores of one architecture with all formulas, as far as possible from the book."""
-        network_key = self._network_key(architecture)
-        known = self.book.get(self._key, network_key) if self.book else {}
-        todo = tuple(i for i, f in enumerate(self.formulas) if _formula_key(f) not in known)
-        if todo:
-            scorer = self._scorer(todo)
-            source = source_of(self.space, architecture, self.setting.classes)
-            with of_network(source.name):
-                fresh = scorer(source.build(self.seed).to(self.setting.device))
-            keyed = {
-                _formula_key(self.formulas[i]): one for i, one in zip(todo, fresh, strict=True)
-            }
-            if self.book:
-                self.book.put(self._key, network_key, keyed)
-            known |= keyed
-        return [known[_formula_key(formula)] for formula in self.formulas]
+    @cached_property
+    def key(self) -> str:
+        """Under which scores are stored."""
+        size = self.teacher.size if self.teacher else None
+        return setting_key(self.batch, self.network, size, self.setting.dtype, self.seed)
 
-    def _network_key(self, architecture: str) -> str:
-        cls = type(self.space)
-        text = f"{cls.__module__}.{cls.__qualname__} {self.space.name}{self.space.source}"
+    def network_key(self, architecture: str) -> str:
+        """Under which those of one architecture are."""
+        cls, space = type(self.space), self.space
+        text = f"{cls.__module__}.{cls.__qualname__} {space.name}{space.source}"
         return hashlib.blake2b(
             f"{text} {architecture} {self.setting.classes}".encode(), digest_size=12
         ).hexdigest()
 
-    def _scorer(self, todo: tuple[int, ...]) -> Scorer:
-        if todo not in self._scorers:
-            self._scorers[todo] = Scorer(
-                [self.formulas[i] for i in todo], self.batch, teacher=self.teacher,
-                teacher_size=self._size, dtype=self.setting.dtype, seed=self.seed,
+    def __call__(self) -> Callable[[Asked], list[Score]]:
+        """Scores of one architecture; the teacher sees the batch once."""
+
+        @cache
+        def scorer(numbers: tuple[int, ...]) -> Scorer:
+            return Scorer(
+                [self.formulas[number] for number in numbers], self.batch, teacher=self.network,
+                teacher_size=self.teacher.size if self.teacher else None,
+                dtype=self.setting.dtype, seed=self.seed,
             )  # fmt: skip
-        return self._scorers[todo]
+
+        def scores(asked: Asked) -> list[Score]:
+            architecture, numbers = asked
+            score = scorer(numbers)
+            source = space_source(self.space, architecture, self.setting.classes)
+            with of_network(source.name):
+                return score(source.build(self.seed).to(self.setting.device))
+
+        return scores
 
 
-def _formula_key(formula: Bound) -> str:
-    if not formula.references:
-        return formula.node.digest
-    frozen = sorted((node.digest, values) for node, values in formula.references.items())
-    return hashlib.blake2b(f"{formula.node.digest} {frozen}".encode(), digest_size=12).hexdigest()
+def scores_of(
+    architectures: Iterable[str], scoring: Scoring, executor: Executor, book: ScoreBook | None,
+    progress: Progress = silent,
+) -> list[list[Score]]:  # fmt: skip
+    """Scores [architecture][formula]; what the book holds is not scored again.
+
+    An architecture that ends two workers has invalid scores, which the book does not keep.
+    """
+    keys = [formula.key for formula in scoring.formulas]
+    found: list[dict[str, Score]] = []
+    asked: list[tuple[int, Asked]] = []
+
+    def jobs() -> Iterator[Job[Asked, list[Score]]]:
+        for place, architecture in enumerate(architectures):
+            known = book.get(scoring.key, scoring.network_key(architecture)) if book else {}
+            found.append(known)
+            missing = tuple(number for number, key in enumerate(keys) if key not in known)
+            if missing:
+                asked.append((place, (architecture, missing)))
+                yield Job(scoring, asked[-1][1])
+            else:
+                progress(1, architecture)
+
+    for number, scores in persistent(executor, jobs()):
+        place, (architecture, missing) = asked[number]
+        if isinstance(scores, Lost):
+            found[place] |= {keys[i]: Score(math.nan, DEADLY) for i in missing}
+        else:
+            fresh = {keys[i]: one for i, one in zip(missing, scores, strict=True)}
+            found[place] |= fresh
+            if book:
+                book.put(scoring.key, scoring.network_key(architecture), fresh)
+        progress(1, architecture)
+    return [[scores[key] for key in keys] for scores in found]
 
 
 def require_space(table: Table, space: Space[Any] | None) -> Space[Any]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodas_dsl.compiler.allocation import return_freed_memory
+from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Kind, symbol
 from autodas_dsl.statistics.collect import Collected, Value

@@ -9,7 +9,9 @@ The letters of a pattern stand for parts of a formula:
 ``c d``
     a literal, or the negative of one;
 ``p q``
-    a positive literal.
+    a positive literal;
+``f``
+    an operator with its attributes.
 
 The same letter twice stands for equal parts. A sum, product, maximum or minimum also matches with
 its sides exchanged.
@@ -53,16 +55,27 @@ def match(pattern: Expr, node: Typed, bound: Bindings) -> Iterator[Bindings]:
     """Every way in which a pattern fits a node."""
     if isinstance(pattern, Name) and pattern.text in _FITS:
         yield from _letter(pattern.text, node, bound)
-    elif isinstance(pattern, Call):
-        if isinstance(node.expr, Call) and _same_head(pattern, node.expr):
-            yield from _arguments(pattern, node, bound)
+    elif isinstance(pattern, Call) and isinstance(node.expr, Call):
+        if pattern.op == "f":
+            bound = {"f": node, **bound}  # the first that it stood for
+        own, call = _instance(pattern, bound), node.expr
+        if (own.op, own.attrs, len(own.args)) == (call.op, call.attrs, len(call.args)):
+            yield from _arguments(own, node, bound)
     elif pattern == node.expr:
         yield bound
 
 
-def _same_head(pattern: Call, call: Call) -> bool:
-    same = pattern.op == call.op and pattern.attrs == call.attrs
-    return same and len(pattern.args) == len(call.args)
+def function(bound: Bindings) -> Call:
+    """The call of what ``f`` stands for."""
+    call = bound["f"].expr
+    assert isinstance(call, Call)
+    return call
+
+
+def _instance(pattern: Call, bound: Bindings) -> Call:
+    if pattern.op != "f":
+        return pattern
+    return Call(function(bound).op, pattern.args, function(bound).attrs)
 
 
 def _arguments(pattern: Call, node: Typed, bound: Bindings) -> Iterator[Bindings]:
@@ -97,5 +110,5 @@ def fill(template: Expr, bound: Bindings, finish: Callable[[Call], Expr]) -> Exp
         return bound[template.text].expr
     if isinstance(template, Call):
         args = tuple(fill(arg, bound, finish) for arg in template.args)
-        return finish(Call(template.op, args, template.attrs))
+        return finish(_instance(Call(template.op, args, template.attrs), bound))
     return template

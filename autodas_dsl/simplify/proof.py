@@ -11,7 +11,7 @@ import torch
 
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
-from autodas_dsl.compiler.lower import lower
+from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import combined, is_populated, parts
 from autodas_dsl.compiler.population import Floats
 from autodas_dsl.language.kinds import Requirement
@@ -77,7 +77,7 @@ class Proof:
         drawn = self._networks(a, b, needed, repeats=3)
         left, right = (_numbers(node, drawn).tolist() for node in (a, b))
         verdict = same_order(left, right)
-        plain = [lower(unshifted(expr)) for expr in (first, second)]
+        plain = [to_ir(unshifted(expr)) for expr in (first, second)]
         if verdict.agrees or plain == [a, b]:
             return verdict
         before, after = (_numbers(node, drawn).tolist() for node in plain)
@@ -127,7 +127,7 @@ def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
 def _lowered(first: Expr, second: Expr) -> tuple[Node, Node, tuple[Requirement, ...]]:
     """Two expressions of any kind, and what both ask of the networks."""
     a, b = typed(first), typed(second)
-    return lower(a.score), lower(b.score), (*a.requirements, *b.requirements)
+    return to_ir(a.score), to_ir(b.score), (*a.requirements, *b.requirements)
 
 
 def _value(node: Node, network: RandomNetwork) -> Entry | None:

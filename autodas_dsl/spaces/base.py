@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -45,8 +45,9 @@ class Space(ABC, Generic[Arch]):
         A file beside the built-in tables that holds the teacher's trained weights.
     note : str
         What is assumed about its networks, for whoever reads their scores.
-    source : str
-        A digest of the user's file that defines it: stored scores belong to that.
+    file, source : str
+        The user's file that defines it, and a digest of what that says: stored scores belong to
+        it, and in another process the space is made from it again.
     """
 
     name: str
@@ -57,7 +58,16 @@ class Space(ABC, Generic[Arch]):
     teacher_size: int | None = None
     teacher_weights: str | None = None
     note: str = ""
+    file: str = ""
     source: str = ""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickled by file and digest: another process cannot import a class of a user's file."""
+        if not self.file:
+            return super().__reduce_ex__(protocol)
+        from autodas_dsl.spaces.registry import load_same
+
+        return load_same, (self.file, self.source)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import pkgutil
@@ -12,7 +11,7 @@ from typing import Any
 
 from autodas_dsl import spaces
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.user_files import run_file, users_code
+from autodas_dsl.language.user_files import digest_of, require_same, run_file, users_code
 from autodas_dsl.spaces.base import Space, suggestion
 from autodas_dsl.spaces.functions import FunctionSpace
 
@@ -64,8 +63,20 @@ def load(path: str | Path) -> Space[Any]:
             "define build(arch), which makes the network of a text, or assign space = MySpace(), a "
             "subclass of autodas_dsl.spaces.Space",
         )
-    space.source = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    space.file, space.source = str(file.resolve()), digest_of(file)
     return space
+
+
+def load_same(path: str, source: str) -> Space[Any]:
+    """The space of a file that another process loaded, as it was then.
+
+    Raises
+    ------
+    InputError
+        The file has changed or is gone (E415), or as `load`.
+    """
+    require_same(Path(path), source)
+    return load(path)
 
 
 def holds_space(module: ModuleType) -> bool:

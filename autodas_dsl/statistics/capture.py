@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +12,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from autodas_dsl.statistics.layers import activations, batch_norms
+from autodas_dsl.statistics.layers import activations, batch_norms, is_activation
 from autodas_dsl.statistics.network import Network
 
 _WEIGHTED = frozenset({F.linear, F.conv1d, F.conv2d, F.conv3d})
+_WRITING = frozenset({
+    torch.relu_, torch.sigmoid_, torch.tanh_, torch.Tensor.relu_, torch.Tensor.sigmoid_,
+    torch.Tensor.tanh_, F.relu_, F.leaky_relu_, F.elu_, F.hardtanh_,
+})  # fmt: skip
+_ACTIVATING = _WRITING | {
+    torch.relu, torch.sigmoid, torch.tanh, torch.selu, torch.celu, torch.Tensor.relu,
+    torch.Tensor.sigmoid, torch.Tensor.tanh, F.relu, F.relu6, F.leaky_relu, F.gelu, F.silu,
+    F.mish, F.elu, F.celu, F.selu, F.hardswish, F.hardsigmoid, F.hardtanh, F.sigmoid, F.tanh,
+    F.softplus, F.softsign, F.logsigmoid, F.glu,
+}  # fmt: skip
+
+
+class Intercepting(TorchFunctionMode):
+    """Within it, every call of a torch function is `call(function, args, kwargs)`."""
+
+    def __init__(self, call: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]) -> None:
+        super().__init__()
+        self.call = call
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return self.call(func, args, kwargs or {})
 
 
 def first_tensor(value: Any) -> Tensor | None:
@@ -33,37 +56,55 @@ def first_tensor(value: Any) -> Tensor | None:
 class Calls:
     """Tensors seen at the calls of some modules, in call order within each module.
 
-    `keep_copies` makes the network go on with a copy of each tensor, for networks that write into
-    what their layers return.
+    `keep_copies` is for networks that write into what their layers return: what is kept is then
+    not what the network goes on with.
     """
 
     keep_copies: bool = False
-    seen: dict[nn.Module, list[Tensor]] = field(default_factory=dict)
+    seen: dict[object, list[Tensor]] = field(default_factory=dict)
     versions: list[tuple[Tensor, int]] = field(default_factory=list)
 
-    def add(self, module: nn.Module, tensor: Tensor) -> None:
-        self.seen.setdefault(module, []).append(tensor)
-        self.watch(tensor)
-
-    def watch(self, tensor: Tensor) -> None:
+    def add(self, source: object, tensor: Tensor) -> None:
+        """Keep a tensor of a module, or of a layer whose weight was used without a call."""
+        self.seen.setdefault(source, []).append(tensor)
         if not self.keep_copies:
             self.versions.append((tensor, tensor._version))
+
+    def add_input(self, source: object, tensor: Tensor, *, written: bool = False) -> None:
+        """Keep what enters an activation, a copy of it where that writes into it."""
+        if written or self.keep_copies:
+            self.seen.setdefault(source, []).append(tensor.detach().clone())
+        else:
+            self.add(source, tensor)
 
     def overwritten(self) -> bool:
         """Whether the network wrote into a tensor after it was seen."""
         return any(tensor._version != version for tensor, version in self.versions)
 
-    def of(self, module: nn.Module) -> list[Tensor]:
-        return self.seen.get(module, [])
+    def of(self, source: object) -> list[Tensor]:
+        return self.seen.get(source, [])
 
 
-def hook_outputs(network: Network, calls: Calls, direct: Calls, stack: ExitStack) -> None:
+def hook_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the output of every Conv and Linear layer.
 
-    `direct` gets the outputs of functions that were handed the weight of a layer: some attention
-    (Swin's in torchvision) reads the weights of its layers without calling them.
+    Under a layer, instead of its module, stand the outputs of functions that were handed its
+    weight: some attention (Swin's in torchvision) reads the weights of its layers without calling
+    them.
     """
-    stack.enter_context(_WeightedFunctions(network, direct))
+
+    def watch(func: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        result = func(*args, **options)
+        if func not in _WEIGHTED:
+            return result
+        weight = args[1] if len(args) > 1 else options.get("weight")
+        for layer in network.layers:
+            if weight is layer.module._parameters["weight"]:
+                calls.add(layer, result)
+                return result.clone() if calls.keep_copies else result
+        return result
+
+    stack.enter_context(Intercepting(watch))
     attentions = {
         m.out_proj: m for m in network.names if isinstance(m, nn.MultiheadAttention)
     }  # torch's attention reads the weight of its out_proj without calling it
@@ -96,50 +137,55 @@ class _KeepOutput:
         return (batch_first.transpose(0, 1), *output[1:])
 
 
-class _WeightedFunctions(TorchFunctionMode):
-    def __init__(self, network: Network, calls: Calls) -> None:
-        super().__init__()
-        self.layers = network.layers
-        self.calls = calls
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        options = kwargs or {}
-        result = func(*args, **options)
-        if func not in _WEIGHTED:
-            return result
-        weight = args[1] if len(args) > 1 else options.get("weight")
-        for layer in self.layers:
-            if weight is layer.module._parameters["weight"]:
-                self.calls.add(layer.module, result)
-                return result.clone() if self.calls.keep_copies else result
-        return result
-
-
 def hook_activations(network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the input of every activation module."""
+
+    def keep(module: nn.Module, args: tuple[Any, ...]) -> None:
+        tensor = first_tensor(args)
+        if tensor is not None:
+            calls.add_input(module, tensor)
+
     for module in activations(network.module).values():
-
-        def keep(module: nn.Module, args: tuple[Any, ...]) -> Any:
-            tensor = first_tensor(args)
-            if tensor is None:
-                return None
-            calls.add(module, tensor)
-            return (tensor.clone(), *args[1:]) if calls.keep_copies else None
-
         stack.callback(module.register_forward_pre_hook(keep).remove)
+
+
+def hook_every_activation(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the input of every activation; a function's under the innermost module it runs in."""
+    running: list[nn.Module] = [network.module]
+
+    def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+        running.append(module)
+        tensor = first_tensor(args)
+        if tensor is not None and is_activation(module):
+            calls.add_input(module, tensor)
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        running.pop()
+
+    def watch(func: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        if func in _ACTIVATING and not is_activation(running[-1]):
+            tensor = args[0] if args else options.get("input")
+            if isinstance(tensor, Tensor):
+                writes = func in _WRITING or bool(options.get("inplace"))
+                calls.add_input(running[-1], tensor, written=writes)
+        return func(*args, **options)
+
+    for module in network.names:
+        if module is not network.module:
+            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_hook(leave).remove)
+    stack.enter_context(Intercepting(watch))
 
 
 def hook_variances(network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the batch variance of every BatchNorm's input, mean over channels."""
+
+    def keep(module: nn.Module, args: tuple[Any, ...]) -> None:
+        x = args[0].detach()
+        variance = x.var([d for d in range(x.dim()) if d != 1], unbiased=False)
+        calls.add(module, variance.mean())
+
     for module in batch_norms(network.module).values():
-
-        def keep(module: nn.Module, args: tuple[Any, ...]) -> None:
-            x = args[0].detach()
-            variance = x.var([d for d in range(x.dim()) if d != 1], unbiased=False)
-            calls.seen.setdefault(module, []).append(variance.mean())
-
         stack.callback(module.register_forward_pre_hook(keep).remove)
 
 
@@ -172,7 +218,3 @@ def entry_names(names: Sequence[str], counts: Sequence[int]) -> tuple[str, ...]:
         for name, count in zip(names, counts, strict=True)
         for call in range(count)
     )
-
-
-def detached(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return tuple(torch.Tensor.detach(t) for t in tensors)

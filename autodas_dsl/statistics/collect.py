@@ -11,18 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl.data.batches import Batch
-from autodas_dsl.execution.randomness import seed_for
-from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic
-from autodas_dsl.statistics import counts, layers
+from autodas_dsl.language.inputs import INPUTS, Statistic
+from autodas_dsl.statistics.collectors import Value, collector_of
 from autodas_dsl.statistics.errors import StatisticError
-from autodas_dsl.statistics.gradients import split_gradients, tangent_kernel
-from autodas_dsl.statistics.network import Network, converted
-from autodas_dsl.statistics.passes import Pass
-from autodas_dsl.statistics.probes import one_hot, prepare
-
-Value = Tensor | tuple[Tensor, ...]
-
-_ARCHITECTURE = ("W", "fan_in", "fan_out", "index", "attn", "params", "flops", "layers")
+from autodas_dsl.statistics.network import Network
+from autodas_dsl.statistics.passes import Subject, observed
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +90,8 @@ def collect(
         When a statistic cannot be collected; the message names it.
     """
     of_teacher = {s for s in wanted if belongs_to_teacher(s)}
-    own = _Collector("s", Network.of(student, dtype), batch, seed, features or {})
-    collected = own.collect([s for s in wanted if s not in of_teacher], absent)
+    own = Subject("s", Network.of(student, dtype), batch, seed, features or {})
+    collected = _collected(own, [s for s in wanted if s not in of_teacher], absent)
     if not of_teacher:
         return collected
     if teacher is None:
@@ -141,9 +134,9 @@ def collect_teacher(
     if size is not None and batch.x.dim() == 4:
         x = F.interpolate(batch.x, size=(size, size), mode="bilinear", antialias=True)
         batch = replace(batch, x=x, source=f"{batch.source}, resized to {size}x{size}")
-    collector = _Collector("t", Network.of(teacher, dtype), batch, seed, features or {})
+    subject = Subject("t", Network.of(teacher, dtype), batch, seed, features or {})
     own = [s for s in wanted if belongs_to_teacher(s)]
-    return replace(collector.collect(own, absent), layers={})
+    return replace(_collected(subject, own, absent), layers={})
 
 
 def belongs_to_teacher(statistic: Statistic) -> bool:
@@ -181,121 +174,54 @@ def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
     return logits.shape[1]
 
 
-class _Collector:
-    """Plans and runs the passes over one network, student ("s") or teacher ("t")."""
-
-    def __init__(
-        self, who: str, network: Network, batch: Batch, seed: int, named: Mapping[str, str]
-    ) -> None:
-        self.who = who
-        self.network = network
-        self.batch = batch
-        self.seed = seed
-        self.named = named
-        self.x = converted(batch.x.to(network.device), network.dtype)
-        self.y = batch.y.to(network.device)
-        self.values: dict[Statistic, Value] = {}
-        self.layers: dict[str, tuple[str, ...]] = {}
-        self.taken: dict[str, str] = {}
-
-    def collect(
-        self, wanted: Iterable[Statistic], absent: dict[Statistic, str] | None = None
-    ) -> Collected:
-        groups: defaultdict[str, list[Statistic]] = defaultdict(list)
-        for statistic in sorted(set(wanted)):
-            groups[_pass_of(statistic)].append(statistic)
-        if set(groups) - {"architecture", "labels"} or any(
-            s.name == "W" for s in groups["architecture"]
-        ):
-            self.network.check_finite()
-        self.layers["lin"] = tuple(layer.name for layer in self.network.layers)
-        for name, statistics in sorted(groups.items()):
-            self._group(name, statistics, absent)
-        return Collected(_on_cpu(self.values), self.layers, self.taken)
-
-    def _group(
-        self, name: str, statistics: list[Statistic], absent: dict[Statistic, str] | None
-    ) -> None:
-        """Run a pass; where `absent` takes what is missing, run it again for the others."""
-        while statistics:
-            try:
-                self._run(name, statistics)
-            except StatisticError as error:
-                named = error.statistic.split(" and ")
-                lost = [s for s in statistics if str(s) in named or s.base in named]
-                if absent is None or not lost:
-                    raise
-                absent.update(dict.fromkeys(lost, error.told))
-                statistics = [s for s in statistics if s not in lost]
-            else:
-                return
-
-    def _run(self, name: str, statistics: list[Statistic]) -> None:
-        for statistic in statistics:
-            if INPUTS[statistic.base].kind.layers == "lin" and not self.network.layers:
-                raise StatisticError(
-                    "E443",
-                    "the network has no Conv or Linear layer",
-                    "it is one value per such layer",
-                    str(statistic),
-                )
-        if name == "architecture":
-            for statistic in statistics:
-                self.values[statistic] = self._architecture(statistic)
-        elif name == "user":
-            for statistic in statistics:
-                self.values[statistic] = counts.user_statistic(statistic, self.network, self.batch)
-        elif name == "labels":
-            y = one_hot(self.y, self.batch.classes, self.network.dtype)
-            self.values.update(dict.fromkeys(statistics, y))
-        elif name == "kernel":
-            for statistic in statistics:
-                size = statistic.parts or NTK_SAMPLES
-                self.values[statistic] = tangent_kernel(self.network, self.x, size, self.seed)
-        elif name == "split":
-            for statistic in statistics:
-                self.values[statistic] = split_gradients(
-                    self.network, self.x, self.y, statistic.parts, self.seed
-                )
-        else:
-            self._pass(name.partition(" ")[2], statistics)
-
-    def _pass(self, probe: str, statistics: list[Statistic]) -> None:
-        setup = prepare(probe, self.network, self.x, self.seed)
-        seed = seed_for(self.seed, f"pass {probe}")
-        classes = self.batch.classes
-        one = Pass(self.who, self.network, setup, self.y, statistics, self.named, classes, seed)
-        self.values.update(one.run())
-        self.layers.update(one.layers)
-        self.taken.update(one.taken)
-
-    def _architecture(self, statistic: Statistic) -> Value:
-        network = self.network
-        if statistic.name == "W":
-            weights = network.weights()
-            return tuple(x.rows(weights[x.parameter]) for x in network.layers)
-        if statistic.name == "flops":
-            return counts.flops(network, self.x)
-        numbers = {
-            "fan_in": lambda: layers.fan_in(network.layers, network.weights()),
-            "fan_out": lambda: layers.fan_out(network.layers),
-            "index": lambda: torch.arange(1.0, len(network.layers) + 1),
-            "attn": lambda: layers.attention(network.module, network.layers),
-            "params": lambda: torch.tensor(sum(p.numel() for p in network.parameters.values())),
-            "layers": lambda: torch.tensor(len(network.layers)),
-        }
-        return numbers[statistic.name]().to(network.device, network.dtype)
+def _collected(
+    subject: Subject, wanted: Iterable[Statistic], absent: dict[Statistic, str] | None
+) -> Collected:
+    """Run the passes over one network that statistics need."""
+    groups: defaultdict[tuple[bool, str], list[Statistic]] = defaultdict(list)
+    for statistic in sorted(set(wanted)):
+        shared = collector_of(statistic).shares_pass
+        groups[shared, statistic.probe if shared else str(statistic)].append(statistic)
+    if any(collector_of(s).needs for statistics in groups.values() for s in statistics):
+        subject.network.check_finite()
+    layers = {"lin": tuple(layer.name for layer in subject.network.layers)}
+    collected = Collected(layers=layers)
+    for _, statistics in sorted(groups.items()):
+        collected = collected.merged(_group(subject, statistics, absent))
+    return replace(collected, values=_on_cpu(collected.values))
 
 
-def _pass_of(statistic: Statistic) -> str:
-    if INPUTS[statistic.base].collect is not None:
-        return "user"
-    if statistic.name in _ARCHITECTURE and not statistic.prefix:
-        return "architecture"
-    if statistic.name == "Y":
-        return "labels"
-    if statistic.name == "NTK":
-        return "kernel"
-    if statistic.parts:
-        return "split"
-    return f"pass {statistic.probe}"
+def _group(
+    subject: Subject, statistics: list[Statistic], absent: dict[Statistic, str] | None
+) -> Collected:
+    """Statistics of one pass; where `absent` takes what is missing, it is run again for the
+    others."""
+    while statistics:
+        try:
+            return _values(subject, statistics)
+        except StatisticError as error:
+            named = error.statistic.split(" and ")
+            lost = [s for s in statistics if str(s) in named or s.base in named]
+            if absent is None or not lost:
+                raise
+            absent.update(dict.fromkeys(lost, error.told))
+            statistics = [s for s in statistics if s not in lost]
+    return Collected()
+
+
+def _values(subject: Subject, statistics: list[Statistic]) -> Collected:
+    for statistic in statistics:
+        if INPUTS[statistic.base].kind.layers == "lin" and not subject.network.layers:
+            raise StatisticError(
+                "E443",
+                "the network has no Conv or Linear layer",
+                "it is one value per such layer",
+                str(statistic),
+            )
+    collectors = {s: collector_of(s) for s in statistics}
+    if not collectors[statistics[0]].shares_pass:
+        return Collected({s: c.collect(subject, s) for s, c in collectors.items()})
+    needs = frozenset().union(*(c.needs for c in collectors.values()))
+    with observed(subject, statistics[0].probe, needs) as seen:
+        values = {s: c.collect(seen, s) for s, c in collectors.items()}
+    return Collected(values, seen.layers, seen.taken)

@@ -13,18 +13,7 @@ from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.forward import failure
-from autodas_dsl.statistics.network import (
-    Conditions,
-    Network,
-    converted,
-    substituted,
-    undisturbed,
-)
-
-
-def flops(network: Network, x: Tensor) -> Tensor:
-    """`multiply_adds` as a statistic."""
-    return torch.tensor(multiply_adds(network, x), device=network.device, dtype=network.dtype)
+from autodas_dsl.statistics.network import Network, converted, substituted, undisturbed
 
 
 def multiply_adds(network: Network, x: Tensor) -> float:
@@ -32,10 +21,9 @@ def multiply_adds(network: Network, x: Tensor) -> float:
 
     Convolutions and matrix products count; elementwise operations, norms and pooling do not.
     """
-    conditions = Conditions(network.dtype, norms="running", second_order=True)
     state = {**network.parameters, **{n: b.clone() for n, b in network.buffers.items()}}
     with (
-        undisturbed(network, conditions, seed=0),
+        undisturbed(network, 0, network.dtype, "running", second_order=True),
         substituted(network, state),
         foreign(lambda error: failure(error, x[:1])),
         FlopCounterMode(display=False) as counter,
@@ -67,10 +55,9 @@ def user_statistic(
     for parameter in parameters.values():
         parameter.requires_grad_(parameter.is_floating_point())
     buffers = {n: b.clone() for n, b in network.buffers.items()}
-    conditions = Conditions(network.dtype, gradients=True)
     own = replace(batch, x=converted(batch.x.to(network.device, copy=True), network.dtype))
     with (
-        undisturbed(network, conditions, seed=0),
+        undisturbed(network, 0, network.dtype, gradients=True),
         substituted(network, {**parameters, **buffers}),
         foreign(describe),
     ):

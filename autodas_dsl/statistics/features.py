@@ -12,9 +12,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from autodas_dsl.statistics.capture import first_tensor
+from autodas_dsl.statistics.capture import Intercepting, first_tensor
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
 from autodas_dsl.statistics.network import Network
@@ -110,7 +109,7 @@ class FeatureFinder:
             if module in keys or (name and not isinstance(module, _IGNORED)):
                 hook = self._hook(name, keys.get(module, []))
                 stack.callback(module.register_forward_hook(hook).remove)
-        stack.enter_context(_PoolingInput(self))
+        stack.enter_context(Intercepting(self._watch_pooling))
 
     def _hook(self, name: str, keys: list[str]) -> Callable[[nn.Module, Any, Any], None]:
         def keep(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -153,36 +152,27 @@ class FeatureFinder:
         if source is not None and self.has_positions(source) and _area(source) == _area(tensor):
             self.steady[name] = _area(tensor)
 
+    def _watch_pooling(self, func: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+        """Take the very input of the pooling where a function changed the map before it."""
+        result = func(*args, **options)
+        if func in _POOLING and self.last is not None:
+            source = args[0]
+            if (
+                isinstance(source, Tensor)
+                and source is not self.last.tensor
+                and source.dim() == 4
+                and source.shape == self.last.tensor.shape
+                and (result.dim() == 2 or math.prod(result.shape[2:]) == 1)
+            ):
+                self.last = Seen(self.last.name, source)
+        return result
+
     def classifier(self, classes: int) -> Head | None:
         """The last Conv or Linear layer with one output per class, or the one named."""
         if "E" in self.named:
             return self.named_head
         heads = (self.latest_head, self.expected_head)
         return next((h for h in heads if h is not None and h.width == classes), None)
-
-
-class _PoolingInput(TorchFunctionMode):
-    """Takes the very input of the pooling where a function changed the map before it."""
-
-    def __init__(self, finder: FeatureFinder) -> None:
-        super().__init__()
-        self.finder = finder
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func in _POOLING and self.finder.last is not None:
-            last, source = self.finder.last, args[0]
-            if (
-                isinstance(source, Tensor)
-                and source is not last.tensor
-                and source.dim() == 4
-                and source.shape == last.tensor.shape
-                and (result.dim() == 2 or math.prod(result.shape[2:]) == 1)
-            ):
-                self.finder.last = Seen(last.name, source)
-        return result
 
 
 def embedding(head: Head) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,47 +14,24 @@ from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.statistics.capture import (
     Calls,
     hook_activations,
+    hook_every_activation,
     hook_outputs,
     hook_variances,
 )
 from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
 from autodas_dsl.statistics.features import FeatureFinder
-from autodas_dsl.statistics.functional import watch_every_activation
 from autodas_dsl.statistics.layers import Layer
 from autodas_dsl.statistics.network import Network, substituted, undisturbed
 from autodas_dsl.statistics.probes import Setup
-from autodas_dsl.statistics.twice import QuickTwice
+from autodas_dsl.statistics.twice import quick_twice
 
-
-@dataclass(frozen=True)
-class Needs:
-    """What a pass has to keep and to differentiate.
-
-    Attributes
-    ----------
-    watched : frozenset of str
-        Parameters that gradients are taken of.
-    input_gradient : bool
-        The gradient with respect to the input is taken.
-    named, classes : mapping, int
-        As in `FeatureFinder`.
-    """
-
-    outputs: bool = False
-    inputs: bool = False
-    functional: bool = False
-    variances: bool = False
-    features: bool = False
-    stages: bool = False
-    watched: frozenset[str] = frozenset()
-    input_gradient: bool = False
-    second_order: bool = False
-    named: Mapping[str, str] = field(default_factory=dict)
-    classes: int = 0
-
-    @property
-    def gradients(self) -> bool:
-        return bool(self.watched) or self.input_gradient
+HOOKS = {
+    "outputs": hook_outputs,
+    "inputs": hook_activations,
+    "functional": hook_every_activation,
+    "variances": hook_variances,
+}
+"""What a pass can keep of the calls of modules."""
 
 
 @dataclass(eq=False)
@@ -63,30 +40,45 @@ class Outcome:
 
     x: Tensor
     parameters: Mapping[str, Tensor]
-    outputs: Calls
-    direct: Calls
-    inputs: Calls
-    functional: Calls
-    variances: Calls
+    calls: Mapping[str, Calls]
     finder: FeatureFinder
     logits: Tensor = field(init=False)
 
     def of_layer(self, layer: Layer) -> list[Tensor]:
         """The outputs of a layer at its calls, or where its weight was used without a call."""
-        called = [t for module in layer.modules for t in self.outputs.of(module)]
-        return called or self.direct.of(layer.module)
-
-    def overwritten(self) -> bool:
-        return any(
-            c.overwritten() for c in (self.outputs, self.direct, self.inputs, self.functional)
-        )
+        outputs = self.calls["outputs"]
+        called = [t for module in layer.modules for t in outputs.of(module)]
+        return called or outputs.of(layer)
 
 
 @contextmanager
-def forward(network: Network, setup: Setup, needs: Needs, seed: int) -> Iterator[Outcome]:
+def forward(
+    network: Network,
+    setup: Setup,
+    seed: int,
+    *,
+    keep: Collection[str] = (),
+    watched: Collection[str] = (),
+    input_gradient: bool = False,
+    second_order: bool = False,
+    named: Mapping[str, str] | None = None,
+    classes: int = 0,
+) -> Iterator[Outcome]:
     """Run the network; the graph may be differentiated inside the context.
 
     A network that writes into the outputs of its own layers is run a second time, on copies.
+
+    Parameters
+    ----------
+    keep : collection of str
+        Keys of `HOOKS`, ``features`` to look for feature maps and classifier, ``stages`` for
+        earlier maps too.
+    watched : collection of str
+        Parameters that gradients are taken of.
+    input_gradient, second_order : bool
+        The gradient with respect to the input is taken; gradients are differentiated.
+    named, classes : mapping, int
+        As in `FeatureFinder`.
 
     Raises
     ------
@@ -94,59 +86,46 @@ def forward(network: Network, setup: Setup, needs: Needs, seed: int) -> Iterator
         When the network fails on the input (E440), runs out of memory (E445) or does not return
         logits (E441).
     """
+    samples = len(setup.x)
+
+    @contextmanager
+    def attempt(keep_copies: bool) -> Iterator[Outcome]:
+        gradients = bool(watched) or input_gradient
+        with undisturbed(
+            network, seed, setup.dtype, setup.norms, gradients=gradients, second_order=second_order
+        ) as stack:
+            outcome = Outcome(
+                setup.x.clone().requires_grad_(input_gradient),
+                _watched(setup.parameters, watched),
+                {what: Calls(keep_copies) for what in HOOKS},
+                FeatureFinder(network, samples, named or {}, "stages" in keep, classes),
+            )
+            for what, hook in HOOKS.items():
+                if what in keep:
+                    hook(network, outcome.calls[what], stack)
+            if "features" in keep:
+                outcome.finder.attach(stack)
+            if second_order:
+                stack.enter_context(quick_twice())
+            buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}
+            x = outcome.x.clone() if input_gradient else outcome.x.view_as(outcome.x)
+            stack.enter_context(substituted(network, {**outcome.parameters, **buffers}))
+            with foreign(lambda error: failure(error, setup.x)):
+                output = network.module(x)
+            outcome.logits = logits_of(output, samples)
+            yield outcome
+
     for keep_copies in (False, True):
-        with _attempt(network, setup, needs, seed, keep_copies) as outcome:
-            if keep_copies or not outcome.overwritten():
+        with attempt(keep_copies) as outcome:
+            if keep_copies or not any(c.overwritten() for c in outcome.calls.values()):
                 yield outcome
                 return
-
-
-@contextmanager
-def _attempt(
-    network: Network, setup: Setup, needs: Needs, seed: int, keep_copies: bool
-) -> Iterator[Outcome]:
-    conditions = setup.conditions(gradients=needs.gradients, second_order=needs.second_order)
-    samples = len(setup.x)
-    with undisturbed(network, conditions, seed) as stack:
-        outcome = Outcome(
-            x=setup.x.clone().requires_grad_(needs.input_gradient),
-            parameters=_watched(setup.parameters, needs.watched),
-            outputs=Calls(keep_copies),
-            direct=Calls(keep_copies),
-            inputs=Calls(keep_copies),
-            functional=Calls(keep_copies),
-            variances=Calls(),
-            finder=FeatureFinder(network, samples, needs.named, needs.stages, needs.classes),
-        )
-        _attach(network, needs, outcome, stack)
-        if needs.second_order:
-            stack.enter_context(QuickTwice())
-        buffers = {name: buffer.clone() for name, buffer in setup.buffers.items()}
-        x = outcome.x.view_as(outcome.x) if not needs.input_gradient else outcome.x.clone()
-        stack.enter_context(substituted(network, {**outcome.parameters, **buffers}))
-        with foreign(lambda error: failure(error, setup.x)):
-            output = network.module(x)
-        outcome.logits = logits_of(output, samples)
-        yield outcome
 
 
 def _watched(parameters: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
     return {
         name: p.detach().requires_grad_() if name in names else p for name, p in parameters.items()
     }
-
-
-def _attach(network: Network, needs: Needs, outcome: Outcome, stack: ExitStack) -> None:
-    if needs.outputs:
-        hook_outputs(network, outcome.outputs, outcome.direct, stack)
-    if needs.inputs:
-        hook_activations(network, outcome.inputs, stack)
-    if needs.functional:
-        watch_every_activation(network, outcome.functional, stack)
-    if needs.variances:
-        hook_variances(network, outcome.variances, stack)
-    if needs.features:
-        outcome.finder.attach(stack)
 
 
 def failure(error: BaseException, x: Tensor) -> InputError:

@@ -1,4 +1,4 @@
-"""Gradients of a pass, of its parts, and the tangent kernel."""
+"""The loss of a pass, and gradients."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
-from autodas_dsl.statistics.forward import Needs, forward
-from autodas_dsl.statistics.network import Network
-from autodas_dsl.statistics.probes import check_labels, prepare
+from autodas_dsl.statistics.probes import check_labels
 
 
 def loss(logits: Tensor, y: Tensor) -> Tensor:
@@ -77,79 +74,3 @@ def _underivable(error: BaseException, statistic: str) -> InputError:
         "another activation or attention may have the derivative",
         statistic,
     )
-
-
-def split_gradients(
-    network: Network, x: Tensor, y: Tensor, parts: int, seed: int
-) -> tuple[Tensor, ...]:
-    """``grad[split=n] W``: one gradient for each of `parts` consecutive parts of the batch.
-
-    Returns
-    -------
-    tuple of Tensor
-        ``[G, C, R]`` per layer.
-
-    Raises
-    ------
-    StatisticError
-        E452, when the batch has fewer samples than parts.
-    """
-    _check_samples(f"grad[split={parts}] W", parts, len(x))
-    watched = frozenset(layer.parameter for layer in network.layers)
-    stacks: list[list[Tensor]] = [[] for _ in network.layers]
-    for part, (some_x, some_y) in enumerate(
-        zip(x.tensor_split(parts), y.tensor_split(parts), strict=True)
-    ):
-        setup = prepare("", network, some_x, seed)
-        run_seed = seed_for(seed, f"split {part} of {parts}")
-        with forward(network, setup, Needs(watched=watched), run_seed) as outcome:
-            weights = [outcome.parameters[layer.parameter] for layer in network.layers]
-            name = f"grad[split={parts}] W"
-            found = gradient(name, loss(outcome.logits, some_y), weights)
-        for stack, layer, g in zip(stacks, network.layers, found, strict=True):
-            stack.append(layer.rows(g))
-    return tuple(torch.stack(stack) for stack in stacks)
-
-
-def tangent_kernel(network: Network, x: Tensor, size: int, seed: int) -> Tensor:
-    """``NTK[n]``: inner products of the gradients of each sample's summed logits.
-
-    Over every parameter with ``weight`` in its name; the first `size` samples of the batch go
-    through the network together, so BatchNorm couples them as it does in training.
-
-    Returns
-    -------
-    Tensor
-        ``[n, n]``, symmetric.
-
-    Raises
-    ------
-    StatisticError
-        E452, when the batch has fewer samples.
-    """
-    _check_samples(f"NTK[n={size}]", size, len(x))
-    watched = frozenset(name for name in network.parameters if "weight" in name)
-    setup = prepare("", network, x[:size], seed)
-    with forward(network, setup, Needs(watched=watched), seed_for(seed, "kernel")) as outcome:
-        weights = [outcome.parameters[name] for name in sorted(watched)]
-        sums = outcome.logits.sum(1)
-        rows = []
-        for sample in range(size):
-            again = sample < size - 1
-            found = gradient(f"NTK[n={size}]", sums[sample], weights, retain=again)
-            rows.append([g.flatten() for g in found])
-    kernel = torch.zeros(size, size, dtype=sums.dtype, device=sums.device)
-    for gradients in zip(*rows, strict=True):
-        stacked = torch.stack(gradients)
-        kernel += stacked @ stacked.T
-    return kernel
-
-
-def _check_samples(statistic: str, needed: int, available: int) -> None:
-    if needed > available:
-        raise StatisticError(
-            "E452",
-            f"needs at least {needed} samples, the batch has {available}",
-            "use a larger --batch-size",
-            statistic,
-        )

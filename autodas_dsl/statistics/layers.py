@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from autodas_dsl.statistics.errors import StatisticError
@@ -50,6 +49,7 @@ class Layer:
 
     @property
     def outputs(self) -> int:
+        """Output channels or features."""
         module = self.module
         size = module.out_features if isinstance(module, nn.Linear) else module.out_channels
         assert isinstance(size, int)
@@ -107,18 +107,8 @@ def batch_norms(network: nn.Module) -> dict[str, nn.Module]:
     return {name: m for name, m in network.named_modules() if isinstance(m, BATCH_NORMS)}
 
 
-def fan_in(layers: tuple[Layer, ...], weights: Mapping[str, Tensor]) -> Tensor:
-    """Inputs that feed one output of each layer: input channels of its group times kernel size."""
-    return torch.tensor([float(x.rows(weights[x.parameter])[0].numel()) for x in layers])
-
-
-def fan_out(layers: tuple[Layer, ...]) -> Tensor:
-    """Output channels or features of each layer."""
-    return torch.tensor([float(layer.outputs) for layer in layers])
-
-
-def attention(network: nn.Module, layers: tuple[Layer, ...]) -> Tensor:
-    """1 for the Linear layers of attention, else 0.
+def attention(network: nn.Module, layers: tuple[Layer, ...]) -> list[bool]:
+    """Which layers are Linear layers of attention.
 
     A Linear belongs to attention when a module that holds it is named so, or is of a class named
     so. In a network without such names that has LayerNorm: when it is square or a fused qkv
@@ -128,7 +118,7 @@ def attention(network: nn.Module, layers: tuple[Layer, ...]) -> Tensor:
     linear = [isinstance(layer.module, nn.Linear) for layer in layers]
     if not any(named) and any(isinstance(m, nn.LayerNorm) for m in network.modules()):
         named = [_square_or_fused(layer.module) for layer in layers]
-    return torch.tensor([float(a and b) for a, b in zip(named, linear, strict=True)])
+    return [a and b for a, b in zip(named, linear, strict=True)]
 
 
 def _in_attention(network: nn.Module, name: str) -> bool:

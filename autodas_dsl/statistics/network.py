@@ -75,9 +75,15 @@ class Network:
             {m: name for name, m in module.named_modules()},
         )
 
-    def weights(self) -> dict[str, Tensor]:
-        """The weight of each layer by parameter name."""
-        return {layer.parameter: self.parameters[layer.parameter] for layer in self.layers}
+    def weights(self) -> tuple[Tensor, ...]:
+        """The weight of each layer as ``[C, R]``."""
+        return tuple(layer.rows(self.parameters[layer.parameter]) for layer in self.layers)
+
+    @property
+    def channels_first(self) -> bool:
+        """How ``[B, n, m]`` is read where nothing else tells: as maps of 1-D convolutions."""
+        kinds = {type(m) for m in self.names}
+        return nn.Conv1d in kinds and nn.LayerNorm not in kinds
 
     def check_finite(self) -> None:
         """Raise E442 when a parameter holds NaN or infinity."""
@@ -118,48 +124,44 @@ def converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-@dataclass(frozen=True)
-class Conditions:
-    """How a pass is run.
+@contextmanager
+def undisturbed(
+    network: Network,
+    seed: int,
+    dtype: torch.dtype,
+    norms: str = "batch",
+    *,
+    gradients: bool = False,
+    second_order: bool = False,
+) -> Iterator[ExitStack]:
+    """Everything a pass changes, undone on the way out, whatever happens inside.
 
-    Attributes
+    The stack that is yielded takes hooks: they go when the pass ends.
+
+    Parameters
     ----------
     dtype : torch.dtype
         Default floating type while the network runs.
     norms : str
         ``"batch"``: normalisation layers with running statistics use those of the batch;
         ``"running"``: they use the stored ones; ``"identity"``: BatchNorm does nothing.
-    gradients : bool
     second_order : bool
         Attention in plain arithmetic, which can be differentiated twice.
-    """
-
-    dtype: torch.dtype
-    norms: str = "batch"
-    gradients: bool = False
-    second_order: bool = False
-
-
-@contextmanager
-def undisturbed(network: Network, conditions: Conditions, seed: int) -> Iterator[ExitStack]:
-    """Everything a pass changes, undone on the way out, whatever happens inside.
-
-    The stack that is yielded takes hooks: they go when the pass ends.
     """
     with ExitStack() as stack:
         stack.enter_context(seeded(seed, network.device))
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
-        torch.set_default_dtype(conditions.dtype)
+        torch.set_default_dtype(dtype)
         stack.callback(
             torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
         )
         torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(torch.autocast(network.device.type, enabled=False))
-        stack.enter_context(torch.set_grad_enabled(conditions.gradients))
-        if conditions.second_order:
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        if second_order:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         for module in network.names:
-            _set_mode(stack, module, conditions.norms)
+            _set_mode(stack, module, norms)
         yield stack
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
-from autodas_dsl.statistics.network import Conditions, Network, converted
+from autodas_dsl.statistics.network import Network, converted
 
 STEP = 0.01  # size of the perturbation of `noise2` and `jitter`
 
@@ -25,6 +25,8 @@ class Setup:
     ----------
     objective : str
         ``"loss"``: mean cross-entropy; ``"sum"``: sum of the logits.
+    norms : str
+        As in `undisturbed`.
     """
 
     parameters: Mapping[str, Tensor]
@@ -33,9 +35,6 @@ class Setup:
     buffers: Mapping[str, Tensor]
     objective: str = "loss"
     norms: str = "batch"
-
-    def conditions(self, *, gradients: bool, second_order: bool) -> Conditions:
-        return Conditions(self.dtype, self.norms, gradients, second_order)
 
 
 def prepare(probe: str, network: Network, x: Tensor, seed: int) -> Setup:

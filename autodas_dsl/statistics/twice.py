@@ -8,7 +8,7 @@ normalisation is taken in closed form, in fewer passes over the map.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from autodas_dsl.statistics.capture import Intercepting
 
 _INPUTS_ONLY: ContextVar[bool] = ContextVar("inputs_only", default=False)
 _NOT_TRANSPOSED: tuple[bool, list[int]] = (False, [0, 0])
@@ -42,110 +43,80 @@ def inputs_only() -> Iterator[None]:
         _INPUTS_ONLY.reset(token)
 
 
-class QuickTwice(TorchFunctionMode):
+def quick_twice() -> Intercepting:
     """Within it, 2-D convolutions and batch normalisation are the quick ones, as far as they cover
     a call."""
+    return Intercepting(_quick)
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func is torch.conv2d and len(args) == 7 and args[0].dim() == 4:
-            x, weight, bias, stride, padding, dilation, groups = args
-            if not isinstance(padding, str):
-                geometry = _Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
-                out: Tensor = _Output.apply(x, weight, bias, geometry)
-                return out
-        given = kwargs or {}
-        if func is functional.batch_norm and given.keys() >= {"weight", "training", "eps"}:
-            weight = given["weight"]
-            if given["training"] and weight is not None and not weight.requires_grad:
-                normed: Tensor = _Normed.apply(args[0], weight, given.get("bias"), given["eps"])
-                return normed
-        return func(*args, **(kwargs or {}))
+
+def _quick(func: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    if func is torch.conv2d and len(args) == 7 and args[0].dim() == 4:
+        x, weight, bias, stride, padding, dilation, groups = args
+        if not isinstance(padding, str):
+            geometry = _Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
+            return _Convolution.apply("y", x, weight, None, bias, geometry)
+    if func is functional.batch_norm and options.keys() >= {"weight", "training", "eps"}:
+        weight = options["weight"]
+        if options["training"] and weight is not None and not weight.requires_grad:
+            return _Normed.apply(args[0], weight, options.get("bias"), options["eps"])
+    return func(*args, **options)
 
 
 def _pair(value: int | Sequence[int]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value)
 
 
-class _Output(Function):
-    """x * w + b."""
+class _Convolution(Function):
+    """The derivative of (x * w) · y with respect to one of x, w and y; y's is the convolution.
+
+    Only the shape is read of the one that it is `of`. The derivatives with respect to the other
+    two, with what comes back in the place of that one, are of the same form.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.geometry = geometry
+        ctx: Any, of: str, x: Tensor, w: Tensor, y: Tensor | None, bias: Tensor | None,
+        geometry: _Geometry,
+    ) -> Tensor:  # fmt: skip
+        others = {name: value for name, value in zip("xwy", (x, w, y), strict=True) if name != of}
+        ctx.save_for_backward(*others.values())
+        ctx.of, ctx.others, ctx.geometry = of, tuple(others), geometry
+        if y is not None:
+            of_x, of_w = _derivatives(x, w, y, geometry, of == "x", of == "w")
+            return of_x if of == "x" else of_w
         *sizes, groups = geometry
-        out: Tensor = torch.ops.aten.convolution(x, weight, bias, *sizes, *_NOT_TRANSPOSED, groups)
+        out: Tensor = torch.ops.aten.convolution(x, w, bias, *sizes, *_NOT_TRANSPOSED, groups)
         return out
 
     @staticmethod
-    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
-        of_weight = of_weight and not _INPUTS_ONLY.get()
-        bias = gy.sum((0, 2, 3)) if of_bias else None
-        if not torch.is_grad_enabled():  # differentiated for the last time
-            of_both = _backward(gy, x, weight, ctx.geometry, of_x, of_weight)
-            return *of_both, bias, None
+    def backward(ctx: Any, back: Tensor) -> tuple[Tensor | None, ...]:
+        given = {ctx.of: back, **dict(zip(ctx.others, ctx.saved_tensors, strict=True))}
+        x, w, y = (given[name] for name in "xwy")
+        _, of_x, of_w, of_y, of_bias, _ = ctx.needs_input_grad
+        if ctx.of == "y":
+            of_w = of_w and not _INPUTS_ONLY.get()
+            bias = y.sum((0, 2, 3)) if of_bias else None
+            if not torch.is_grad_enabled():  # differentiated for the last time
+                return None, *_derivatives(x, w, y, ctx.geometry, of_x, of_w), None, bias, None
+        else:
+            bias = None
+        found = _Convolution.apply
         return (
-            _InputGradient.apply(gy, weight, x.detach(), ctx.geometry) if of_x else None,
-            _WeightGradient.apply(x, gy, weight.detach(), ctx.geometry) if of_weight else None,
+            None,
+            found("x", x.detach(), w, y, None, ctx.geometry) if of_x else None,
+            found("w", x, w.detach(), y, None, ctx.geometry) if of_w else None,
+            found("y", x, w, None, None, ctx.geometry) if of_y else None,
             bias,
             None,
         )
 
 
-class _InputGradient(Function):
-    """The derivative of (x * w) · gy with respect to x; `like` has its shape."""
-
-    @staticmethod
-    def forward(ctx: Any, gy: Tensor, weight: Tensor, like: Tensor, geometry: _Geometry) -> Tensor:
-        ctx.save_for_backward(gy, weight)
-        ctx.geometry = geometry
-        return _backward(gy, like, weight, geometry, True, False)[0]
-
-    @staticmethod
-    def backward(ctx: Any, ggx: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        gy, weight = ctx.saved_tensors
-        of_gy, of_weight, *_ = ctx.needs_input_grad
-        return (
-            _Output.apply(ggx, weight, None, ctx.geometry) if of_gy else None,
-            _WeightGradient.apply(ggx, gy, weight.detach(), ctx.geometry) if of_weight else None,
-            None,
-            None,
-        )
-
-
-class _WeightGradient(Function):
-    """The derivative of (x * w) · gy with respect to w; `like` has its shape."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gy: Tensor, like: Tensor, geometry: _Geometry) -> Tensor:
-        ctx.save_for_backward(x, gy)
-        ctx.geometry = geometry
-        return _backward(gy, x, like, geometry, False, True)[1]
-
-    @staticmethod
-    def backward(ctx: Any, ggw: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, gy = ctx.saved_tensors
-        of_x, of_gy, *_ = ctx.needs_input_grad
-        return (
-            _InputGradient.apply(gy, ggw, x.detach(), ctx.geometry) if of_x else None,
-            _Output.apply(x, ggw, None, ctx.geometry) if of_gy else None,
-            None,
-            None,
-        )
-
-
-def _backward(
-    gy: Tensor, x: Tensor, weight: Tensor, geometry: _Geometry, of_x: bool, of_weight: bool
+def _derivatives(
+    x: Tensor, w: Tensor, y: Tensor, geometry: _Geometry, of_x: bool, of_w: bool
 ) -> tuple[Tensor, Tensor]:
     *sizes, groups = geometry
     found = torch.ops.aten.convolution_backward(
-        gy, x, weight, None, *sizes, *_NOT_TRANSPOSED, groups, [of_x, of_weight, False]
+        y, x, w, None, *sizes, *_NOT_TRANSPOSED, groups, [of_x, of_w, False]
     )
     return found[0], found[1]
 

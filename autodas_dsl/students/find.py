@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -14,23 +14,26 @@ import torch
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.execution.jobs import Executor, InProcess
+from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.scorer import Bound, Score, bind, reads_teacher, require_teacher
-from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher, data_from, usual_setting
-from autodas_dsl.scoring.table import Run, table_batch
+from autodas_dsl.scoring.scorer import Score, bind, reads_teacher, require_teacher
+from autodas_dsl.scoring.setting import (
+    NOISE,
+    NOISE_NOTE,
+    Data,
+    Teacher,
+    data_from,
+    teacher_from,
+    usual_setting,
+)
+from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.candidates import Candidates
 from autodas_dsl.students.sizes import Limits, Sizes
-
-Progress = Callable[[int, str], None]
-
-
-def _silent(done: int, label: str) -> None:
-    """No progress shown."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def find_student(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     book: ScoreBook | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Students:
     """Search a space for the networks that a formula scores best.
 
@@ -160,7 +163,7 @@ def find_student(
     family = spaces.get(space) if isinstance(space, str) else space
     formula = bind(load(proxy) if isinstance(proxy, str) else proxy)
     setting = usual_setting(
-        family, data_from(data, family.data), _teacher(teacher),
+        family, data_from(data, family.data), teacher_from(teacher),
         dtype=dtype, device=device, classes=classes,
     )  # fmt: skip
     require_teacher([formula], setting.teacher)
@@ -171,9 +174,10 @@ def find_student(
     notes += [NOISE_NOTE] if setting.data.spec == NOISE else []
     notes += [guide.note] if guide else []
     with ExitStack() as stack:
-        held = book or stack.enter_context(ScoreBook())
-        run = Run(family, [formula], setting, guide, batch, seed, held)
-        search = _Search(formula, run, Candidates(family, sizes, seed), progress)
+        search = _Search(
+            Scoring(family, [formula], setting, guide, batch, seed), Candidates(family, sizes, seed),
+            stack.enter_context(InProcess()), book or stack.enter_context(ScoreBook()), progress,
+        )  # fmt: skip
         search.go(budget)
         return search.found(top, notes)
 
@@ -182,22 +186,22 @@ class _Search:
     """The scores of one search."""
 
     def __init__(
-        self, formula: Bound, run: Run, candidates: Candidates, progress: Progress
-    ) -> None:
-        self._formula, self._run, self._candidates = formula, run, candidates
-        self._sizes = candidates.sizes
-        self._progress = progress
+        self, scoring: Scoring, candidates: Candidates, executor: Executor, book: ScoreBook,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self._formula, self._scoring = scoring.formulas[0], scoring
+        self._candidates, self._sizes = candidates, candidates.sizes
+        self._executor, self._book, self._progress = executor, book, progress
         self._scores: dict[str, Score] = {}
         self._exhaustive = False
 
     def go(self, budget: int) -> None:
         everything = self._candidates.everything(budget)
-        if everything is None or len(everything) > budget:
-            self._candidates.evolve(self._score, budget)
-            return
-        self._exhaustive = True
-        for architecture in everything:
-            self._score(architecture)
+        self._exhaustive = everything is not None and len(everything) <= budget
+        if everything is not None and self._exhaustive:
+            self._score(everything)
+        else:
+            self._candidates.evolve(self._judge, budget)
 
     def found(self, top: int, notes: list[str]) -> Students:
         """The best of what was scored.
@@ -213,7 +217,7 @@ class _Search:
             raise self._nothing()
         largest = self._candidates.largest(scored)
         if largest not in self._scores:
-            self._score(largest)
+            self._score([largest])
             valid += [largest] if self._scores[largest].valid else []
         order = sorted(
             valid, key=lambda text: (-self._oriented(text), self._sizes.params(text), text)
@@ -230,10 +234,13 @@ class _Search:
             self._exhaustive, sized.kendall, tuple(notes),
         )  # fmt: skip
 
-    def _score(self, architecture: str) -> float:
+    def _score(self, architectures: Sequence[str]) -> None:
+        rows = scores_of(architectures, self._scoring, self._executor, self._book, self._progress)
+        self._scores.update(zip(architectures, (row[0] for row in rows), strict=True))
+
+    def _judge(self, architecture: str) -> float:
         """How good an architecture is: the higher the better, invalid ones worst."""
-        self._scores[architecture] = self._run.of(architecture)[0]
-        self._progress(1, architecture)
+        self._score([architecture])
         return self._oriented(architecture)
 
     def _oriented(self, architecture: str) -> float:
@@ -260,13 +267,3 @@ class _Search:
             "E752", f"`{self._formula.name}` gives no valid score on the {tried}: {reason}",
             "choose another formula, or other data",
         )  # fmt: skip
-
-
-def _teacher(given: str | Teacher | None) -> Teacher | None:
-    if not isinstance(given, str):
-        return given
-    models = load_models(given)
-    if len(models) != 1:
-        raise InputError("E410", f"{given} holds {len(models)} models, the teacher is one",
-                         "name a callable that gives one: FILE.py:NAME")  # fmt: skip
-    return Teacher(models[0])

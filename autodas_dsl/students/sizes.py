@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.scoring.table import source_of
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.counts import multiply_adds
 from autodas_dsl.statistics.network import Network
@@ -94,7 +94,7 @@ class Sizes:
         self, known: dict[str, int], architecture: str, count: Callable[[Network], int]
     ) -> int:
         if architecture not in known:
-            source = source_of(self.space, architecture, self._classes)
+            source = space_source(self.space, architecture, self._classes)
             known[architecture] = count(Network.of(source.build()))
         return known[architecture]
 

@@ -1,17 +1,10 @@
-"""Building a table: every architecture of a sample trained, alone and taught, over many seeds.
-
-``python -m autodas_dsl.training.build digits-resnet --out FILE`` does the same as
-``autodas-dsl table build digits-resnet``.
-"""
+"""Building a table: every architecture of a sample trained, alone and taught, over many seeds."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import multiprocessing
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +15,9 @@ from safetensors.numpy import load_file, save
 from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
+from autodas_dsl.execution.jobs import DEADLY, Job, Lost, persistent
+from autodas_dsl.execution.processes import local
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.spaces.base import suggestion
@@ -30,7 +26,7 @@ from autodas_dsl.tables.table import MINIMUM
 from autodas_dsl.tables.write import write_table
 from autodas_dsl.training.digits import SELECT, TRAIN, digits
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import DECIMALS, Row, single_threaded, size, train_row
+from autodas_dsl.training.rows import DECIMALS, Row, Training, size
 from autodas_dsl.training.sheet import TARGETS, begun, table_of
 from autodas_dsl.training.teacher import (
     TEACHER_FILE,
@@ -114,7 +110,7 @@ def build_table(
     ------
     InputError
         No plan for the space (E722), fewer than 2 seeds or 5 architectures (E723), an output file
-        that is another build's (E720) or cannot be written (E721, E517).
+        that is another build's (E720) or cannot be written (E721, E517), workers that die (E724).
     """
     if space_name not in PLANS:
         raise InputError(
@@ -132,20 +128,30 @@ def build_table(
     if not out.parent.is_dir():
         raise InputError("E721", f"there is no folder {out.parent}", "make it, or choose another")
     order = sampling_order(space_name)
-    with _pool(workers) as pool:
-        teacher = _teacher(out.with_name(TEACHER_FILE), pool)
+    with one_thread(), local(workers) as executor:
+        teacher = _teacher(out.with_name(TEACHER_FILE))
         provenance = _provenance(plan.recipe, (alone, taught), teacher)
         rows = begun(out, space_name, provenance, (alone, taught))
         waiting = [arch for arch in order[:limit] if arch not in rows]
         total = len(rows) + len(waiting)
         if progress is not None:
             progress(len(rows), total)
-        for row in _trained(pool, space_name, waiting, plan.recipe, (alone, taught), teacher):
+        training = Training(space_name, plan.recipe, (alone, taught), teacher.logits)
+        lost = []
+        for number, row in persistent(executor, (Job(training, arch) for arch in waiting)):
+            if isinstance(row, Lost):
+                lost.append(waiting[number])
+                continue
             rows[row.arch] = row
             ordered = [rows[arch] for arch in order if arch in rows]
             write_table(table_of(space_name, ordered, provenance), out, decimals=DECIMALS)
             if progress is not None:
                 progress(len(rows), total)
+    if lost:
+        raise InputError(
+            "E724", f"{lost[0]} cannot be trained: {DEADLY}",
+            "the same command with fewer --workers trains what is missing",
+        )  # fmt: skip
     ordered = [rows[arch] for arch in order if arch in rows]
     findings = _findings(space_name, ordered)
     write_table(table_of(space_name, ordered, provenance | findings), out, decimals=DECIMALS)
@@ -161,34 +167,10 @@ def sampling_order(space_name: str) -> list[str]:
     return [texts[number] for number in np.random.default_rng(0).permutation(len(texts))]
 
 
-def _trained(
-    pool: ProcessPoolExecutor,
-    space_name: str,
-    archs: Sequence[str],
-    recipe: Recipe,
-    seeds: tuple[int, int],
-    teacher: Taught,
-) -> Iterator[Row]:
-    """A row for each architecture, in the order in which they are done."""
-    jobs = [
-        pool.submit(train_row, space_name, arch, recipe, seeds, teacher.logits) for arch in archs
-    ]
-    try:
-        for job in as_completed(jobs):
-            yield job.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=single_threaded)
-
-
-def _teacher(path: Path, pool: ProcessPoolExecutor) -> Taught:
+def _teacher(path: Path) -> Taught:
     if not path.exists():
-        write_atomic(path, save(pool.submit(train_teacher).result()))
-    return pool.submit(consult, load_file(path)).result()
+        write_atomic(path, save(train_teacher()))
+    return consult(load_file(path))
 
 
 def _provenance(recipe: Recipe, seeds: tuple[int, int], taught: Taught) -> dict[str, str]:
@@ -241,24 +223,3 @@ def _agreement(space_name: str, rows: Sequence[Row]) -> Iterator[tuple[str, str]
         for name, column in zip(("params", "flops"), sizes.T, strict=True):
             correlation = spearmanr(column, seeds.mean(1)).statistic
             yield f"spearman {name} {target}", f"{correlation:.4f}"
-
-
-def main() -> None:
-    """Build one table from the command line, a line for each architecture done."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("space", choices=sorted(PLANS))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--workers", type=int, default=1)
-    given = parser.parse_args()
-    build_table(
-        given.space,
-        given.out,
-        limit=given.limit,
-        workers=given.workers,
-        progress=lambda done, total: print(f"{done}/{total}", flush=True),
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -17,7 +17,7 @@ from autodas_dsl.language.foreign import foreign
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.losses import LOSSES, Loss, Seen
-from autodas_dsl.training.recipe import Recipe, optimizer_of, shuffled
+from autodas_dsl.training.recipe import Recipe, minimise, shuffled
 from autodas_dsl.training.watching import watched
 
 CHUNK = 256
@@ -109,32 +109,30 @@ def distill(
     look, ask = watched(student.eval(), needs), watched(teacher.eval(), needs)
     _check(look, ask, examples, chosen)
     student.train()
-    optimizer = optimizer_of(student, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
     factor = recipe.alpha * (chosen.weight if weight is None else weight)
-    losses = []
+    losses: list[float] = []
     batch = min(recipe.batch, len(examples.y))
     orders = shuffled(np.random.default_rng(seed), len(examples.y), recipe.steps, batch)
-    for step, rows in enumerate(orders):
-        x, y = examples.x[rows], examples.y[rows]
+
+    def whole(step: int) -> Tensor:
+        x, y = examples.x[orders[step]], examples.y[orders[step]]
         with torch.no_grad():
             wanted = ask(x)
         given = look(x)
         distance = chosen.of(given, wanted, recipe.temperature)
-        whole = (1 - recipe.alpha) * F.cross_entropy(given.logits, y) + factor * distance
-        losses.append(whole.item())
-        if not whole.isfinite():
+        found = (1 - recipe.alpha) * F.cross_entropy(given.logits, y) + factor * distance
+        losses.append(found.item())
+        if not found.isfinite():
             raise InputError(
                 "E734",
                 f"the loss is {losses[-1]} at step {step + 1}",
                 "lower the learning rate, or the weight of the distillation loss",
             )
-        optimizer.zero_grad(set_to_none=True)
-        whole.backward()
-        optimizer.step()
-        schedule.step()
         if progress is not None:
             progress(step + 1, recipe.steps)
+        return found
+
+    minimise(student, recipe, whole)
     student.eval()
     accuracy = None if tested is None else accuracy_of(student, tested)
     return Distilled(student, tuple(losses), accuracy)

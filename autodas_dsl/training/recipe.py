@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autodas_dsl import spaces
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.training.digits import SHIFTS, Digits, Split
@@ -55,12 +54,22 @@ class Recipe:
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / (self.steps - warm)))
 
 
-def initialised(space_name: str, arch: str, seed: int) -> nn.Module:
-    """The network of an architecture with the weights of a seed."""
-    space = spaces.get(space_name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return space.build(space.parse(arch))
+def minimise(network: nn.Module, recipe: Recipe, loss: Callable[[int], Tensor]) -> None:
+    """Train a network by a recipe, on the loss of each step counted from 0.
+
+    Raises
+    ------
+    InputError
+        There is no such optimizer (E737).
+    """
+    optimizer = optimizer_of(network, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
+    for step in range(recipe.steps):
+        found = loss(step)
+        optimizer.zero_grad(set_to_none=True)
+        found.backward()
+        optimizer.step()
+        schedule.step()
 
 
 def train(
@@ -91,11 +100,10 @@ def train(
         The replicas as one, [n, B, ...] -> [n, B, K], in eval mode.
     """
     whole = side_by_side(networks).train()
-    optimizer = optimizer_of(whole, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate)
     images, shifts = _orders(seeds, recipe, len(data.train.y))
     weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught])[:, None]
-    for step in range(recipe.steps):
+
+    def loss(step: int) -> Tensor:
         image, shift = images[:, step], shifts[:, step]
         logits = whole(data.shifted[shift, image])
         labels = F.cross_entropy(
@@ -105,10 +113,9 @@ def train(
         if teacher_logits is not None:
             soft = softened(logits, teacher_logits[shift, image], recipe.temperature)
             loss = loss + weight * soft
-        optimizer.zero_grad(set_to_none=True)
-        loss.mean(1).sum().backward()
-        optimizer.step()
-        schedule.step()
+        return loss.mean(1).sum()
+
+    minimise(whole, recipe, loss)
     return whole.eval()
 
 

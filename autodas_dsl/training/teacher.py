@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.models.source import ModelSource
+from autodas_dsl.scoring.setting import usual_teacher
 from autodas_dsl.training.digits import digits
-from autodas_dsl.training.recipe import Recipe, initialised, train
+from autodas_dsl.training.recipe import Recipe, train
 
 TEACHER_SPACE = "digits-resnet"
 """Every built-in table has this space's teacher, trained by the default recipe."""
@@ -42,9 +44,7 @@ class Taught:
 
 def train_teacher() -> dict[str, NDArray[np.float32]]:
     """Train the teacher on the labels; its state dict."""
-    arch = spaces.get(TEACHER_SPACE).teacher
-    assert arch is not None
-    network = initialised(TEACHER_SPACE, arch, 0)
+    network = _source().build()
     whole = train([network], digits(), Recipe(), seeds=[0], taught=[False])
     inner = whole.get_submodule("whole").state_dict()
     return {
@@ -68,8 +68,12 @@ def consult(weights: Mapping[str, NDArray[np.float32]]) -> Taught:
 
 def teacher_network(weights: Mapping[str, NDArray[np.float32]]) -> nn.Module:
     """The teacher in eval mode with the given state dict."""
-    space = spaces.get(TEACHER_SPACE)
-    assert space.teacher is not None
-    network = space.build(space.parse(space.teacher))
+    network = _source().build()
     network.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     return network.eval()
+
+
+def _source() -> ModelSource:
+    usual = usual_teacher(spaces.get(TEACHER_SPACE))
+    assert usual is not None
+    return usual.source

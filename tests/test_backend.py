@@ -1,0 +1,158 @@
+"""Both backends compute the same; the one for other devices stays on the device of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from engine_formulas import CHOSEN, UNFIT, of_operators
+from fake_networks import networks, node
+from torch import Tensor
+
+from autodas_dsl.compiler import backend, kernels
+from autodas_dsl.compiler.backend import CPU, TORCH, backend_of
+from autodas_dsl.compiler.engine import Engine
+
+EVERYTHING = tuple(dict.fromkeys((*CHOSEN, *of_operators().values())))
+DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(0).standard_normal(shape)).to(dtype)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise AssertionError("a tensor was read as a NumPy array")
+
+
+@pytest.fixture
+def torch_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on a device that NumPy cannot read."""
+    monkeypatch.setattr(backend, "CPU", TORCH)
+    monkeypatch.setattr(Tensor, "numpy", _refuse)
+    monkeypatch.setattr(Tensor, "__array__", _refuse)
+    yield
+    monkeypatch.undo()
+
+
+# --- the same numbers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", EVERYTHING)
+@DTYPES
+def test_formulas_score_alike_without_numpy(
+    text: str, dtype: torch.dtype, request: pytest.FixtureRequest
+) -> None:
+    expected = Engine(networks(dtype)).evaluate([node(text)])[0]
+    nets = networks(dtype)
+    request.getfixturevalue("torch_only")
+    found = Engine(nets).evaluate([node(text)])[0]
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=ROUNDING[dtype], atol=1e-6)
+    assert found.reasons == expected.reasons
+
+
+@pytest.mark.parametrize("text", [*UNFIT, "sum(mean(log(W)))", "1 / (params - params)"])
+def test_invalid_scores_are_invalid_without_numpy(text: str, torch_only: None) -> None:
+    outcome = Engine(networks()).evaluate([node(text)], every_reason=True)[0]
+    assert not outcome.valid.all()
+    assert [not reason for reason in outcome.reasons] == outcome.valid.tolist()
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "log1p", "sqrt", "tanh"])
+@pytest.mark.parametrize("shape", [(), (7,), (3, 5), (0,)])
+@DTYPES
+def test_elementary_functions(
+    name: str, shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the processor makes NumPy the faster one."""
+    x = drawn(*shape, dtype=dtype)
+    expected = getattr(torch, name)(x)
+    for by_numpy in (frozenset(), frozenset({dtype})):
+        monkeypatch.setattr(backend, "_BY_NUMPY", by_numpy)
+        for own in (CPU, TORCH):
+            found = own.elementary(name, x)
+            torch.testing.assert_close(found, expected, equal_nan=True)
+            kept = x.clone()
+            torch.testing.assert_close(own.elementary(name, kept, True), found, equal_nan=True)
+            torch.testing.assert_close(own.elementary(name, x), expected, equal_nan=True)
+
+
+@DTYPES
+def test_matrices(dtype: torch.dtype) -> None:
+    rows, close = drawn(3, 5, 9, dtype=dtype), ROUNDING[dtype]
+    square = CPU.gram(rows)
+    for of in ("gram", "svdvals"):
+        a, b = (getattr(own, of)(rows) for own in (CPU, TORCH))
+        torch.testing.assert_close(a, b, rtol=close, atol=close)
+    for of in ("eigvals", "roots", "logdet"):
+        a, b = (getattr(own, of)(square) for own in (CPU, TORCH))
+        torch.testing.assert_close(a, b, rtol=close, atol=close)
+    assert CPU.is_positive(square)
+    assert TORCH.is_positive(square)
+    assert not TORCH.is_positive(-square)
+
+
+def test_sorting_and_counting() -> None:
+    x = drawn(4, 6)
+    x[1, 2] = torch.nan
+    x[2] = torch.tensor([1.0, 3, 3, 0, 3, 2])
+    for axis in (-1, -2):
+        assert torch.equal(CPU.argmax(x, axis), TORCH.argmax(x, axis))
+    assert CPU.argmax(x, -1)[2:3].tolist() == [[1]]
+    assert torch.equal(CPU.sort(x).nan_to_num(9), TORCH.sort(x).nan_to_num(9))
+    for width in (1, 8, 63, 64, 65, 200):
+        signs = drawn(11, width).cumsum(-1) > 0
+        signs[3] = signs[0]
+        assert CPU.distinct_rows(signs) == TORCH.distinct_rows(signs) <= 10
+
+
+def test_a_value_that_is_not_finite_is_seen() -> None:
+    x = drawn(4, 6)
+    for own in (CPU, TORCH):
+        assert own.is_finite(x)
+        for bad in (torch.nan, torch.inf):
+            assert not own.is_finite(torch.where(x == x[1, 1], bad, x))
+
+
+# --- who computes ---------------------------------------------------------------------------------
+
+
+def test_numpy_is_asked_for_plain_tensors_of_a_cpu_only() -> None:
+    x = drawn(3)
+    assert backend_of(x) is CPU
+    assert backend_of(x.clone().requires_grad_()) is TORCH
+    assert backend_of(x.to("meta")) is TORCH
+
+
+@pytest.mark.parametrize(
+    "name", ["exp", "tanh", "abslog", "symlog", "abssqrt", "softplus", "mish", "sqrt", "log"]
+)
+def test_kernels_of_single_values_have_gradients(name: str) -> None:
+    x = drawn(8).abs().add(0.5).requires_grad_()
+    assert torch.autograd.gradcheck(getattr(kernels, name), (x,))
+
+
+def test_products_and_medians_have_gradients() -> None:
+    x = drawn(3, 4).requires_grad_()
+    assert torch.autograd.gradcheck(kernels.gram, (x,))
+    assert torch.autograd.gradcheck(lambda v: kernels.median(v, (-1,)), (x,))
+
+
+def test_what_is_made_lies_beside_the_statistics(torch_only: None) -> None:
+    """Tensors that name no device are made on another one here, which nothing mixes with."""
+    nets = networks()
+    texts = [
+        "mean(first(abs(X)))", "sum(|W|_F * fan_in)", "KL(P_s, P_t) + params",
+        "mean(mask[p=0.5](F_s)) + mean(drop[p=0.5](F_s))", "sum(|W|_*)", "sum(rank(W))",
+        "patterns(concat(X))", "sum(median(W)) * |E_t|_F", "mean(|A * grad A|_F)",
+    ]  # fmt: skip
+    roots = [node(text) for text in texts]
+    with torch.device("meta"):
+        found = Engine(nets).evaluate(roots)
+    expected = Engine(nets).evaluate(roots)
+    for a, b in zip(found, expected, strict=True):
+        assert b.valid.all()
+        assert a.scores.tobytes() == b.scores.tobytes()

@@ -1,0 +1,130 @@
+"""docs/errors.md: every code, what it says, and what a terminal shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import REPOSITORY, Golden
+from fixtures import DATA, wrong_inputs
+
+from autodas_dsl.cli.entry import cli
+from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import Diagnostic, FormulaError
+from autodas_dsl.language.spans import Source
+from autodas_dsl.report.error_index import FAMILIES, MEANINGS, by_code, error_index, sayings
+
+PACKAGE = REPOSITORY / "autodas_dsl"
+SESSION = DATA / "errors.console"
+COMMAND = re.compile(r"^\$ autodas-dsl (.*)$", re.M)
+
+
+@pytest.fixture(scope="module")
+def codes() -> dict[str, dict[str, tuple[str, ...]]]:
+    return by_code(sayings(PACKAGE))
+
+
+def shown(text: str, document: bool) -> dict[str, str]:
+    """What the terminal shows about a wrong formula or document, by code."""
+    source = Source("a.proxy" if document else "<expression>", text)
+    found: tuple[Diagnostic, ...]
+    try:
+        proxy = parse_document(text, stem="a") if document else expression_proxy(text)
+        found = tuple(proxy.check().diagnostics)
+    except FormulaError as error:
+        found = error.diagnostics
+    return {diagnostic.code: diagnostic.render(source) for diagnostic in found}
+
+
+def examples() -> dict[str, str]:
+    """The first example of every code in ``errors.txt``, else in ``errors.console``."""
+    found: dict[str, str] = {}
+    for wrong in wrong_inputs():
+        for code, text in shown(wrong.text, wrong.document).items():
+            if code in {expected.code for expected in wrong.expected}:
+                found.setdefault(code, text)
+    for block in SESSION.read_text(encoding="utf-8").strip().split("\n\n"):
+        code = re.search(r"(?:error|warning)\[(E\d+)\]", block)
+        if code:
+            found.setdefault(code[1], block)
+    return found
+
+
+def test_a_session_of_wrong_commands_prints_what_it_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
+) -> None:
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    monkeypatch.chdir(tmp_path)
+    blocks = []
+    for line in COMMAND.findall(SESSION.read_text(encoding="utf-8")):
+        done = CliRunner().invoke(cli, shlex.split(line))
+        assert done.exit_code == 1, line
+        blocks.append(f"$ autodas-dsl {line}\n{done.output}")
+    golden("errors.console", "\n".join(blocks))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples"]
+
+
+def test_the_page_is_what_the_code_says(golden: Golden) -> None:
+    golden(REPOSITORY / "docs" / "errors.md", error_index(PACKAGE, examples()))
+
+
+def test_the_page_has_every_code_in_the_source() -> None:
+    page = (REPOSITORY / "docs" / "errors.md").read_text(encoding="utf-8")
+    written = {
+        code
+        for path in PACKAGE.rglob("*.py")
+        for code in re.findall(r'"(E\d{3})"', path.read_text(encoding="utf-8"))
+    }
+    assert written == set(re.findall(r"^### (E\d{3})$", page, re.M))
+    assert {code[:2] for code in written} == set(FAMILIES)
+
+
+def test_no_code_means_two_things(codes: dict[str, dict[str, tuple[str, ...]]]) -> None:
+    """A code that is said in several ways has one meaning, or the second way needs a new code."""
+    several = {code: [*ways] for code, ways in codes.items() if len(ways) != 1}
+    assert {code: ways for code, ways in several.items() if code not in MEANINGS} == {}
+
+
+def test_meanings_are_of_codes_that_exist_and_differ(
+    codes: dict[str, dict[str, tuple[str, ...]]],
+) -> None:
+    assert set(MEANINGS) <= set(codes)
+    assert len(set(MEANINGS.values())) == len(MEANINGS)
+    told = {way for ways in codes.values() for way in ways}
+    assert len(told) > 250
+
+
+def source(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "module.py").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_messages_are_read_from_the_code(tmp_path: Path) -> None:
+    text = """
+LIMIT = 64
+FORMS = "one " f"or {LIMIT}"
+
+def raises(name, known):
+    hint = "write a" if name else FORMS
+    Fault("E901", f"`{name}` of {len(known)} is over {LIMIT}", None, hint)
+    sheet.error("E902", "no " + name, suggest(name, known) or "see the list", row=3)
+    InputError("E903", "nothing", help=name)
+    InputError("E903", what(name))
+
+def what(name):
+    return "less" if name else ""
+"""
+    found = by_code(sayings(source(tmp_path, text)))
+    assert found == {
+        "E901": {"`…` of … is over 64": ("write a", "one or 64")},
+        "E902": {"no …": ("did you mean `…`?", "see the list")},
+        "E903": {"nothing": (), "less": ()},
+    }
+
+
+def test_a_code_given_to_something_unknown_is_no_entry_by_guess(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match=r"module.py:1: where is the help of complain\(…\)"):
+        sayings(source(tmp_path, 'complain("E901", "message", "help or not")\n'))

@@ -1,0 +1,220 @@
+"""The seam for work: jobs in this process and in others, workers that die, results in any order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from evolution_tables import Fake
+from small_jobs import Backwards, Building, Deadly, Doubling, Dying, refusing
+from tiny_space import Tiny
+
+from autodas_dsl import spaces
+from autodas_dsl.compiler.lower import lower
+from autodas_dsl.evolution.shards import Shard, Sharded
+from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
+from autodas_dsl.execution.processes import Processes, local
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.library import load
+from autodas_dsl.language.parse import parse
+from autodas_dsl.models.load import load_models
+from autodas_dsl.models.spaces import space_source
+from autodas_dsl.scoring.scorebook import ScoreBook
+from autodas_dsl.scoring.scorer import Score, bind
+from autodas_dsl.scoring.setting import Data, Setting, Teacher
+from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.errors import OutOfMemory
+
+CELL = "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|"
+ARCHITECTURES = ("1-2", "2-3", "4-4", "5-1")
+SPACE = """
+from dataclasses import dataclass
+from torch import nn
+from autodas_dsl.spaces import Field, FieldSpace
+
+@dataclass(frozen=True, slots=True)
+class Arch:
+    width: int
+
+class Mine(FieldSpace[Arch]):
+    name, input_shape, classes, arch_type = "mine", (1, 4, 4), 3, Arch
+    parts = (Field("width", (1, 2, 3)),)
+
+    def build(self, arch, classes=None):
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, arch.width), nn.Linear(arch.width, 3))
+"""
+MODEL = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc = nn.Linear(4, width)
+
+def models():
+    return {"lazy": lambda: nn.Linear(2, 4), "ready": nn.Linear(2, 9)}
+"""
+
+
+def sum_of(executor: Executor, jobs: Any) -> dict[int, Any]:
+    return dict(persistent(executor, jobs))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_every_job_is_run_once_with_one_thread(tmp_path: Path, workers: int) -> None:
+    state = Doubling(tmp_path / "log")
+    with local(workers) as executor:
+        assert executor.workers == workers
+        found = sum_of(executor, (Job(state, number) for number in range(9)))
+        again = sum_of(executor, [Job(state, 5)])
+    assert {number: value[0] for number, value in found.items()} == {n: 2 * n for n in range(9)}
+    assert again[0][0] == 10
+    made = Counter((tmp_path / "log").read_text().split())
+    assert set(made.values()) == {1}, "each worker makes it once and keeps it"
+    assert len(made) <= workers
+    if workers > 1:
+        assert {value[2] for value in found.values()} == {1}
+
+
+def test_jobs_of_one_place_are_run_by_one_worker(tmp_path: Path) -> None:
+    state = Doubling(tmp_path / "log")
+    with Processes(2) as executor:
+        found = sum_of(executor, [Job(state, n, place=n % 4) for n in range(12)])
+    ran = {n: value[1] for n, value in found.items()}
+    assert all(ran[n] == ran[n % 2] for n in range(12))
+    assert len(set(ran.values())) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_jobs_are_drawn_no_further_ahead_than_workers_need(tmp_path: Path, workers: int) -> None:
+    drawn = 0
+
+    def jobs() -> Iterator[Job[int, Any]]:
+        nonlocal drawn
+        for number in range(20):
+            drawn += 1
+            yield Job(state, number, place=0 if number < 10 else None)
+
+    state = Doubling(tmp_path / "log")
+    with local(workers) as executor:
+        for done, _ in enumerate(executor.run(jobs())):
+            assert drawn - done <= 1 + 2 * workers
+    assert drawn == 20
+
+
+def test_a_job_whose_worker_is_killed_once_is_run_again(tmp_path: Path) -> None:
+    state = Dying(tmp_path, numbers=(3, 4), times=1)
+    with Processes(2) as executor:
+        found = sum_of(executor, (Job(state, number) for number in range(8)))
+    assert found == {n: 2 * n for n in range(8)}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_job_that_ends_two_workers_is_lost_and_the_others_are_not(tmp_path: Path) -> None:
+    state = Dying(tmp_path, numbers=(3,), times=9)
+    with Processes(2) as executor:
+        found = sum_of(executor, (Job(state, number) for number in range(8)))
+        assert isinstance(found.pop(3), Lost)
+        assert found == {n: 2 * n for n in range(8) if n != 3}
+        assert sum_of(executor, [Job(state, 7)]) == {0: 14}
+    assert len(list(tmp_path.iterdir())) == 2, "it ended two workers and no third"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_diagnostic_comes_back_as_it_was(workers: int) -> None:
+    with local(workers) as executor:
+        for _ in range(2):
+            with pytest.raises(InputError) as refused:
+                sum_of(executor, [Job(refusing, 1)])
+            assert refused.value.render() == (
+                "error[E999]: one is refused\n    = help: give another number"
+            )
+            with pytest.raises(OutOfMemory, match="two is too much"):
+                sum_of(executor, [Job(refusing, 2)])
+        assert sum_of(executor, [Job(refusing, 3)]) == {0: 3}
+
+
+def test_results_that_nobody_asks_for_any_more_are_not_taken_for_others(tmp_path: Path) -> None:
+    state = Doubling(tmp_path / "log")
+    with Processes(2) as executor:
+        for _ in executor.run(Job(state, number) for number in range(50)):
+            break
+        found = sum_of(executor, [Job(state, number) for number in (100, 200)])
+    assert {number: value[0] for number, value in found.items()} == {0: 200, 1: 400}
+
+
+# --- descriptions -------------------------------------------------------------------------------
+
+
+def test_every_kind_of_network_is_built_alike_in_another_process(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SPACE)
+    (tmp_path / "net.py").write_text(MODEL)
+    sources = [
+        *load_models("digits-resnet:depth=1-1-1,width=4-8-16"),
+        *load_models(f"{tmp_path}/mine.py:width=2"),
+        *load_models(f"{tmp_path}/net.py"),
+        *load_models(f"{tmp_path}/net.py:Net(5)"),
+        space_source(Tiny(), "3-4"),
+        space_source(spaces.get("nasbench201"), CELL),
+    ]
+    build = Building()
+    here = sum_of(InProcess(), [Job(build, source) for source in sources])
+    with Processes(1) as executor:
+        assert sum_of(executor, [Job(build, source) for source in sources]) == here
+
+
+@pytest.mark.parametrize("name", ["mine.py:width=2", "net.py:Net(5)"])
+def test_a_file_that_changed_is_not_built_from(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine.py").write_text(SPACE)
+    (tmp_path / "net.py").write_text(MODEL)
+    (source,) = load_models(f"{tmp_path}/{name}")
+    for change in (lambda path: path.write_text("x = 1\n"), Path.unlink):
+        change(tmp_path / name.partition(":")[0])
+        with Processes(1) as executor, pytest.raises(InputError, match="E415"):
+            sum_of(executor, [Job(Building(), source)])
+
+
+def scoring(space: Space[Any]) -> Scoring:
+    formulas = [bind(load(name)) for name in ("snip", "params", "mean(P_s * P_t)")]
+    setting = Setting(Data("noise", 4), Teacher(space_source(Tiny(), "5-5")))
+    batch = table_batch(space, setting, 4, 0)
+    return Scoring(space, formulas, setting, setting.teacher, batch, 1)
+
+
+def test_scores_do_not_depend_on_the_order_of_results(tmp_path: Path) -> None:
+    here = scores_of(ARCHITECTURES, scoring(Tiny()), InProcess(), None)
+    assert all(score.valid for row in here for score in row)
+    assert scores_of(ARCHITECTURES, scoring(Tiny()), Backwards(), None) == here
+    with Processes(2) as executor:
+        assert scores_of(ARCHITECTURES, scoring(Tiny()), executor, None) == here
+    with ScoreBook(tmp_path / "book") as book:
+        scores_of(ARCHITECTURES[1:3], scoring(Tiny()), Backwards(), book)
+        assert scores_of(ARCHITECTURES, scoring(Tiny()), Backwards(), book) == here
+
+
+def test_a_network_that_ends_two_workers_has_no_score_and_is_not_stored(tmp_path: Path) -> None:
+    with ScoreBook(tmp_path / "book") as book, Processes(2) as executor:
+        described = scoring(Deadly())
+        found = scores_of(ARCHITECTURES, described, executor, book)
+        stored = [book.get(described.key, described.network_key(a)) for a in ARCHITECTURES]
+    assert [len(known) for known in stored] == [3, 3, 0, 3]
+    assert [score.reason for score in found[2]] == [DEADLY] * 3
+    assert all(math.isnan(score.value) for score in found[2])
+    others = [found[place] for place in (0, 1, 3)]
+    assert all(isinstance(score, Score) and score.valid for row in others for score in row)
+
+
+def test_outcomes_do_not_depend_on_the_order_of_results() -> None:
+    nodes = [lower(parse(text)) for text in ("params", "sum(|W|_F)", "sqrt(flops)", "layers")]
+    shards = [Shard(partial(Fake, n, start), n) for start, n in ((0, 6), (6, 4))]
+    here = Sharded(InProcess(), shards)(nodes)
+    for one, other in zip(Sharded(Backwards(), shards)(nodes), here, strict=True):
+        assert np.array_equal(one.scores, other.scores, equal_nan=True)
+        assert one.reasons == other.reasons
