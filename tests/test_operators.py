@@ -51,6 +51,11 @@ def test_example_works(entry) -> None:
     assert format_expression(tree) == text
 
 
+def test_an_operator_with_code_sees_no_population() -> None:
+    with pytest.raises(ValueError, match="one network at a time"):
+        op("f", "number -> number", "{0}", "F.", group="population", latex="f")
+
+
 def test_an_operator_of_unknown_group_or_law_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown group or law"):
         op("f", "x -> x", "{0}", "F.", group="misc", latex="f")

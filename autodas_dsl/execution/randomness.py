@@ -58,6 +58,7 @@ class Purpose(IntEnum):
     SHUFFLE = 4
     FOLDS = 5
     TEST = 6
+    BAGS = 7
 
 
 def bits(seed: int, purpose: int, generation: int = 0, slot: int = 0) -> np.random.Philox:

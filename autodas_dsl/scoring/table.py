@@ -21,6 +21,7 @@ from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, reads_teacher
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Setting, Teacher
+from autodas_dsl.scoring.together import Together
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
 from autodas_dsl.tables.read import load_table
@@ -47,6 +48,7 @@ def score_table(
     """
     needs = any(map(reads_teacher, formulas))
     size = setting.data.size
+    together = Together(formulas, len(table))
     halved: list[str] = []
     while True:
         runs, sources = [], []
@@ -55,9 +57,10 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                scoring = Scoring(space, formulas, setting, teacher, batch, seed + repeat)
+                scoring = Scoring(space, together.flat, setting, teacher, batch, seed + repeat)
                 with InProcess() as executor:
-                    runs.append(scores_of(table.architectures, scoring, executor, book, progress))
+                    each = scores_of(table.architectures, scoring, executor, book, progress)
+                runs.append(together.assemble(each))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise
@@ -154,7 +157,7 @@ def scores_of(
 
     An architecture that ends two workers has invalid scores, which the book does not keep.
     """
-    keys = [formula.node.digest for formula in scoring.formulas]
+    keys = [formula.key for formula in scoring.formulas]
     found: list[dict[str, Score]] = []
     asked: list[tuple[int, Asked]] = []
 
