@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation import rank as ranking
 from autodas_dsl.language.library import load
@@ -23,10 +22,9 @@ from autodas_dsl.models.source import ModelSource, given_source
 from autodas_dsl.scoring import score as scoring
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.setting import data_from, teacher_from, usual_setting
-from autodas_dsl.scoring.table import require_space
+from autodas_dsl.scoring.table import table_and_space
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import classes_of
-from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
 Model = str | nn.Module
@@ -111,7 +109,7 @@ def rank(
     ------
     InputError
     """
-    loaded, family = _table(table, space)
+    loaded, family = table_and_space(table, space)
     samples = data_from(data, family.data, batch_size, lambda _: family.classes)
     setting = usual_setting(family, samples, teacher_from(teacher))
     with ScoreBook() as book:
@@ -140,11 +138,3 @@ def _source(given: Model) -> tuple[ModelSource, ...]:
 def _classes(models: Sequence[ModelSource], input_shape: Sequence[int]) -> int:
     """Classes that all of the networks tell apart."""
     return min(one.classes or classes_of(one.build(), input_shape) for one in models)
-
-
-def _table(given: str | Path | Table, space: str | Space[Any] | None) -> tuple[Table, Space[Any]]:
-    table = given if isinstance(given, Table) else load_table(given, space)
-    if isinstance(space, Space):
-        return table, space
-    name = space or table.space
-    return table, require_space(table, spaces.get(name) if name else None)

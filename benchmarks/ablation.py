@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.session import Options, search
+from autodas_dsl.evolution.session import search
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.scoring.setting import Data
 
@@ -54,21 +54,18 @@ def main() -> None:
     options = parser.parse_args()
     table = Path(options.table) if options.table.endswith(".csv") else options.table
     data = Data(options.data) if options.data else None
-    settings = Options(
-        target=options.target,
-        space=options.space,
-        data=data,
-        null_repeats=0,
-        memory=int(options.memory * 2**30),
-    )
+    settings: dict[str, Any] = {
+        "target": options.target, "space": options.space, "data": data, "null_repeats": 0,
+        "memory": options.memory,
+    }  # fmt: skip
     print(
         "| variant | selection tau | held-out tau | held-out Spearman |\n| --- | --- | --- | --- |"
     )
     for name, changes in VARIANTS.items():
         found = []
         for seed in range(options.seeds):
-            config = Config(iterations=options.iterations, seed=seed, **changes)
-            champion = search([table], config, settings).run.champion
+            config = Config(iterations=options.iterations, seed=seed, **settings, **changes)
+            champion = search([table], config).run.champion
             held = champion.held_out[0].agreement
             found.append((champion.individual.tau, held.kendall or 0.0, held.spearman or 0.0))
         cells = zip(np.mean(found, axis=0), np.std(found, axis=0), strict=True)

@@ -28,8 +28,7 @@ from autodas_dsl.cli.networks import teacher_of
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evaluation import splits
-from autodas_dsl.evaluation.bootstrap import Interval, interval
-from autodas_dsl.evaluation.correlations import Agreement, agreement
+from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
@@ -100,7 +99,8 @@ class Found:
     report: Report
 
 
-def reported(found: Agreement, ends: Interval | None) -> Report:
+def reported(found: Agreement) -> Report:
+    ends = found.intervals.get("spearman")
     low, high = (ends.low, ends.high) if ends else (np.nan, np.nan)
     return Report(found.kendall or 0.0, found.spearman or 0.0, low, high)
 
@@ -111,7 +111,7 @@ def searched(run: Run) -> Found:
     return Found(
         format_expression(run.best.expression), best.individual.value,
         best.selection[0].agreement.spearman or 0.0,
-        reported(report.agreement, report.interval),
+        reported(report.agreement),
     )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def discover(
         task = Task(table.name, target, *halves)
         for name, values in beside.items():
             own, measured = values[parted.report], accuracies[parted.report]
-            reports[name].append(reported(agreement(own, measured), interval(own, measured)))
+            reports[name].append(reported(agreement(own, measured, ("spearman",))))
         for seed in range(options.seeds):
             run = evolve(replace(config, seed=seed), [task], stored.allowed, baselines=())
             found.append(searched(run))

@@ -54,13 +54,12 @@ def passing(table: str, data: str | None) -> None:
 def searching(table: str, data: str | None, budget: float) -> None:
     """A short search with all default statistics."""
     from autodas_dsl.evolution.config import Config
-    from autodas_dsl.evolution.session import Options, search
+    from autodas_dsl.evolution.session import search
     from autodas_dsl.scoring.setting import Data
 
-    options = Options(
-        data=Data(data, 64) if data else None, memory=int(budget * 2**30), null_repeats=0
-    )
-    search([_loaded(table)], Config(iterations=30), options)
+    samples = Data(data, 64) if data else None
+    config = Config(iterations=30, data=samples, memory=budget, null_repeats=0)
+    search([_loaded(table)], config)
 
 
 def _loaded(table: str):  # type: ignore[no-untyped-def]

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from autodas_dsl import spaces
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evolution.config import STRATEGIES, Config
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt
@@ -69,7 +69,7 @@ def held_out(search: Search, prepared: Prepared, best: list[Individual]) -> dict
     if report is None:
         raise SystemExit("the table has no held-out half")
     each = {individual.key: individual for individual in best}
-    outcomes = search.judge.scores([i.formula for i in each.values()], "report")
+    outcomes = search.evaluator.scores([i.formula for i in each.values()], "report")
     return {
         key: agreement(found[0].scores, report.accuracies).kendall or 0.0
         for key, found in zip(each, outcomes, strict=True)

@@ -74,5 +74,9 @@ def scored(text: str) -> str | None:
 
 def of_operators() -> dict[str, str]:
     """Operator name to a formula made of its example."""
-    found = {name: scored(example_of(entry)) for name, entry in OPERATORS.items()}
+    found = {
+        name: scored(example_of(entry))
+        for name, entry in OPERATORS.items()
+        if not entry.sees_population  # the engine sees one network at a time
+    }
     return {name: text for name, text in found.items() if text is not None}

@@ -412,6 +412,26 @@ def entries(function: Callable[[Sequence[Array]], Any]) -> Meaning:
     return lambda args, values, kinds: np.asarray(function(args[0]))
 
 
+def population(meaning: Callable[[Array], Array]) -> Meaning:
+    """A function of one number of each network, ``[networks]``."""
+    return lambda args, values, kinds: meaning(np.asarray(args[0], dtype=np.float64))
+
+
+def percentile(x: Array) -> Array:
+    """Of all finite numbers, how many are below, equal ones half."""
+    known = [v for v in x if np.isfinite(v)]
+    shares = [sum(1.0 if v < own else 0.5 if v == own else 0.0 for v in known) for own in x]
+    return np.array(
+        [s / len(known) if own == own else np.nan for s, own in zip(shares, x, strict=True)]
+    )
+
+
+def standardise(x: Array) -> Array:
+    known = x[np.isfinite(x)]
+    spread = np.sqrt(np.mean((known - np.mean(known)) ** 2))
+    return (x - np.mean(known)) / spread if spread else 0 * x
+
+
 REFERENCE: dict[str, Meaning] = {
     "add": binary(np.add),
     "sub": binary(np.subtract),
@@ -501,4 +521,6 @@ REFERENCE: dict[str, Meaning] = {
     "first": entries(lambda layers: layers[0]),
     "last": entries(lambda layers: layers[-1]),
     "total": entries(total),
+    "percentile": population(percentile),
+    "standardise": population(standardise),
 }

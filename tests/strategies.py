@@ -33,6 +33,7 @@ LEAVES = (
     "[F_s, F_t]", "[E_s, E_t]", "[P_s, P_t]", "[V_s, grad V_t]", "[W, grad W]", "[params, flops]",
 )  # fmt: skip
 NUMBERS = (0.0, 1.0, 2.0, 0.5, 3.0, 1e-5, 1e3, 0.1)
+POPULATION = tuple(name for name, entry in OPERATORS.items() if entry.sees_population)
 
 
 @cache
@@ -94,6 +95,8 @@ def binary(first: AnyKind, second: AnyKind) -> Choices:
 def _choices(kinds: tuple[AnyKind, ...]) -> Choices:
     found = []
     for name, entry in OPERATORS.items():
+        if entry.sees_population:  # around a whole score: see `Grower.score`
+            continue
         if len(kinds) != entry.arity and not entry.is_distance:
             continue
         fitting = tuple(a for a in attributes(entry) if kind_of_call(name, a, kinds) is not None)
@@ -117,7 +120,9 @@ class Grower:
 
     def score(self, steps: int) -> Expr:
         """A tree of one number."""
-        return self.closed(*self.tree(steps))
+        expr = self.closed(*self.tree(steps))
+        around = self.pick((None,) * 8 + POPULATION)
+        return Call(around, (expr,)) if around else expr
 
     def _step(self, expr: Expr, kind: AnyKind) -> Grown:
         if self.pick((True, True, False)):

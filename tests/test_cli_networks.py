@@ -674,10 +674,12 @@ def test_the_defaults_in_the_help_of_evolve_are_those_of_the_configuration() -> 
     from autodas_dsl.evolution.config import Config
 
     known = Config().as_json()
+    ctx = click.Context(command)
     said = {
         p.name: found[1]
         for p in command.params
-        if isinstance(p, click.Option) and (found := re.search(r"default: ([^]]+)]", p.help or ""))
+        if (record := p.get_help_record(ctx))
+        and (found := re.search(r"default: ([^];]+)", " ".join(record)))
     }
     shared = set(said) & set(known) - {"target"}
     assert len(shared) > 8

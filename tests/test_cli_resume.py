@@ -14,7 +14,7 @@ import pytest
 from commands import refused, run
 
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.session import Options, search
+from autodas_dsl.evolution.session import search
 from autodas_dsl.report.live import STOPPING
 from autodas_dsl.scoring.setting import Data
 
@@ -204,9 +204,11 @@ def test_extensions_are_remembered(
 @pytest.mark.usefixtures("undrawn")
 def test_a_run_that_python_started_is_resumed_with_its_options(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    options = Options(data=Data("digits", 2), split="6/6", null_repeats=0)
-    config = Config(population=4, elite=2, iterations=1, inputs=("W",))
-    search(config=config, options=options, folder=folder)
+    config = Config(
+        population=4, elite=2, iterations=1, inputs=("W",), data=Data("digits", 2), split="6/6",
+        null_repeats=0,
+    )  # fmt: skip
+    search(config=config, folder=folder)
     refused(run("evolve", "--resume", folder), "E613", "name its table")
     words = ("--population", 4, "--elite", 2, "--iterations", 2, "--inputs", "W", "--split", "6/6",
              "--batch-size", 2, "--null-repeats", 0, "--data", "digits")  # fmt: skip

@@ -107,9 +107,9 @@ def test_hover_tells_the_kind_where_the_document_is_right() -> None:
         ("¦", None),
         ("proxy/1 mine\nabout: \"¦\n", []),
         ("proxy/1 mine\nbetter: higher\nsc¦\n",
-         ["about", "source", "inputs", "reported", "measured", "let", "score"]),
+         ["about", "source", "inputs", "reference", "reported", "measured", "let", "score"]),
         ("proxy/1 mine\nabout: \"\"\nbetter: higher\n¦\nscore = params\n",
-         ["source", "inputs", "reported", "measured", "let"]),
+         ["source", "inputs", "reference", "reported", "measured", "let"]),
     ],
 )  # fmt: skip
 def test_completion_offers_what_fits(marked: str, expected: list[str] | None) -> None:

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.folder import LOCK, differences, opened, probe
 from autodas_dsl.evolution.journal import Fact, Journal, decode, encode
 from autodas_dsl.evolution.run import evolve
+from autodas_dsl.evolution.run_folder import LOCK, RunFolder, differences
 from autodas_dsl.language.errors import InputError
 
 TESTS = Path(__file__).parent
@@ -161,7 +161,7 @@ def test_the_same_run_leaves_the_same_bytes_and_resuming_a_finished_one_changes_
 
 def test_stopped_by_time_then_resumed_is_the_whole_run(tmp_path: Path) -> None:
     evolve(SHORT, [fake_task()], folder=tmp_path / "whole")
-    part = evolve(SHORT, [fake_task()], folder=tmp_path / "part", max_time=0.0)
+    part = evolve(replace(SHORT, max_time=0.0), [fake_task()], folder=tmp_path / "part")
     assert part.stopped == "time"
     assert final_files(tmp_path / "part") != final_files(tmp_path / "whole")
     evolve(SHORT, [fake_task()], folder=tmp_path / "part", resume=True)
@@ -196,9 +196,9 @@ def test_a_longer_run_extends_a_shorter_one_to_the_same_bytes(tmp_path: Path) ->
     for moment in ("finished", "stopped", "stopped again"):
         folder = tmp_path / moment
         seconds = None if moment == "finished" else 0.0
-        evolve(SHORT, [fake_task()], folder=folder, max_time=seconds)
+        evolve(replace(SHORT, max_time=seconds), [fake_task()], folder=folder)
         if moment == "stopped again":
-            evolve(longer, [fake_task()], folder=folder, resume=True, max_time=seconds)
+            evolve(replace(longer, max_time=seconds), [fake_task()], folder=folder, resume=True)
         evolve(longer, [fake_task()], folder=folder, resume=True)
         assert final_files(folder) == expected, moment
 
@@ -215,11 +215,11 @@ def test_a_run_is_not_extended_otherwise(tmp_path: Path) -> None:
 
 def test_the_command_is_there_before_the_run_is(tmp_path: Path) -> None:
     words = ["autodas-dsl", "evolve", "my table.csv"]
-    with opened(tmp_path, {"options": {"iterations": 2}}, resume=False, command=words):
+    with RunFolder(tmp_path).opened({"options": {"iterations": 2}}, resume=False, command=words):
         assert (tmp_path / "command.txt").read_text() == "autodas-dsl evolve 'my table.csv'\n"
     times = [(tmp_path / name).stat().st_mtime_ns for name in ("command.txt", "run.json")]
     assert times == sorted(times)
-    with opened(tmp_path, {"options": {"iterations": 3}}, resume=True):
+    with RunFolder(tmp_path).opened({"options": {"iterations": 3}}, resume=True):
         assert not (tmp_path / "command.txt").exists(), "it was that of the shorter run"
 
 
@@ -269,7 +269,7 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
 
 
 def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
-    with opened(tmp_path, {}, resume=False):
+    with RunFolder(tmp_path).opened({}, resume=False):
         status, _, err = finish(start(tmp_path, "--resume"))
         assert status == 1
         assert "E604" in err
@@ -382,9 +382,9 @@ def test_a_full_disk_keeps_what_was_evaluated(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_folder_is_said_before_anything_is_collected(tmp_path: Path) -> None:
-    probe(tmp_path, resume=False)
-    probe(tmp_path, resume=True)
-    probe(tmp_path / "new" / "run", resume=False)
+    RunFolder(tmp_path).probe(resume=False)
+    RunFolder(tmp_path).probe(resume=True)
+    RunFolder(tmp_path / "new" / "run").probe(resume=False)
     (tmp_path / "file").write_text("")
     evolve(SHORT, [fake_task()], folder=tmp_path / "run")
     for folder, resume, expected in (
@@ -394,7 +394,7 @@ def test_what_is_wrong_with_a_folder_is_said_before_anything_is_collected(tmp_pa
         (tmp_path / "file" / "run", False, "E605"),
     ):
         with pytest.raises(InputError) as caught:
-            probe(folder, resume)
+            RunFolder(folder).probe(resume)
         assert code(caught) == expected
         if expected == "E605":  # nothing has been evaluated that --resume could use
             assert "choose another folder with --run" in str(caught.value)

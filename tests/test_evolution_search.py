@@ -18,6 +18,7 @@ from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import STRATEGIES, Config
+from autodas_dsl.evolution.evaluator import FitnessEvaluator
 from autodas_dsl.evolution.fitness import (
     CONSTANT,
     Fitness,
@@ -28,7 +29,6 @@ from autodas_dsl.evolution.fitness import (
 )
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped
-from autodas_dsl.evolution.judge import Judge
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.run import Run, evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
@@ -123,39 +123,39 @@ def test_shuffling_keeps_the_accuracies_and_is_seeded() -> None:
     assert (one != shuffled(TRUTH, 0, 1)).any()
 
 
-# --- the judge --------------------------------------------------------------------------------
+# --- the evaluator ----------------------------------------------------------------------------
 
 
 def test_known_formulas_are_not_evaluated_again() -> None:
     fake = Fake()
-    judge = Judge([fake_task(evaluator=fake)], SHORT, None)
+    evaluator = FitnessEvaluator([fake_task(evaluator=fake)], SHORT, None)
     same = ["sum(|W|_F) + params", "params + sum(|W|_F)", "params + sum(|abs(W)|_F)"]
-    found = judge.look([parse(text) for text in same])
+    found = evaluator.evaluate([parse(text) for text in same])
     assert found[0] is found[1] is found[2]
     assert len(fake.seen) == 1
-    assert (judge.counts.evaluations, judge.counts.same_formula) == (1, 2)
-    assert judge.look([parse(same[1])]) == [found[0]]
+    assert (evaluator.counts.evaluations, evaluator.counts.same_formula) == (1, 2)
+    assert evaluator.evaluate([parse(same[1])]) == [found[0]]
     assert len(fake.seen) == 1
 
 
 def test_rank_duplicates_and_rejections_are_counted() -> None:
-    judge = Judge([fake_task()], SHORT, None)
-    found = judge.look(
+    evaluator = FitnessEvaluator([fake_task()], SHORT, None)
+    found = evaluator.evaluate(
         [parse(text) for text in ("sqrt(params)", "sqrt(flops)", "params", "params^1")]
     )
     assert [i.valid for i in found] == [False, False, True, True]
-    assert judge.counts.rejected == (("`sqrt` gave NaN", 2),)
-    twin = Judge(
+    assert evaluator.counts.rejected == (("`sqrt` gave NaN", 2),)
+    twin = FitnessEvaluator(
         [fake_task(evaluator=lambda nodes: [outcome(accuracies())] * len(nodes))], SHORT, None
     )
-    twin.look([parse("params"), parse("flops")])
+    twin.evaluate([parse("params"), parse("flops")])
     assert twin.counts.same_ranks == 1
 
 
 def test_a_winner_that_falls_gets_a_leading_minus() -> None:
     down = Networks(lambda nodes: [outcome(-accuracies())] * len(nodes), accuracies())
-    judge = Judge([Task("down", "kd", down)], SHORT, None)
-    (found,) = judge.look([parse("params")])
+    evaluator = FitnessEvaluator([Task("down", "kd", down)], SHORT, None)
+    (found,) = evaluator.evaluate([parse("params")])
     assert found.tau == 1.0
     assert format_expression(found.formula) == "-params"
     assert found.complexity == 2
@@ -164,12 +164,14 @@ def test_a_winner_that_falls_gets_a_leading_minus() -> None:
 def test_the_screen_spares_the_selection() -> None:
     fake = Fake()
     task = fake_task(evaluator=fake, screen=True)
-    judge = Judge([task], replace(SHORT, margin=0.0), None)
-    found = judge.look([parse(text) for text in ("params", "flops", "layers")], bar=2.0)
+    evaluator = FitnessEvaluator([task], replace(SHORT, margin=0.0), None)
+    found = evaluator.evaluate(
+        [parse(text) for text in ("params", "flops", "layers")], threshold=2.0
+    )
     assert not any(i.valid for i in found)
     assert fake.seen == []
-    assert judge.counts.screened == 3
-    assert judge.look([parse("sum(|W|_F)")])[0].valid
+    assert evaluator.counts.screened == 3
+    assert evaluator.evaluate([parse("sum(|W|_F)")])[0].valid
 
 
 def test_a_formula_that_contains_one_without_a_value_is_rejected_without_work() -> None:
@@ -179,22 +181,26 @@ def test_a_formula_that_contains_one_without_a_value_is_rejected_without_work() 
         seen.extend(nodes)
         return engine.evaluate(nodes)
 
-    judge = Judge([Task("six", "kd", Networks(evaluate, np.arange(6.0)))], SHORT, None)
-    (alone,) = judge.look([parse("sum(mean(sqrt(W - 100)))")])
+    evaluator = FitnessEvaluator(
+        [Task("six", "kd", Networks(evaluate, np.arange(6.0)))], SHORT, None
+    )
+    (alone,) = evaluator.evaluate([parse("sum(mean(sqrt(W - 100)))")])
     before = len(seen)
-    (around,) = judge.look([parse("max(sum(mean(sqrt(W - 100))), 1) + params")])
+    (around,) = evaluator.evaluate([parse("max(sum(mean(sqrt(W - 100))), 1) + params")])
     assert (alone.valid, around.valid) == (False, False)
     assert around.reason == alone.reason
     assert "`sqrt` gave nan" in alone.reason
     assert len(seen) == before
-    assert judge.look([parse("params + sum(|W|_F)")])[0].valid
+    assert evaluator.evaluate([parse("params + sum(|W|_F)")])[0].valid
 
 
 def test_a_formula_may_mend_the_infinity_of_one_that_it_contains() -> None:
     engine = Engine(networks())
-    judge = Judge([Task("six", "kd", Networks(engine.evaluate, np.arange(6.0)))], SHORT, None)
-    (alone,) = judge.look([parse("log(params - params)")])
-    (around,) = judge.look([parse("exp(log(params - params)) + sum(|W|_F)")])
+    evaluator = FitnessEvaluator(
+        [Task("six", "kd", Networks(engine.evaluate, np.arange(6.0)))], SHORT, None
+    )
+    (alone,) = evaluator.evaluate([parse("log(params - params)")])
+    (around,) = evaluator.evaluate([parse("exp(log(params - params)) + sum(|W|_F)")])
     assert (alone.valid, around.valid) == (False, True)
 
 
@@ -303,7 +309,7 @@ def test_several_tables() -> None:
     [
         ("evaluations", {"max_evaluations": 15}),
         ("patience", {"patience": 2}),
-        ("target", {"target": 0.05}),
+        ("target", {"stop_at": 0.05}),
         ("iterations", {}),
     ],
 )
@@ -314,7 +320,7 @@ def test_reasons_to_stop(reason: str, changes: dict[str, float]) -> None:
 
 
 def test_time_stops_between_generations() -> None:
-    run = evolve(SHORT, [fake_task()], max_time=0.0, baselines=())
+    run = evolve(replace(SHORT, max_time=0.0), [fake_task()], baselines=())
     assert run.stopped == "time"
     assert len(run.steps) == 1
 

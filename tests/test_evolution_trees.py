@@ -259,6 +259,8 @@ def test_gradient_free() -> None:
         ("E623", lambda: chosen_statistics(["grad W"], gradient_free=True)),
         ("E623", lambda: chosen_statistics([])),
         ("E624", lambda: chosen_operators(["softmaxx"])),
+        ("E624", lambda: chosen_operators(["percentile"])),
+        ("E624", lambda: chosen_operators(["population"])),
     ],
 )
 def test_wrong_vocabularies(code: str, make: object) -> None:

@@ -8,8 +8,8 @@ import re
 import pytest
 from rich.console import Console
 
+from autodas_dsl.evolution.evaluator import Counts
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.judge import Counts
 from autodas_dsl.evolution.watch import Progress
 from autodas_dsl.language.parse import parse
 from autodas_dsl.report.live import STOPPING, Phases

@@ -11,12 +11,12 @@ from reference import REFERENCE
 from autodas_dsl.compiler import kernels
 from autodas_dsl.language.check import kind_of_expression
 from autodas_dsl.language.examples import example_of
-from autodas_dsl.language.format import format_expression
+from autodas_dsl.language.format import Part, format_expression
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.kinds import Axis, Kind, integer
 from autodas_dsl.language.operators import ALIASES, OPERATORS, op
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.tree import Call, walk
+from autodas_dsl.language.tree import Call, Name, walk
 from autodas_dsl.printing.latex import operator_latex
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in OPERATORS.items()]
@@ -49,6 +49,11 @@ def test_example_works(entry) -> None:
     assert checked.ok, checked.diagnostics
     assert any(isinstance(node, Call) and node.op == entry.name for node in walk(tree))
     assert format_expression(tree) == text
+
+
+def test_an_operator_with_code_sees_no_population() -> None:
+    with pytest.raises(ValueError, match="one network at a time"):
+        op("f", "number -> number", "{0}", "F.", group="population", latex="f")
 
 
 def test_an_operator_of_unknown_group_or_law_is_refused() -> None:
@@ -292,3 +297,16 @@ def test_corr_of_a_constant_row_is_not_finite_whatever_rounds(shift: float) -> N
     found = kernels.corr(rows, 2)
     assert found[0].isnan().all()
     assert found[1, 1] == pytest.approx(1)
+
+
+def test_notation_stands_in_the_entry() -> None:
+    for entry in OPERATORS.values():
+        tree = Call(entry.name, (Name("x"), Name("y"))[: entry.arity])
+        text = entry.text.format(*(Part("x"), Part("y"))[: entry.arity], attrs="")
+        assert format_expression(tree) == text
+        assert parse(text) == tree
+    mine = op("mine", "x -> x", "{0}", "Mine.", group="normalise", axis="C B")
+    assert (mine.text, mine.graph) == ("mine{attrs}({0})", "mine")
+    assert mine.latex == r"\operatorname{{mine}}{axis}\!\left({0}\right)"
+    with pytest.raises(TypeError, match="sign"):
+        op("mine", "x -> x", "{0}", "Mine.", group="normalise", sign="~")

@@ -80,16 +80,16 @@ import autodas_dsl
 for module in pkgutil.walk_packages(autodas_dsl.__path__, "autodas_dsl."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-from autodas_dsl.evolution.folder import opened
+from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.language.errors import InputError
 run = pathlib.Path(sys.argv[1], "run")
-with opened(run, {}, resume=False):
+with RunFolder(run).opened({}, resume=False):
     try:
-        with opened(run, {}, resume=True):
+        with RunFolder(run).opened({}, resume=True):
             print("twice")
     except InputError as error:
         print(error.diagnostics[0].code)
-with opened(run, {}, resume=True):
+with RunFolder(run).opened({}, resume=True):
     print("again")
 """
 

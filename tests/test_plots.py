@@ -15,9 +15,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from autodas_dsl.evaluation.agreement import Agreement
+from autodas_dsl.evaluation.bootstrap import Interval
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.report import plots
-from autodas_dsl.report.plots import Bar, Curve, Point
+from autodas_dsl.report.plots import Curve, Point
 
 
 def a_scatter() -> Figure:
@@ -28,8 +30,13 @@ def a_scatter() -> Figure:
 
 
 def a_summary() -> Figure:
-    bars = [Bar("snip", 0.9, 0.8, 0.95), Bar("params", 0.7, 0.5, 0.8), Bar("kd", None, note="why")]
-    return plots.summary(bars, target="kd", n=64, split="report half")
+    proxies = {
+        name: Agreement(64, 0, 0, None, rho, None, reason, {"spearman": Interval(*ends, 1000)} if ends else {})
+        for name, rho, ends, reason in (
+            ("snip", 0.9, (0.8, 0.95), ""), ("params", 0.7, (0.5, 0.8), ""), ("kd", None, (), "why"),
+        )
+    }  # fmt: skip
+    return plots.summary(proxies, target="kd", n=64, split="report half")
 
 
 def a_search() -> Figure:

@@ -20,8 +20,9 @@ from fixtures import DATA
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.evaluation.sensitivity import Sensitivity
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.measure import TableScores
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.evolution.session import Scores, scores_text
+from autodas_dsl.evolution.run_folder import RunFolder, SavedRun
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.report.charts import Point, Scale, number, scale, scatter, search_curve
@@ -31,9 +32,14 @@ from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.page import PARTS, report, write_report
 from autodas_dsl.report.parts import shown
 from autodas_dsl.report.repetition import python_call
-from autodas_dsl.report.run_folder import Moved, read_run, write_sensitivity
 
 RUN = DATA / "report" / "run"
+
+
+def read_run(path: Path) -> SavedRun:
+    return RunFolder(path).read()
+
+
 VOID = frozenset({"br", "input", "link", "meta"})
 
 
@@ -220,8 +226,10 @@ def test_the_report_of_a_search_that_was_run(tmp_path: Path) -> None:
     n = 80
     scores = {"best": np.linspace(0, 1, n), "params": np.full(n, np.nan)}
     halves = np.arange(n) >= n // 2
-    kept = Scores("fake", "kd", tuple(map(str, range(n))), halves, np.linspace(1, 2, n), scores)
-    (folder / "scores.csv").write_text(scores_text([kept]))
+    kept = TableScores(
+        "fake", "kd", tuple(map(str, range(n))), halves, np.linspace(1, 2, n), scores
+    )
+    RunFolder(folder).save_scores([kept])
     run = read_run(folder)
     assert run.best == found.best
     assert run.pareto == found.pareto
@@ -231,9 +239,12 @@ def test_the_report_of_a_search_that_was_run(tmp_path: Path) -> None:
     assert [(step.generation, step.evaluations) for step in run.history] == [
         (step.generation, step.evaluations) for step in found.steps
     ]
-    assert run.found.evaluations == found.counts.evaluations
-    assert run.reached["best"][0].kendall == found.champion.selection[0].agreement.kendall
-    assert run.reached["params"][1].low is None
+    assert run.found.counts.evaluations == found.counts.evaluations
+    assert (
+        run.found.measured["best"][0].agreement.kendall
+        == found.champion.selection[0].agreement.kendall
+    )
+    assert run.found.measured["params"][1].agreement.intervals == {}
     text = "".join(Outline(report(run)).texts)
     assert "It has no valid score on any of these architectures." in text
 
@@ -271,13 +282,13 @@ def test_writing_never_replaces_a_file_unasked(tmp_path: Path) -> None:
 
 def test_sensitivity_and_command_are_kept_beside_a_run(run: Path) -> None:
     rows = [Sensitivity("best", "batch", 0.5, None, True)]
-    write_sensitivity(run, rows)
+    RunFolder(run).save_sensitivity(rows)
     (run / "command.txt").write_text("autodas-dsl evolve 'a table.csv'\n")
     found = read_run(run)
-    assert found.sensitivity == (Moved("best", "batch", 0.5, None, True),)
+    assert found.sensitivity == tuple(rows)
     assert found.command == "autodas-dsl evolve 'a table.csv'"
     with pytest.raises(InputError, match="no run"):
-        write_sensitivity(run / "pareto", rows)
+        RunFolder(run / "pareto").save_sensitivity(rows)
 
 
 def test_rank_keeps_sensitivity_in_a_run_only(tmp_path: Path) -> None:

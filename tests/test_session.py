@@ -13,7 +13,8 @@ import torch
 from autodas_dsl import spaces
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import prepare
-from autodas_dsl.evolution.session import Options, free_folder, search
+from autodas_dsl.evolution.run_folder import free_folder
+from autodas_dsl.evolution.session import search
 from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError
@@ -25,14 +26,16 @@ from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.tables.read import load_table
 
 SMALL = load_table("digits-resnet").rows(range(20))
-CONFIG = Config(population=4, elite=2, iterations=3)
-OPTIONS = Options(data=Data("digits", 8), baselines=("params", "snip", "rho_cnn"))
+CONFIG = Config(
+    population=4, elite=2, iterations=3, data=Data("digits", 8),
+    baselines=("params", "snip", "rho_cnn"),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("runs") / "one"
-    session = search([SMALL], CONFIG, OPTIONS, folder=where)
+    session = search([SMALL], CONFIG, folder=where)
     draw(session, where)
     return where
 
@@ -60,15 +63,15 @@ def test_scores_stand_for_every_architecture(folder: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    search([SMALL], CONFIG, OPTIONS, folder=tmp_path / "again")
+    search([SMALL], CONFIG, folder=tmp_path / "again")
     for name in ("best.proxy", "hall_of_fame.csv", "scores.csv", "run.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_a_second_search_collects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = search([SMALL], CONFIG, OPTIONS)
+    before = search([SMALL], CONFIG)
     monkeypatch.setattr(stored, "collect", _never)
-    again = search([SMALL], CONFIG, OPTIONS)
+    again = search([SMALL], CONFIG)
     assert again.run.best == before.run.best
 
 
@@ -77,7 +80,7 @@ def _never(*args: object, **more: object) -> None:
 
 
 def test_another_seed_splits_otherwise() -> None:
-    sessions = [search([SMALL], replace(CONFIG, seed=s), OPTIONS) for s in (0, 1)]
+    sessions = [search([SMALL], replace(CONFIG, seed=s)) for s in (0, 1)]
     halves = [
         {a for a, held in zip(s.scores[0].architectures, s.scores[0].held_out, strict=True) if held}
         for s in sessions
@@ -86,8 +89,8 @@ def test_another_seed_splits_otherwise() -> None:
 
 
 def test_baselines_that_do_not_fit_are_told_with_the_requirement() -> None:
-    session = search([SMALL], CONFIG, OPTIONS)
-    rows = {row.proxy: row for row in session.scores[0].compared(held_out=True)}
+    session = search([SMALL], CONFIG)
+    rows = session.scores[0].compared(held_out=True)
     assert rows["rho_cnn"].kendall is None
     assert rows["rho_cnn"].reason.startswith("requires C_s = C_t")
     assert rows["params"].kendall is not None
@@ -95,13 +98,13 @@ def test_baselines_that_do_not_fit_are_told_with_the_requirement() -> None:
 
 def test_a_table_without_a_space_is_refused() -> None:
     with pytest.raises(InputError, match="--space"):
-        search([replace(SMALL, space=None)], CONFIG, OPTIONS)
+        search([replace(SMALL, space=None)], CONFIG)
 
 
 def test_equal_accuracies_are_refused() -> None:
     flat = replace(SMALL, columns={"kd": np.ones(20)})
     with pytest.raises(InputError, match="equal"):
-        search([flat], CONFIG, OPTIONS)
+        search([flat], CONFIG)
 
 
 def test_run_folders_are_numbered(tmp_path: Path) -> None:
@@ -113,7 +116,7 @@ def test_run_folders_are_numbered(tmp_path: Path) -> None:
 def test_what_one_table_selects_on_no_other_reports_on() -> None:
     whole = load_table("digits-resnet").rows(range(24))
     fewer = replace(load_table("digits-resnet").rows(range(3, 24)), name="fewer")
-    session = search([whole, fewer], CONFIG, OPTIONS)
+    session = search([whole, fewer], CONFIG)
     sides = [
         {name: held for name, held in zip(one.architectures, one.held_out, strict=True)}
         for one in session.scores
@@ -131,7 +134,7 @@ def test_the_best_formula_is_simplified_where_that_is_proved() -> None:
 
 
 def test_what_cannot_be_made_smaller_stays() -> None:
-    session = search([SMALL], CONFIG, OPTIONS)
+    session = search([SMALL], CONFIG)
     simple = session.simpler
     assert bool(simple.steps) or simple.proxy == session.run.best
 
@@ -142,7 +145,7 @@ def test_the_number_of_threads_changes_nothing_and_is_given_back() -> None:
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(search([SMALL], CONFIG, OPTIONS))
+            found.append(search([SMALL], CONFIG))
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -151,16 +154,15 @@ def test_the_number_of_threads_changes_nothing_and_is_given_back() -> None:
 
 
 def test_precision_is_part_of_the_run(tmp_path: Path) -> None:
-    options = replace(OPTIONS, baselines=("snip",), null_repeats=0)
+    config = replace(CONFIG, baselines=("snip",), null_repeats=0)
     single, double = (
-        search([SMALL], CONFIG, replace(options, dtype=dtype), folder=tmp_path / str(dtype))
-        for dtype in (torch.float32, torch.float64)
+        search([SMALL], replace(config, dtype=dtype), folder=tmp_path / dtype)
+        for dtype in ("float32", "float64")
     )
     one, two = (session.scores[0].scores["snip"] for session in (single, double))
     assert not np.array_equal(one, two)
     assert np.allclose(one, two, rtol=1e-4)
     with pytest.raises(InputError, match=r"E603.*fingerprint"):
         search(
-            [SMALL], CONFIG, replace(options, dtype=torch.float64),
-            folder=tmp_path / str(torch.float32), resume=True,
+            [SMALL], replace(config, dtype="float64"), folder=tmp_path / "float32", resume=True
         )  # fmt: skip

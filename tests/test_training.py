@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,16 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl import spaces
-from autodas_dsl.compiler.interpret import interpret
-from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import library_proxy
 from autodas_dsl.models.spaces import named_source
 from autodas_dsl.training.digits import SHIFTS, digits
 from autodas_dsl.training.distillation import distill
-from autodas_dsl.training.losses import LOSSES, Seen, softened
-from autodas_dsl.training.recipe import Recipe, shuffled, train
+from autodas_dsl.training.recipe import Recipe, shuffled, softened, train
 from autodas_dsl.training.replicas import Grouped, Mapped, side_by_side
 from autodas_dsl.training.rows import size
 
@@ -154,46 +148,6 @@ def test_softened_against_numpy() -> None:
     expected = 16 * (softmax(t) * np.log(softmax(t) / softmax(s))).sum(-1)
     found = softened(torch.from_numpy(s), torch.from_numpy(t), 4.0)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
-
-
-def seen(seed: int, *, classes: int = 4, width: int = 3, side: int = 2) -> Seen:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = [(6, classes), (6, width), (6, width, side, side)]
-    return Seen(*(torch.randn(shape, generator=generator).double() for shape in shapes))
-
-
-@pytest.mark.parametrize("name", sorted(LOSSES))
-def test_a_loss_is_least_at_the_teacher_and_has_gradients(name: str) -> None:
-    teacher, student = seen(0), seen(1)
-    of, needs = LOSSES[name].of, LOSSES[name].needs
-    assert float(of(teacher, teacher, 4.0)) == pytest.approx(0, abs=1e-9)
-    tensors = [getattr(student, key).requires_grad_() for key in ("logits", "embedding", "map")]
-    away = of(student, teacher, 4.0)
-    assert away > 1e-6
-    grads = torch.autograd.grad(away, tensors, allow_unused=True)
-    assert all(g is None or (g.isfinite().all() and g.abs().sum() > 0) for g in grads)
-    found = [
-        key for key, g in zip(("logits", "embedding", "map"), grads, strict=True) if g is not None
-    ]
-    assert found == [needs]
-
-
-@pytest.mark.parametrize("name", sorted(LOSSES))
-def test_a_loss_is_the_library_proxy_with_the_sign_turned(name: str) -> None:
-    student, teacher = seen(2, width=5), seen(3, width=5)
-    values = {
-        Statistic(f"{letter}_{who}"): getattr(one, key)
-        for who, one in (("s", student), ("t", teacher))
-        for letter, key in (("P", "logits"), ("E", "embedding"), ("F", "map"))
-    }
-    score = interpret(to_ir(library_proxy(name)), SimpleNamespace(values=values))
-    assert float(LOSSES[name].of(student, teacher, 4.0)) == pytest.approx(-score, rel=1e-5)
-
-
-@pytest.mark.parametrize("name", sorted(key for key, loss in LOSSES.items() if not loss.equal))
-def test_losses_between_different_shapes(name: str) -> None:
-    one, other = seen(0), seen(1, classes=7, width=9, side=4)
-    assert LOSSES[name].of(one, other, 4.0).isfinite()
 
 
 def small(classes: int = 10) -> nn.Module:

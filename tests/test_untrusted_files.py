@@ -28,11 +28,11 @@ from small_networks import P_S, W
 import autodas_dsl
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.evaluator import FitnessEvaluator
 from autodas_dsl.evolution.journal import Fact, decode, encode
-from autodas_dsl.evolution.judge import Judge
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.evolution.session import free_folder
+from autodas_dsl.evolution.run_folder import RunFolder, free_folder
 from autodas_dsl.language import folders, parser_tables
 from autodas_dsl.language.documents import MAX_DOCUMENT_BYTES, parse_document
 from autodas_dsl.language.errors import Diagnostic, InputError
@@ -46,7 +46,6 @@ from autodas_dsl.printing.table import TableRow, booktabs
 from autodas_dsl.report.html import tag
 from autodas_dsl.report.page import report
 from autodas_dsl.report.plots import save, scatter
-from autodas_dsl.report.run_folder import read_run
 from autodas_dsl.report.terminal import Column, note, render, show
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Score
@@ -366,9 +365,9 @@ def test_a_line_of_a_journal_with_a_right_checksum_and_wrong_content(content: ob
 def test_facts_about_another_number_of_networks_are_not_believed() -> None:
     task = fake_task()
     expr = parse("sum(|W|_F)")
-    honest = Judge([task], Config())
+    honest = FitnessEvaluator([task], Config())
     right = honest.scores([expr], "selection")[0][0]
-    known = Judge([task], Config())
+    known = FitnessEvaluator([task], Config())
     fact = Fact(task.name, "selection", known.key(expr))
     known._journal.append([(fact, Outcome(np.array([1.0]), ("",)))])
     found = known.scores([expr], "selection")[0][0]
@@ -417,13 +416,13 @@ def test_a_report_of_a_run_that_somebody_wrote(tmp_path: Path) -> None:
     for changed in list(every_change(whole))[::4]:
         (folder / "run.json").write_text(json.dumps(changed))
         try:
-            read_run(folder)
+            RunFolder(folder).read()
         except InputError as error:
             told.append(error)
             continue
         pages += 1
         if pages % 20 == 0 or EVIL[:9] in json.dumps(changed, ensure_ascii=False):
-            text = report(read_run(folder))
+            text = report(RunFolder(folder).read())
             assert not UNSEEN.search(text.replace("\n", ""))
     assert pages
     assert {error.diagnostics[0].code for error in told} <= {"E641", "E642", "E643"}
@@ -437,7 +436,7 @@ def test_json_that_python_cannot_hold_is_a_diagnostic(text: str, tmp_path: Path)
     folder = shutil.copytree(RUN, tmp_path / "run")
     (folder / "run.json").write_text(text)
     with pytest.raises(InputError, match="E642"):
-        read_run(folder)
+        RunFolder(folder).read()
     with pytest.raises(InputError, match="E606"):
         evolve(Config(iterations=8), [fake_task()], folder=folder, resume=True)
 
@@ -453,7 +452,7 @@ def test_numbers_of_a_run_are_numbers(name: str, cell: str, tmp_path: Path) -> N
     lines[1] = ",".join(cells)
     (folder / name).write_text("\n".join(lines))
     with pytest.raises(InputError, match="E642"):
-        read_run(folder)
+        RunFolder(folder).read()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
@@ -462,7 +461,7 @@ def test_a_pipe_in_a_run_is_not_waited_for(tmp_path: Path) -> None:
     (folder / "history.csv").unlink()
     os.mkfifo(folder / "history.csv")
     with pytest.raises(InputError, match=r"E642.*pipe"):
-        read_run(folder)
+        RunFolder(folder).read()
 
 
 # --- characters ---------------------------------------------------------------------------------

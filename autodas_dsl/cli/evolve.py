@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
+from autodas_dsl.cli.networks import data_of, device_of, teacher_of
 from autodas_dsl.cli.remembered import resumed, words_of
+from autodas_dsl.evolution.config import SAVED, Config, declared
 
 if TYPE_CHECKING:
-    from autodas_dsl.evolution.results import Null
-    from autodas_dsl.evolution.session import Compared, Session
+    from autodas_dsl.evaluation.agreement import Agreement
+    from autodas_dsl.evolution.run_records import Null
+    from autodas_dsl.evolution.session import Session
     from autodas_dsl.simplify.simplify import Simplified
 
 RUNS = Path("runs")
@@ -40,68 +41,56 @@ of the run. Of them only --iterations can change, and only grow; --workers, --ma
 are not remembered."""
 
 
-def _words(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    return None if value is None else options.listed(value)
+class Listed(click.ParamType):
+    """Several names or formulas, with a comma between them."""
+
+    name = "list"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else options.listed(value)
 
 
-def _number(name: str, kind: Any, help: str) -> Any:
-    return click.option(name, type=kind, metavar="N", help=help)
+_KINDS: dict[str, Any] = {"int": int, "float": float, "str": str, "tuple[str,": Listed()}
+
+_SHARED: dict[str, tuple[options.Decorator, ...]] = {
+    "space": (options.space(),),
+    "teacher": (options.teacher(), options.teacher_weights(), options.teacher_size()),
+    "data": (options.data("by default what the space is usually scored on"),),
+    "size": (options.batch_size(),),
+    "seed": (options.seed(),),
+    "dtype": (options.dtype(),),
+    "device": (options.device(),),
+}
+
+
+def searched_with(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for every field of `Config`, in its order."""
+    for one in reversed(fields(Config)):
+        for option in reversed(_SHARED.get(one.name) or (_option(one),)):
+            command = option(command)
+    return command
+
+
+def _option(one: Field[Any]) -> options.Decorator:
+    said = declared(one)
+    name = said.option or f"--{one.name.replace('_', '-')}"
+    if one.type == "bool":
+        return click.option(name, one.name, is_flag=True, help=said.help)
+    kind = _KINDS[str(one.type).split()[0]]
+    if one.name not in SAVED and said.low is not None:  # those of the run itself `Config` refuses
+        ranged: Any = click.IntRange if kind is int else click.FloatRange
+        kind = ranged(said.low, said.high)
+    return click.option(
+        name, one.name, type=kind, default=one.default, show_default=said.shown,
+        metavar=said.metavar, help=said.help,
+    )  # fmt: skip
 
 
 @click.command("evolve", epilog=_EPILOG)
 @click.argument("tables", nargs=-1, metavar="[TABLE]...", type=options.TABLE)
-@_number("--population", int, "Formulas kept.  [default: 20]")
-@_number("--iterations", int, "Generations.  [default: 100]")
-@_number("--tournament", float, "Share of the population a tournament draws.  [default: 0.9]")
-@_number("--elite", int, "Best of the tournament that parents come from.  [default: 5]")
-@_number("--brood", int, "Children and fresh formulas per generation.  [default: 1]")
-@_number("--crossover", float, "Share of the children with two parents.  [default: 0.5]")
-@click.option("--strategy", metavar="NAME",
-              help="adaptive-elite, aging, nsga2 or random.  [default: adaptive-elite]")  # fmt: skip
-@click.option("--objective", metavar="mean|min", help="Over several tables.  [default: mean]")
-@click.option("--terms", metavar="NAME",
-              help="both, instinct (student alone) or interaction (with the teacher).")  # fmt: skip
-@click.option("--gradient-free", is_flag=True, default=None, help="No gradient in any formula.")
-@click.option("--inputs", callback=_words, metavar="A,B",
-              help="Statistics that formulas may name.")  # fmt: skip
-@click.option("--operators", callback=_words, metavar="A,B",
-              help="Operators or groups that formulas may use.")  # fmt: skip
-@click.option("--seed-with", "seeds", callback=_words, metavar="PROXY,…",
-              help="Formulas that the first population starts with.")  # fmt: skip
-@_number("--max-complexity", int, "Nodes a formula may have.  [default: 20]")
-@_number("--parsimony", float, "Taken off the fitness per node.  [default: 0.001]")
-@_number("--folds", int, "Jackknife parts of the selection, against fitting noise.  [default: 0]")
-@click.option("--null", is_flag=True, default=None,
-              help="Shuffle the accuracies first: what the search finds in nothing.")  # fmt: skip
-@click.option("--screening", is_flag=True,
-              help="Look at formulas on few architectures and a sample of statistics first.")  # fmt: skip
-@click.option("--memory", type=click.FloatRange(0.01, 4096), default=4.0, show_default=True,
-              metavar="GIB", help="For statistics; activations are thinned until they fit.")  # fmt: skip
-@_number("--margin", float, "How far below the population a screened formula may be.  "
-         "[default: 0.15]")  # fmt: skip
-@click.option("--null-repeats", type=click.IntRange(0, 100), default=3, show_default=True,
-              metavar="N", help="Searches on shuffled accuracies for the null level.")  # fmt: skip
-@_number("--max-time", float, "Seconds; stops at the end of a generation.")
-@_number("--max-evaluations", int, "Stop after so many formulas.")
-@_number("--patience", int, "Stop after so many generations without progress.")
-@_number("--stop-at", float, "Stop at this tau on the selection.")
-@click.option("--baselines", callback=_words, metavar="PROXY,…",
-              help="Formulas to compare with.  [default: params, snip and others]")  # fmt: skip
-@click.option("--target", metavar="COLUMN",
-              help="The accuracy column.  [default: kd, or the only one]")  # fmt: skip
-@click.option("--split", default="half", show_default=True, metavar="half|K/N",
-              help="Architectures to select on and to report on.")  # fmt: skip
-@options.space()
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
-@options.data("by default what the space is usually scored on")
-@options.batch_size()
-@options.seed()
-@options.dtype()
-@options.device()
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
-              help="Processes that evaluate formulas.")  # fmt: skip
+@searched_with
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
@@ -121,79 +110,46 @@ def command(ctx: click.Context, **given: Any) -> None:
         if given["folder"] is not None:
             raise click.UsageError("--resume RUN goes on in its own folder: leave --run out")
         given = resumed(ctx, given)
-    if _search(words_of(ctx, given), **given).interrupted:
+    if _search(words_of(ctx, given), given).interrupted:
         ctx.exit(INTERRUPTED)
 
 
-def _search(
-    words: Sequence[str],
-    tables: tuple[str, ...],
-    target: str | None,
-    split: str,
-    baselines: tuple[str, ...] | None,
-    space: str | None,
-    teacher: str | None,
-    teacher_weights: str | None,
-    teacher_size: int | None,
-    data_spec: str | None,
-    batch_size: int | None,
-    dtype: str,
-    device: str,
-    max_time: float | None,
-    stop_at: float | None,
-    workers: int,
-    screening: bool,
-    memory: float,
-    null_repeats: int,
-    folder: Path | None,
-    resume: Path | None,
-    format: str,
-    **choices: Any,
-) -> Session:
+def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
     """Search, write the run folder and print the result."""
-    from autodas_dsl.evolution.config import Config
-    from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, free_folder, search
+    from autodas_dsl.evolution.run_folder import free_folder
+    from autodas_dsl.evolution.session import BUILTIN, search
     from autodas_dsl.execution.memory import tune_memory
     from autodas_dsl.report.live import watching
     from autodas_dsl.report.run_plots import draw
     from autodas_dsl.report.terminal import note
 
-    names = tables or (BUILTIN,)
-    where = resume or folder or free_folder(RUNS, names)
-    given = {key: value for key, value in choices.items() if value is not None}
-    config = Config(target=stop_at or 0.0, **given)
-    settings = Options(
-        target, space, data_of(data_spec, batch_size) if data_spec else None, batch_size,
-        teacher_of(teacher, teacher_weights, teacher_size), dtype_of(dtype), device_of(device), split,
-        workers=workers, screening=screening, memory=int(memory * 2**30),
-        null_repeats=null_repeats, baselines=BASELINES if baselines is None else baselines,
-    )  # fmt: skip
+    names = given["tables"] or (BUILTIN,)
+    where = given["resume"] or given["folder"] or free_folder(RUNS, names)
+    config = config_of(given)
     tune_memory()
-    with _kept_apart(where), watching() as watch:
+    with watching() as watch:
         session = search(
-            names, config, settings, folder=where, resume=resume is not None, command=words,
-            max_time=max_time, watch=watch,
+            names, config, folder=where, resume=given["resume"] is not None, command=words,
+            watch=watch,
         )  # fmt: skip
         watch.phase("drawing")
         draw(session, where)
     for text in session.notes:
         note(text)
-    _print(session, where, format)
+    _print(session, where, given["format"])
     return session
 
 
-@contextmanager
-def _kept_apart(folder: Path) -> Iterator[None]:
-    """Keep nothing beside a new best formula that was measured about the one before."""
-    from autodas_dsl.evolution.results import BEST
-    from autodas_dsl.report.run_folder import drop_sensitivity
-    from autodas_dsl.report.terminal import note
-
-    best = folder / BEST
-    before = best.read_bytes() if best.exists() else b""
-    yield
-    if before not in (b"", best.read_bytes()) and drop_sensitivity(folder):
-        note("the best formula is another now: measure again what it depends on")
+def config_of(given: Mapping[str, Any]) -> Config:
+    """What the parameters of the command say about the search."""
+    plain = {one.name for one in fields(Config)} - {"teacher", "device"}
+    config = Config(**{name: value for name, value in given.items() if name in plain})
+    spec, size = given["data_spec"], given["batch_size"]
+    teaching = (given[name] for name in ("teacher", "teacher_weights", "teacher_size"))
+    return replace(
+        config, data=data_of(spec, size) if spec else None, size=size,
+        teacher=teacher_of(*teaching), device=device_of(given["device"]),
+    )  # fmt: skip
 
 
 def _print(session: Session, folder: Path, format: str) -> None:
@@ -256,18 +212,23 @@ def _print_simpler(found: Simplified) -> None:
         click.echo(f"not simplified: {found.reason}")
 
 
-def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> None:
+def _print_table(found: Mapping[str, Agreement], title: str, seen: bool, format: str) -> None:
     from autodas_dsl.report.terminal import Column, note, show
 
     columns = [Column("proxy"), Column("n")]
-    columns += [Column("invalid")] if any(row.invalid for row in rows) else []
+    columns += [Column("invalid")] if any(one.invalid for one in found.values()) else []
     for key in ("kendall", "spearman", "pearson"):
         columns.append(Column(key, digits=3, signed=True))
         columns += [Column(f"{key}_low", "95 % from", digits=3, signed=True),
                     Column(f"{key}_high", "to", digits=3, signed=True)]  # fmt: skip
     half = "selected on these" if seen else "held-out"
-    show([asdict(row) for row in rows], columns, format, title=f"{title}: {half} architectures")
-    said = [f"{row.proxy}: {row.reason}" for row in rows if row.kendall is None]
+    show(
+        [{"proxy": name, **one.row()} for name, one in found.items()],
+        columns,
+        format,
+        title=f"{title}: {half} architectures",
+    )
+    said = [f"{name}: {one.reason}" for name, one in found.items() if one.kendall is None]
     if format == "table":
         click.echo("\n".join([*said, ""]))
     else:
@@ -277,19 +238,28 @@ def _print_table(rows: list[Compared], title: str, seen: bool, format: str) -> N
 
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:
     """The JSON other tools rely on; with several tables, the numbers of the first."""
+    from autodas_dsl.evaluation.correlations import STATISTICS
+    from autodas_dsl.evolution.run_records import BEST
+
     first = session.scores[0]
     halves = {name: first.compared(name == "held_out") for name in ("selection", "held_out")}
-    keys = ("kendall", "spearman", "pearson", "n")
+    keys = (*STATISTICS, "n")
     best = {
-        name: {key: getattr(rows[0], key) for key in keys} if rows[0].n else None
-        for name, rows in halves.items()
+        name: {key: getattr(found[BEST], key) for key in keys} if found[BEST].n else None
+        for name, found in halves.items()
     }
     beside = halves["held_out"] if first.held_out.any() else halves["selection"]
+    numbers = [f"{key}{end}" for key in STATISTICS for end in ("", "_low", "_high")]
+    baselines = [
+        {"proxy": name} | {key: found.row()[key] for key in ("n", "invalid", *numbers, "reason")}
+        for name, found in beside.items()
+        if name != BEST
+    ]
     return {
         "best": formula,
         "complexity": session.run.champion.individual.complexity,
         **best,
-        "baselines": [asdict(row) for row in beside[1:]],
+        "baselines": baselines,
         "run": str(folder),
         "stopped": "interrupt" if session.interrupted else session.run.stopped,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
+from autodas_dsl.cli.measuring import measured_on, setting_of
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.report.graph import keep_existing
 
@@ -93,8 +93,9 @@ def _measured(
     from autodas_dsl.printing.table import Measured, TableRow
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.scorebook import ScoreBook
+    from autodas_dsl.scoring.table import table_and_space
 
-    table, family = table_of(name, space)
+    table, family = table_and_space(name, space)
     with ScoreBook() as book, tally("ranking", min(len(table), limit or len(table))) as progress:
         ranking = rank(
             table, family, proxies, target=target, setting=setting_of(family, **networks),
@@ -104,10 +105,9 @@ def _measured(
         note(text)
 
     def measured(row: Ranked, key: str) -> Measured | None:
-        value = getattr(row, key)
-        return value if value is None else Measured(
-            value, getattr(row, f"{key}_low"), getattr(row, f"{key}_high")
-        )  # fmt: skip
+        found = row.row()
+        value = found[key]
+        return None if value is None else Measured(value, found[f"{key}_low"], found[f"{key}_high"])
 
     known = {formula.name: formula.proxy for formula in with_baselines(proxies)}
     rows = [

@@ -13,7 +13,6 @@ from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 if TYPE_CHECKING:
     from autodas_dsl.scoring.setting import Setting
     from autodas_dsl.spaces import Space
-    from autodas_dsl.tables import Table
 
 
 def measured_on() -> options.Decorator:
@@ -41,17 +40,6 @@ def measured_on() -> options.Decorator:
         return command
 
     return decorate
-
-
-def table_of(name: str, space: str | None) -> tuple[Table, Space[Any]]:
-    """A table and the space that builds its architectures."""
-    from autodas_dsl import spaces
-    from autodas_dsl.scoring.table import require_space
-    from autodas_dsl.tables import load_table
-
-    table = load_table(name, space)
-    named = space or table.space
-    return table, require_space(table, spaces.get(named) if named else None)
 
 
 def setting_of(

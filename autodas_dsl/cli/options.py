@@ -11,6 +11,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from autodas_dsl.training.losses import LOSSES
+
 FORMATS = ("table", "csv", "json")
 EXTENSIONS = "autodas-dsl.extensions"
 """Under which the context keeps the files of ``--with``."""
@@ -120,9 +122,6 @@ def _spaces() -> Iterable[str]:
     )
     return sorted(held)
 
-
-LOSSES = ("kd", "at", "sp", "nst", "ickd", "cc", "rkd", "pkt")
-"""The names of `training.losses.LOSSES`, which takes seconds to import."""
 
 PROXY = ProxyType("proxy", _library)
 TABLE = NameType("table", _tables)

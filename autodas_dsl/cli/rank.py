@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
+from autodas_dsl.cli.measuring import measured_on, setting_of
 
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.rank import Ranking
@@ -85,17 +85,18 @@ def command(
 
     from autodas_dsl.evaluation.rank import rank
     from autodas_dsl.evaluation.sensitivity import sensitivity as measure
+    from autodas_dsl.evolution.run_folder import RunFolder
     from autodas_dsl.execution.memory import tune_memory
-    from autodas_dsl.report.run_folder import require_run, write_sensitivity
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.scorebook import ScoreBook
+    from autodas_dsl.scoring.table import table_and_space
 
     tune_memory()
     if keep is not None:
-        require_run(keep)
+        RunFolder(keep).require()
     if plot is not None:
         plot.mkdir(parents=True, exist_ok=True)
-    table, family = table_of(name, space)
+    table, family = table_and_space(name, space)
     where: dict[str, Any] = {
         "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
     }  # fmt: skip
@@ -110,7 +111,7 @@ def command(
             with tally("changing one thing", None) as progress:
                 moved = measure(table, family, proxies, book=book, progress=progress, **where)
     if keep is not None:
-        note(f"wrote {write_sensitivity(keep, moved)}")
+        note(f"wrote {RunFolder(keep).save_sensitivity(moved)}")
     for text in ranking.notes:
         note(text)
     column = table.target(target)
@@ -131,7 +132,7 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
     from autodas_dsl.report.terminal import Column, note, show, to_json
 
     rankings = [ranking, *([ranking.reachable] if ranking.reachable else [])]
-    rows = [asdict(row) for one in rankings for row in one.rows]
+    rows = [row.row() for one in rankings for row in one.rows]
     for row in rows:
         found = [one for one in moved if one.proxy == row["proxy"] and one.depends]
         row["depends_on"] = ", ".join(one.changed for one in found)
@@ -192,19 +193,15 @@ def _columns(ranking: Ranking) -> list[Column]:
 
 
 def _draw(ranking: Ranking, target: str, split: str, folder: Path) -> None:
-    from autodas_dsl.report.plots import Bar, save, scatter, summary
+    from autodas_dsl.report.plots import save, scatter, summary
 
     for number, row in enumerate(ranking.rows, start=1):
         figure = scatter(
             ranking.scores[row.proxy], ranking.accuracies, proxy=row.proxy, target=target
         )
         save(figure, folder / f"{number:02}-{_stem(row.proxy)}")
-    bars = [
-        Bar(row.proxy, row.spearman, row.spearman_low, row.spearman_high, row.reason)
-        for row in ranking.rows
-    ]
-    n = len(ranking.accuracies)
-    save(summary(bars, target=target, n=n, split=split), folder / "summary")
+    found = {row.proxy: row for row in ranking.rows}
+    save(summary(found, target=target, n=len(ranking), split=split), folder / "summary")
 
 
 def _stem(name: str) -> str:

@@ -33,7 +33,7 @@ def words_of(ctx: click.Context, values: Mapping[str, Any]) -> list[str]:
         Of all its parameters; those that are the usual ones are left out.
     """
     words = [*_HEAD, *values["tables"]]
-    usual = _usual(ctx)
+    usual = _parsed(ctx)
     for option in _options(ctx):
         value = values[option.name]
         if value is not None and value != usual[option.name]:
@@ -54,22 +54,22 @@ def resumed(ctx: click.Context, given: Values) -> Values:
         E602 there is no run; E603 other options are given; E606 what it keeps is no command line;
         E613 it keeps none.
     """
-    from autodas_dsl.evolution.folder import COMMAND, RUN, another_run, nothing_to_resume
+    from autodas_dsl.evolution.run_folder import RunFolder
 
-    folder: Path = given["resume"]
-    if not (folder / COMMAND).is_file():
-        if not (folder / RUN).is_file():
-            raise nothing_to_resume(folder)
+    folder = RunFolder(given["resume"])
+    if not folder.command.is_file():
+        if not folder.run.is_file():
+            raise folder.nothing_to_resume()
         if not given["tables"]:
             raise InputError(
-                "E613", f"{folder} does not remember with which options it was started",
+                "E613", f"{folder.path} does not remember with which options it was started",
                 "name its table and its options again, beside --resume",
             )  # fmt: skip
         return given
-    before = _read(ctx, folder / COMMAND)
+    before = _read(ctx, folder.command)
     changed = list(_changes(ctx, before, given))
     if changed:
-        raise another_run(folder, changed)
+        raise folder.another_run(changed)
     kept = {name: given[name] for name in FREE}
     if _is_given(ctx, ITERATIONS):
         kept[ITERATIONS] = given[ITERATIONS]
@@ -77,7 +77,7 @@ def resumed(ctx: click.Context, given: Values) -> Values:
 
 
 def _read(ctx: click.Context, path: Path) -> Values:
-    from autodas_dsl.evolution.folder import unreadable
+    from autodas_dsl.evolution.run_folder import unreadable
     from autodas_dsl.language.extend import load_extension
 
     try:
@@ -98,15 +98,10 @@ def _changes(ctx: click.Context, before: Values, given: Values) -> Iterable[str]
     """What is given and is not what the run was started with, in words."""
     if given["tables"] and given["tables"] != before["tables"]:
         yield f"TABLE was {_shown(before['tables'])}, is {_shown(given['tables'])}"
-    usual = _usual(ctx)
     for option in _options(ctx):
-        if not _is_given(ctx, option.name):
-            continue
-        was, now = (
-            usual[option.name] if values[option.name] is None else values[option.name]
-            for values in (before, given)
-        )
-        if was != now and not (option.name == ITERATIONS and was < now):
+        was, now = before[option.name], given[option.name]
+        longer = option.name == ITERATIONS and was < now
+        if _is_given(ctx, option.name) and was != now and not longer:
             yield f"{option.opts[0]} was {_shown(was)}, is {_shown(now)}"
 
 
@@ -122,17 +117,8 @@ def _is_given(ctx: click.Context, name: str | None) -> bool:
     return name is not None and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _usual(ctx: click.Context) -> Values:
-    """The values that parameters have when they are left out."""
-    from autodas_dsl.evolution.config import Config
-
-    known = {**vars(Config()), "target": None}  # here the column, there the tau to stop at
-    return {
-        name: known.get(name) if value is None else value for name, value in _parsed(ctx).items()
-    }
-
-
 def _parsed(ctx: click.Context, words: Sequence[str] = ()) -> Values:
+    """The parameters of a command line; of an empty one, their usual values."""
     return ctx.command.make_context("evolve", list(words), parent=ctx.parent).params
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of, table_of
+from autodas_dsl.cli.measuring import measured_on, setting_of
 from autodas_dsl.language.documents import EXPRESSION, require_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.proxy import Proxy, format_formula
@@ -110,8 +110,9 @@ def _on_table(
     from autodas_dsl.report.terminal import note, tally
     from autodas_dsl.scoring.scorer import bind
     from autodas_dsl.scoring.stored import collect_table
+    from autodas_dsl.scoring.table import table_and_space
 
-    table, family = table_of(name, space)
+    table, family = table_and_space(name, space)
     chosen, accuracies = table.measured(target)
     rows = chosen_rows(chosen, family, limit, None, seed)
     names = [chosen.architectures[row] for row in rows]

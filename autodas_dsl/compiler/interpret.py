@@ -73,6 +73,8 @@ def _value(node: Node, args: list[Entry], collected: Values, done: dict[Node, En
         if isinstance(value, tuple) or node.kind.axes:
             return value
         return value.double()
+    if node.op in OPERATORS and OPERATORS[node.op].sees_population:
+        raise Invalid(f"`{node.op}` needs other networks to compare with")
     blame = _Blame(node, collected, done)
     count = _entries(node, args)
     if node.op in LIST_OPERATORS:
@@ -144,7 +146,7 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int | None) -> 
             for place, entry in entries:
                 blame.check(entry, place)
     try:
-        result = _operation(node)(*_spread(node, args))
+        result = operation(node)(*_spread(node, args))
     except RuntimeError as error:
         shapes = ", ".join(str(list(arg.shape)) for arg in args)
         message = str(error).partition("\n")[0]
@@ -169,7 +171,7 @@ def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:
 
 
 @lru_cache(maxsize=4096)
-def _operation(node: Node) -> Callable[..., Tensor]:
+def operation(node: Node) -> Callable[..., Tensor]:
     names = [f"a{i}" for i in range(len(node.args))]
     operation: Callable[..., Tensor] = eval(
         f"lambda {', '.join(names)}: {text_of(node, names)}", dict(SCOPE)
@@ -193,7 +195,7 @@ class _Blame:
         name = (
             names[layer] if any(a.kind.axes for a in self.node.args) and layer < len(names) else ""
         )
-        raise NotFinite(culprit, name, float(bad))
+        raise NotFinite(culprit, name, bad.item())
 
     def _search(self, layer: int) -> Node:
         """Down the arguments to the deepest node whose value at this layer is not finite."""

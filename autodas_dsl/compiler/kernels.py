@@ -152,7 +152,11 @@ def l2norm(x: Tensor, axis: int) -> Tensor:
 
 
 def _length(x: Tensor, axis: int) -> Tensor:
-    """Euclidean length along an axis, which stays; much faster than `vector_norm`."""
+    """Euclidean length along an axis, which stays; much faster than `vector_norm`, whose derivative
+    is finite at 0."""
+    if x.requires_grad:
+        found: Tensor = torch.linalg.vector_norm(x, 2, axis, keepdim=True)
+        return found
     return torch.sqrt((x * x).sum(axis, keepdim=True))
 
 
@@ -310,9 +314,14 @@ def angles(x: Tensor, ndim: int) -> Tensor:
     edges -= (product - squares.unsqueeze(-1)).unsqueeze(-2)  # ik - ii
     squared = torch.diagonal(edges, dim1=-2, dim2=-1)
     noise = _NOISE * (squares.unsqueeze(-1) + squares.unsqueeze(-2))
-    lengths = torch.sqrt(squared.clamp_min(0)).clamp_min(EPS)
-    lengths = lengths.masked_fill(squared <= noise, torch.inf)  # equal rows: cosine 0
-    return (edges / (lengths.unsqueeze(-1) * lengths.unsqueeze(-2))).to(x.dtype)
+    equal = squared <= noise  # rows: cosine 0
+    lengths = torch.sqrt(squared.masked_fill(equal, 1)).clamp_min(EPS)
+    if not x.requires_grad:  # where it does, a product with infinity would have no derivative
+        lengths = lengths.masked_fill_(equal, torch.inf)
+    scale = lengths.unsqueeze(-1) * lengths.unsqueeze(-2)
+    if x.requires_grad:
+        scale = scale.masked_fill(equal.unsqueeze(-1) | equal.unsqueeze(-2), torch.inf)
+    return (edges / scale).to(x.dtype)
 
 
 def _channel_rows(x: Tensor, ndim: int) -> Tensor:
@@ -379,7 +388,8 @@ def once(x: Tensor, key: tuple[Any, ...], make: Callable[[], Tensor]) -> Tensor:
 def smooth_l1(a: Tensor, b: Tensor, dims: Dims) -> Tensor:
     gap = (a - b).abs_()
     near = gap.clamp_max(1)  # near * (gap - near / 2) is gap^2 / 2 up to 1, gap - 1/2 from there
-    return gap.sub_(near, alpha=0.5).mul_(near).mean(dims)
+    rest = gap.sub(near, alpha=0.5) if gap.requires_grad else gap.sub_(near, alpha=0.5)
+    return rest.mul_(near).mean(dims)
 
 
 def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims) -> Tensor:

@@ -16,6 +16,7 @@ HEADERS = {
     "source": "Where it was published, in double quotes.",
     "better": "`higher` or `lower`: which scores promise better networks.",
     "inputs": "The statistics that the formula reads; derived, and written by the formatter.",
+    "reference": "`reference: percentile(x) = …`: the population of a term, frozen.",
     "reported": "A result from the literature, one line each.",
     "measured": "A result measured with this software, one line each.",
 }

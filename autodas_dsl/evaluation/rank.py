@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from autodas_dsl.evaluation import best, bootstrap, correlations, regret, splits
+from autodas_dsl.evaluation import best, regret, splits
+from autodas_dsl.evaluation.agreement import Agreement, agreement
+from autodas_dsl.evaluation.correlations import STATISTICS, beyond_size
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
@@ -37,8 +39,8 @@ ALL, REACHABLE = "all", "reachable"
 """Which networks of a table are ranked: every one, or those whose output depends on the input."""
 
 
-@dataclass(frozen=True)
-class Ranked:
+@dataclass(frozen=True, kw_only=True)
+class Ranked(Agreement):
     """How one formula ranks a table.
 
     Correlations are oriented so that a positive one means that the formula is right; they are the
@@ -47,18 +49,6 @@ class Ranked:
     """
 
     proxy: str
-    n: int
-    invalid: int
-    ties: int
-    kendall: float | None
-    spearman: float | None
-    pearson: float | None
-    kendall_low: float | None
-    kendall_high: float | None
-    spearman_low: float | None
-    spearman_high: float | None
-    pearson_low: float | None
-    pearson_high: float | None
     kendall_std: float | None
     spearman_std: float | None
     beyond_size: float | None
@@ -70,7 +60,13 @@ class Ranked:
     seeds: int
     split: str
     baseline: bool
-    reason: str
+
+    def row(self) -> dict[str, Any]:
+        """Everything about it under the names of columns; the reason last."""
+        own = [f.name for f in fields(self)][len(fields(Agreement)) + 1 :]
+        shared = {"proxy": self.proxy, **super().row()}
+        reason = shared.pop("reason")
+        return shared | {name: getattr(self, name) for name in own} | {"reason": reason}
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,9 +184,6 @@ def chosen_rows(
     return rows
 
 
-# --- scoring the architectures ------------------------------------------------------------------
-
-
 # --- from scores to correlations ----------------------------------------------------------------
 
 
@@ -250,25 +243,20 @@ def _row(
     networks: str,
     reasons: list[str],
 ) -> Ranked:
-    each = [correlations.agreement(one, accuracies) for one in values]
+    each = [agreement(one, accuracies) for one in values]
     mean = values.mean(0)
-    overall = correlations.agreement(mean, accuracies)
-    ends: dict[str, float | None] = {}
-    for name in correlations.STATISTICS:
-        found = bootstrap.interval(mean, accuracies, name)
-        ends[f"{name}_low"] = found.low if found else None
-        ends[f"{name}_high"] = found.high if found else None
+    overall = agreement(mean, accuracies, STATISTICS)
     return Ranked(
         proxy=formula.name, n=overall.n, invalid=overall.invalid, ties=overall.ties,
         kendall=_mean([a.kendall for a in each]), spearman=_mean([a.spearman for a in each]),
         pearson=_mean([a.pearson for a in each]), kendall_std=_std([a.kendall for a in each]),
         spearman_std=_std([a.spearman for a in each]),
-        beyond_size=correlations.beyond_size(mean, accuracies, sizes).value,
+        beyond_size=beyond_size(mean, accuracies, sizes).value,
         regret_1=regret.top_k_regret(mean, accuracies, TOP[0]),
         regret_3=regret.top_k_regret(mean, accuracies, TOP[1]),
         ndcg_10=best.ndcg(mean, accuracies, BEST), top_10=best.overlap(mean, accuracies, BEST),
         networks=networks, seeds=len(values), split=split, baseline=formula.name in BASELINES,
-        reason=overall.reason or (reasons[0] if reasons else ""), **ends,
+        reason=overall.reason or (reasons[0] if reasons else ""), intervals=overall.intervals,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def top_k_regret(scores: npt.ArrayLike, accuracies: npt.ArrayLike, k: int = 1) -
     Parameters
     ----------
     scores, accuracies : array_like, shape [n]
-        As in `correlations.agreement`.
+        As in `agreement.agreement`.
     k : int
         How many are chosen, from 1 to n.
 

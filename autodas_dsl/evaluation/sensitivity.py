@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from autodas_dsl.data.batches import Batch
-from autodas_dsl.evaluation import correlations
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evaluation.rank import chosen_rows, with_baselines
 from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.execution.progress import Progress, silent
@@ -160,7 +160,7 @@ def _compare(name: str, changed: str, before: Floats, after: Floats) -> Sensitiv
     gone = not np.array_equal(np.isfinite(before), np.isfinite(after))
     if not valid.any():
         return Sensitivity(name, changed, None, None, gone)
-    found = correlations.agreement(after[valid], before[valid]).spearman
+    found = agreement(after[valid], before[valid]).spearman
     scale = np.maximum(np.abs(before[valid]), np.finfo(np.float64).tiny)
     changes = np.abs(after[valid] - before[valid]) / scale
     change = float(np.median(changes))

@@ -2,8 +2,7 @@
 
 `split` and `folds` take the isomorphism class of each row as text and never part a class: two
 architectures that are the same network stand on one side. Results depend on the seed and the set
-of rows, not on their order. Randomness is the raw stream of NumPy's Philox generator, which is
-the same on every version and machine.
+of rows, not on their order.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from autodas_dsl.execution.randomness import bits
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.tables.table import MINIMUM, Table
 
@@ -147,7 +147,7 @@ def stratified(
     order = sorted(range(len(y)), key=lambda row: (y[row], architectures[row]))
     if size >= len(order):
         return _ascending(order)
-    raw = _stream(seed, _Purpose.STRATA, size)
+    raw = bits(seed, _Purpose.STRATA).random_raw(size)
     edges = [i * len(order) // size for i in range(size + 1)]
     chosen = [
         order[low + int(draw) % (high - low)]
@@ -196,12 +196,8 @@ def _take(members: dict[str, list[int]], order: Sequence[str], size: int) -> tup
 
 
 def _shuffled(names: Sequence[str], seed: int, purpose: _Purpose) -> list[str]:
-    keys = _stream(seed, purpose, len(names))
+    keys = bits(seed, purpose).random_raw(len(names))
     return [names[i] for i in np.argsort(keys, kind="stable")]
-
-
-def _stream(seed: int, purpose: _Purpose, size: int) -> npt.NDArray[np.uint64]:
-    return np.random.Philox(key=[seed, int(purpose)]).random_raw(size)
 
 
 def _ascending(rows: Sequence[int]) -> Rows:

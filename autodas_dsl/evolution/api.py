@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from autodas_dsl.data.samples import Samples
-from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.config import BASELINES, Config
 from autodas_dsl.evolution.run import SILENT, Run
-from autodas_dsl.evolution.session import BASELINES, BUILTIN, Options, search
+from autodas_dsl.evolution.session import BUILTIN, search
 from autodas_dsl.evolution.watch import Progress, Told
 from autodas_dsl.scoring.setting import Data, Teacher, data_from, teacher_from
 from autodas_dsl.tables.table import Table
@@ -78,7 +78,7 @@ def evolve(
     progress : callable, optional
         Told after every generation.
     **choices
-        Fields of `evolution.config.Config`: ``iterations``, ``population``, ``strategy``, ``seed``,
+        Other fields of `evolution.config.Config`: ``iterations``, ``population``, ``strategy``, ``seed``,
         ``objective``, ``terms``, ``inputs``, ``operators``, ``seeds``, …
 
     Returns
@@ -96,29 +96,22 @@ def evolve(
     >>> print(found.best)  # doctest: +SKIP
     """
     tables = [table] if isinstance(table, str | Path | Table) else list(table)
-    options = Options(
+    config = Config(
         target=target,
         space=space,
         data=None if data is None else data_from(data),
         teacher=teacher_from(teacher),
-        dtype=dtype,
+        dtype=str(dtype).removeprefix("torch."),
         device=device,
         split=split,
         baselines=tuple(baselines),
         workers=workers,
         screening=screening,
         null_repeats=null_repeats,
-    )
-    return search(
-        tables,
-        Config(target=stop_at, **{k: _fixed(v) for k, v in choices.items()}),
-        options,
-        folder=Path(run) if run is not None else None,
-        resume=resume,
         max_time=max_time,
-        watch=Told(progress) if progress else SILENT,
-    ).run
-
-
-def _fixed(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+        stop_at=stop_at,
+        **choices,
+    )
+    folder = Path(run) if run is not None else None
+    watch = Told(progress) if progress else SILENT
+    return search(tables, config, folder=folder, resume=resume, watch=watch).run

@@ -1,97 +1,215 @@
-"""What determines a search, and what only stops it."""
+"""Everything that a search is told: declared once, for Python, the command line and ``run.json``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
-from autodas_dsl.evolution.fitness import OBJECTIVES
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS, TERMS
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.resolve import suggest
 
+if TYPE_CHECKING:
+    from autodas_dsl.scoring.setting import Data, Teacher
+
 STRATEGIES = ("adaptive-elite", "aging", "nsga2", "random")
+OBJECTIVES = ("mean", "min")
+BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is said about an option beside its default.
+
+    Attributes
+    ----------
+    help : str
+        On the command line; empty for an option that several commands share.
+    low, high : float or None
+        The range of a number.
+    choices : tuple of str
+        All values of a text.
+    metavar, option : str
+        How the command line writes it.
+    shown : bool
+        The help tells the default.
+    """
+
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    metavar: str = "N"
+    option: str = ""
+    shown: bool = False
+
+
+def _option(default: Any, *said: Any, **more: Any) -> Any:
+    return field(default=default, metadata={"declared": Declared(*said, **more)})
+
+
+def declared(one: Field[Any]) -> Declared:
+    """What is said about a field of `Config`."""
+    found: Declared = one.metadata["declared"]
+    return found
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything but the tables that the result of a search depends on.
+    """What a search does, what its networks are scored under, and what only stops or speeds it up.
 
     Parameters
     ----------
     population, iterations, tournament, elite : int, int, float, int
         P, T, r and k of Algorithm 1.
-    strategy : str
-        One of `STRATEGIES`.
     brood : int
         Pairs of a child and a fresh formula that one iteration makes; Algorithm 1 makes one.
     crossover : float
         Share of the children that have two parents.
-    seed : int
+    strategy : str
+        One of `STRATEGIES`.
+    objective : str
+        ``mean`` or ``min`` over several tables.
+    terms : str
+        ``both``, ``instinct`` or ``interaction``.
+    gradient_free : bool
+        No statistic that is a gradient.
+    inputs, operators : tuple of str
+        What formulas may be made of; no operators: all that evolution may draw.
+    seeds : tuple of str
+        Library names, files or expressions that the first population starts with.
     max_complexity : int
         Nodes that a formula may have.
     parsimony : float
         Taken off the fitness for each node.
     folds : int
         0, or the parts of the jackknife (see `fitness.Objective`).
-    objective : str
-        ``mean`` or ``min`` over several tables.
+    null : bool
+        Shuffle the accuracies first: the tau one gets from nothing.
+    screening : bool
+        Look at formulas on a few architectures and a sample of their statistics first.
+    memory : float
+        GiB for statistics, see `prepare`.
     margin : float
         A formula is screened out when its tau on the screen falls this far below the worst of the
         population.
-    terms : str
-        ``both``, ``instinct`` or ``interaction``.
-    inputs, operators : tuple of str
-        What formulas may be made of; no operators: all that evolution may draw.
-    gradient_free : bool
-        No statistic that is a gradient.
-    seeds : tuple of str
-        Library names, files or expressions that the first population starts with.
-    null : bool
-        Shuffle the accuracies first: the tau one gets from nothing.
+    null_repeats : int
+        Searches on shuffled accuracies that estimate the null level; 0: none.
+    max_time : float, optional
+        Seconds after which the search stops at the end of a generation.
     max_evaluations, patience : int
         Stop after so many formulas, or so many iterations without progress; 0: never.
-    target : float
+    stop_at : float
         Stop at this tau; 0: never.
+    baselines : tuple of str
+        Formulas reported beside the best one; those that do not fit, with the requirement.
+    target : str, optional
+        Accuracy column, the same in all tables.
+    split : str
+        How selection and report are parted, see `splits.split`.
+    space : str, optional
+        Space of tables that do not say theirs.
+    teacher : Teacher, optional
+        By default the usual one of each space.
+    data : Data, optional
+        By default what each space is usually scored on.
+    size : int, optional
+        Samples of that usual data.
+    seed : int
+        Of the search, and of split, weights and batch.
+    dtype : str
+        Of the passes and of the formulas, ``float32`` or ``float64``.
+    device : str
+        Where networks run; formulas are evaluated on the processor.
+    workers : int
+        Processes that evaluate formulas; the result does not depend on it.
+
+    Raises
+    ------
+    InputError
+        E630 a value is none of the choices; E631 one is out of range; E632 more elite than
+        population.
     """
 
-    population: int = 20
-    iterations: int = 100
-    tournament: float = 0.9
-    elite: int = 5
-    strategy: str = "adaptive-elite"
-    brood: int = 1
-    crossover: float = 0.5
-    seed: int = 0
-    max_complexity: int = 20
-    parsimony: float = 0.001
-    folds: int = 0
-    objective: str = "mean"
-    margin: float = 0.15
-    terms: str = "both"
-    inputs: tuple[str, ...] = DEFAULT_INPUTS
-    operators: tuple[str, ...] = ()
-    gradient_free: bool = False
-    seeds: tuple[str, ...] = ()
-    null: bool = False
-    max_evaluations: int = 0
-    patience: int = 0
-    target: float = 0.0
+    population: int = _option(20, "Formulas kept.", 2, 100_000, shown=True)
+    iterations: int = _option(100, "Generations.", 0, 10_000_000, shown=True)
+    tournament: float = _option(
+        0.9, "Share of the population a tournament draws.", 0.0, 1.0, shown=True
+    )
+    elite: int = _option(
+        5, "Best of the tournament that parents come from.", 1, 100_000, shown=True
+    )
+    brood: int = _option(1, "Children and fresh formulas per generation.", 1, 100_000, shown=True)
+    crossover: float = _option(0.5, "Share of the children with two parents.", 0.0, 1.0, shown=True)
+    strategy: str = _option(
+        "adaptive-elite", "adaptive-elite, aging, nsga2 or random.", choices=STRATEGIES,
+        metavar="NAME", shown=True,
+    )  # fmt: skip
+    objective: str = _option(
+        "mean", "Over several tables.", choices=OBJECTIVES, metavar="mean|min", shown=True
+    )
+    terms: str = _option(
+        "both", "both, instinct (student alone) or interaction (with the teacher).", choices=TERMS,
+        metavar="NAME",
+    )  # fmt: skip
+    gradient_free: bool = _option(False, "No gradient in any formula.")
+    inputs: tuple[str, ...] = _option(
+        DEFAULT_INPUTS, "Statistics that formulas may name.", metavar="A,B"
+    )
+    operators: tuple[str, ...] = _option(
+        (), "Operators or groups that formulas may use.", metavar="A,B"
+    )
+    seeds: tuple[str, ...] = _option(
+        (), "Formulas that the first population starts with.", metavar="PROXY,…",
+        option="--seed-with",
+    )  # fmt: skip
+    max_complexity: int = _option(20, "Nodes a formula may have.", 2, 150, shown=True)
+    parsimony: float = _option(0.001, "Taken off the fitness per node.", 0.0, 1.0, shown=True)
+    folds: int = _option(
+        0, "Jackknife parts of the selection, against fitting noise.", 0, 100, shown=True
+    )
+    null: bool = _option(False, "Shuffle the accuracies first: what the search finds in nothing.")
+    screening: bool = _option(
+        False, "Look at formulas on few architectures and a sample of statistics first."
+    )
+    memory: float = _option(
+        4.0, "For statistics; activations are thinned until they fit.", 0.01, 4096, metavar="GIB",
+        shown=True,
+    )  # fmt: skip
+    margin: float = _option(
+        0.15, "How far below the population a screened formula may be.", 0.0, 2.0, shown=True
+    )
+    null_repeats: int = _option(
+        3, "Searches on shuffled accuracies for the null level.", 0, 100, shown=True
+    )
+    max_time: float | None = _option(None, "Seconds; stops at the end of a generation.")
+    max_evaluations: int = _option(0, "Stop after so many formulas.", 0, 10**12)
+    patience: int = _option(0, "Stop after so many generations without progress.", 0, 10**12)
+    stop_at: float = _option(0.0, "Stop at this tau on the selection.", 0.0, 1.0)
+    baselines: tuple[str, ...] = _option(
+        BASELINES, "Formulas to compare with.  [default: params, snip and others]",
+        metavar="PROXY,…",
+    )  # fmt: skip
+    target: str | None = _option(
+        None, "The accuracy column.  [default: kd, or the only one]", metavar="COLUMN"
+    )
+    split: str = _option(
+        "half", "Architectures to select on and to report on.", metavar="half|K/N", shown=True
+    )
+    space: str | None = _option(None)
+    teacher: Teacher | None = _option(None)  # noqa: RUF009, a field
+    data: Data | None = _option(None)  # noqa: RUF009, a field
+    size: int | None = _option(None)
+    seed: int = _option(0, low=0, high=2**63 - 1)
+    dtype: str = _option("float32", choices=("float32", "float64"))
+    device: str = _option("cpu")
+    workers: int = _option(1, "Processes that evaluate formulas.", 1, 256, shown=True)
 
     def __post_init__(self) -> None:
-        for name, allowed in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(
-                    "E630", f"{name} is one of {', '.join(allowed)}, not {value}",
-                    suggest(value, allowed),
-                )  # fmt: skip
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(
-                    "E631", f"{name.replace('_', '-')} must be from {low} to {high}, not {value}"
-                )
+        for one in fields(self):
+            if isinstance(getattr(self, one.name), list):
+                object.__setattr__(self, one.name, tuple(getattr(self, one.name)))
+            _check(one.name.replace("_", "-"), getattr(self, one.name), declared(one))
         if self.elite > self.population:
             raise InputError(
                 "E632", f"elite {self.elite} is more than the population {self.population}",
@@ -101,25 +219,38 @@ class Config:
             raise InputError("E631", "folds must be 0 or at least 2, not 1")
 
     def as_json(self) -> dict[str, Any]:
-        """Every field, in order; tuples as lists."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        """What determines the search itself, as ``run.json`` has it; tuples as lists."""
+        values = {SAVED_AS.get(name, name): getattr(self, name) for name in SAVED}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
-_CHOICES = {"strategy": STRATEGIES, "objective": OBJECTIVES, "terms": TERMS}
-_RANGES: dict[str, tuple[float, float]] = {
-    "population": (2, 100_000),
-    "iterations": (0, 10_000_000),
-    "tournament": (0.0, 1.0),
-    "elite": (1, 100_000),
-    "brood": (1, 100_000),
-    "crossover": (0.0, 1.0),
-    "seed": (0, 2**63 - 1),
-    "max_complexity": (2, 150),
-    "parsimony": (0.0, 1.0),
-    "folds": (0, 100),
-    "margin": (0.0, 2.0),
-    "max_evaluations": (0, 10**12),
-    "patience": (0, 10**12),
-    "target": (0.0, 1.0),
-}
+SAVED = (
+    "population", "iterations", "tournament", "elite", "strategy", "brood", "crossover", "seed",
+    "max_complexity", "parsimony", "folds", "objective", "margin", "terms", "inputs", "operators",
+    "gradient_free", "seeds", "null", "max_evaluations", "patience", "stop_at",
+)  # fmt: skip
+"""The fields that ``run.json`` keeps, in its order: the others are in its tables, or only stop or
+speed up the search."""
+
+SAVED_AS = {"stop_at": "target"}
+
+
+def _check(name: str, value: Any, said: Declared) -> None:
+    if said.choices and value not in said.choices:
+        raise InputError(
+            "E630", f"{name} is one of {', '.join(said.choices)}, not {value}",
+            suggest(value, said.choices),
+        )  # fmt: skip
+    if said.low is not None and said.high is not None and not said.low <= value <= said.high:
+        raise InputError("E631", f"{name} must be from {said.low} to {said.high}, not {value}")
+
+
+def changed(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields that differ from their defaults in what `Config.as_json` gave."""
+    names = {SAVED_AS.get(name, name): name for name in SAVED}
+    typed = {
+        names[key]: tuple(value) if isinstance(value, list) else value
+        for key, value in options.items()
+        if key in names
+    }
+    return {name: value for name, value in typed.items() if value != getattr(Config, name)}

@@ -12,7 +12,6 @@ from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.execution.randomness import Purpose, Stream
 
 Floats = npt.NDArray[np.float64]
-OBJECTIVES = ("mean", "min")
 CONSTANT = "constant: the same score for every architecture"
 
 

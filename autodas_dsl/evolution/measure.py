@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.evaluation.bootstrap import Interval, interval
-from autodas_dsl.evaluation.correlations import Agreement, agreement
+from autodas_dsl.evaluation.agreement import Agreement, agreement
+from autodas_dsl.evaluation.correlations import STATISTICS
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.language.format import format_number
 
 PARAMS = "params"
+SELECTION, HELD_OUT = "selection", "held-out"
+SPEARMAN = "spearman"
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Agreement of one formula with the accuracies of some architectures.
 
-    `interval` is a 95 % bootstrap interval of Spearman; None when it is undefined.
+    Attributes
+    ----------
+    task, target, split : str
+        The table, its column, and how it was split.
+    half : str
+        ``selection`` or ``held-out``.
+    agreement : Agreement
+        With the interval of Spearman.
     """
 
     task: str
@@ -26,19 +39,59 @@ class Measured:
     split: str
     half: str
     agreement: Agreement
-    interval: Interval | None
 
 
 def measured(task: Task, half: str, networks: Networks, outcome: Outcome) -> Measured:
     """Measure scores on the selection or report half of a table."""
-    found = agreement(outcome.scores, networks.accuracies)
+    found = agreement(outcome.scores, networks.accuracies, (SPEARMAN,))
     if found.reason:
         found = replace(found, reason=first_reason([outcome]) or found.reason)
-    return Measured(
-        task.name, task.target, task.split, half,
-        found,
-        interval(outcome.scores, networks.accuracies),
-    )  # fmt: skip
+    return Measured(task.name, task.target, task.split, half, found)
+
+
+@dataclass(frozen=True, eq=False)
+class TableScores:
+    """Scores of the best formula and the baselines on the architectures of one table.
+
+    Parameters
+    ----------
+    task, target : str
+    architectures : tuple of str
+        Those of the selection first.
+    held_out : bool array [n]
+    accuracies : float64 array [n]
+    scores : dict of str to float64 array [n]
+        ``best`` first; NaN where invalid.
+    reasons : dict of str to str
+        Why the first invalid score of a formula is invalid.
+    """
+
+    task: str
+    target: str
+    architectures: tuple[str, ...]
+    held_out: npt.NDArray[np.bool_]
+    accuracies: Floats
+    scores: dict[str, Floats] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def halves(self) -> list[str]:
+        """The half of each architecture."""
+        return [HELD_OUT if held else SELECTION for held in self.held_out]
+
+    def compared(
+        self, held_out: bool, intervals: Sequence[str] = STATISTICS
+    ) -> dict[str, Agreement]:
+        """How each formula ranks one half of the architectures, the best formula first."""
+        half = self.held_out == held_out
+        found = {
+            name: agreement(values[half], self.accuracies[half], intervals)
+            for name, values in self.scores.items()
+        }
+        return {
+            name: replace(one, reason=self.reasons.get(name) or one.reason)
+            for name, one in found.items()
+        }
 
 
 def fact_line(found: Measured, params: Measured | None) -> str:
@@ -50,9 +103,8 @@ def fact_line(found: Measured, params: Measured | None) -> str:
     parts += [f"invalid={whole.invalid}"] if whole.invalid else []
     for name, value in (("kendall", whole.kendall), ("spearman", whole.spearman)):
         parts.append(f"{name}={shown(value)}")
-    if found.interval is not None:
-        low, high = shown(found.interval.low), shown(found.interval.high)
-        parts.append(f"interval={low}..{high}")
+    for interval in filter(None, [whole.intervals.get(SPEARMAN)]):
+        parts.append(f"interval={shown(interval.low)}..{shown(interval.high)}")
     if params is not None:
         parts.append(f"params={shown(params.agreement.spearman)}")
     return " ".join(parts)

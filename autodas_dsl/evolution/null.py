@@ -17,15 +17,14 @@ from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped
 from autodas_dsl.evolution.journal import Fact, Memory
-from autodas_dsl.evolution.results import Null
 from autodas_dsl.evolution.run import SILENT, Search, described, without_truth
+from autodas_dsl.evolution.run_records import Null
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file, write_atomic
 from autodas_dsl.language.infer import Allowed
 
-REPEATS = 3
 _MAX_BYTES = 1 << 20
 
 
@@ -34,7 +33,7 @@ def null_level(
     tasks: Sequence[Task],
     allowed: Allowed,
     *,
-    repeats: int = REPEATS,
+    repeats: int = Config.null_repeats,
     known: Mapping[Fact, Outcome] | None = None,
     cache: Path | None = None,
     interrupt: Interrupt | None = None,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ from typing import Any
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.archive import HallOfFame
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.evaluator import Counts, FitnessEvaluator
 from autodas_dsl.evolution.fitness import shuffled
-from autodas_dsl.evolution.folder import JOURNAL, Json, opened
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
-from autodas_dsl.evolution.journal import Fact, Journal, Memory
-from autodas_dsl.evolution.judge import Counts, Judge
-from autodas_dsl.evolution.measure import PARAMS, Measured, measured
-from autodas_dsl.evolution.results import Entry, Null, Step, document, outcome_of, save
+from autodas_dsl.evolution.journal import Fact, Memory
+from autodas_dsl.evolution.measure import HELD_OUT, PARAMS, SELECTION, Measured, fact_line, measured
+from autodas_dsl.evolution.run_folder import FORMAT, Json, RunFolder
+from autodas_dsl.evolution.run_records import BEST, Entry, Found, Generation, Null, table_json
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vary import Varier
@@ -33,7 +33,7 @@ from autodas_dsl.language.extend import definitions
 from autodas_dsl.language.infer import Allowed, never
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
-from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.statistics.collect import belongs_to_teacher
 
@@ -58,7 +58,7 @@ class Run:
         The entry of `best`.
     baselines : mapping of str to tuple of Measured
         Selection and held-out agreement of each baseline.
-    steps : tuple of Step
+    steps : tuple of Generation
         One per generation, the first population included.
     counts : Counts
     stopped : str
@@ -76,12 +76,21 @@ class Run:
     entries: tuple[Entry, ...]
     champion: Entry
     baselines: dict[str, tuple[Measured, ...]]
-    steps: tuple[Step, ...]
+    steps: tuple[Generation, ...]
     counts: Counts
     stopped: str
     folder: Path | None = None
     facts: Mapping[Fact, Outcome] = field(default_factory=dict, repr=False, compare=False)
     null: Null | None = None
+
+    @property
+    def found(self) -> Found:
+        """The outcome, as ``run.json`` keeps it."""
+        best = self.champion
+        return Found(
+            self.stopped, best.formula, best.individual.complexity, best.individual.tau,
+            self.counts, {BEST: (*best.selection, *best.held_out), **self.baselines},
+        )  # fmt: skip
 
     @property
     def hall_of_fame(self) -> Any:
@@ -116,7 +125,6 @@ def evolve(
     resume: bool = False,
     command: Sequence[str] = (),
     baselines: Sequence[str] = BASELINES,
-    max_time: float | None = None,
     interrupt: Interrupt | None = None,
     watch: Watch = SILENT,
 ) -> Run:
@@ -138,8 +146,6 @@ def evolve(
         The command line behind this search, for `folder` to keep.
     baselines : sequence of str
         Formulas reported beside the best one; their statistics must have been collected.
-    max_time : float, optional
-        Seconds after which the search stops at the end of a generation.
     interrupt : Interrupt, optional
         Asks to stop; without it, Ctrl-C does.
     watch : Watch
@@ -161,25 +167,16 @@ def evolve(
     search = Search(config, tasks, allowed)
     with ExitStack() as stack:
         if folder is not None:
-            stack.enter_context(opened(folder, description, resume, command))
-            search.judge.keep(stack.enter_context(_journal(folder)))
+            opened = RunFolder(folder).opened(description, resume, command)
+            search.evaluator.keep(stack.enter_context(opened))
         interrupt = interrupt or stack.enter_context(listening(watch.stopping))
         watch.phase("searching", config.iterations)
-        stopped = search.go(interrupt, max_time, watch.generation)
+        stopped = search.go(interrupt, config.max_time, watch.generation)
         watch.phase("measuring the best")
         run = replace(_reported(search, baselines, stopped), folder=folder)
         if folder is not None:
-            _save(folder, description, run)
+            RunFolder(folder).save(description, run)
         return run
-
-
-@contextmanager
-def _journal(folder: Path) -> Iterator[Journal]:
-    journal = Journal(folder / JOURNAL)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 def without_truth(tasks: Sequence[Task], seed: int, repeat: int = 0) -> list[Task]:
@@ -195,22 +192,11 @@ def without_truth(tasks: Sequence[Task], seed: int, repeat: int = 0) -> list[Tas
 def described(config: Config, tasks: Sequence[Task], baselines: Sequence[str]) -> Json:
     """Everything that determines the result, for ``run.json``."""
     return {
-        "format": 1,
+        "format": FORMAT,
         "options": config.as_json(),
         **({"extensions": dict(definitions())} if definitions() else {}),
         "baselines": list(baselines),
-        "tables": [
-            {
-                "name": task.name,
-                "target": task.target,
-                "split": task.split,
-                "selection": len(task.selection),
-                "held_out": len(task.report) if task.report else 0,
-                "screens": [len(screen) for screen in task.screens],
-                "fingerprint": task.fingerprint,
-            }
-            for task in tasks
-        ],
+        "tables": [table_json(task) for task in tasks],
     }
 
 
@@ -223,9 +209,9 @@ class Search:
     ) -> None:  # fmt: skip
         self.config = config
         self.tasks = tasks
-        self.judge = Judge(tasks, config, memory)
+        self.evaluator = FitnessEvaluator(tasks, config, memory)
         self.archive = HallOfFame()
-        self.steps: list[Step] = []
+        self.steps: list[Generation] = []
         vocabulary = Vocabulary(
             chosen_statistics(config.inputs, config.gradient_free),
             chosen_operators(config.operators), config.terms, allowed,
@@ -244,13 +230,13 @@ class Search:
         """Run until there is a reason to stop; returns it."""
         started = time.monotonic()
         for generation in range(self.config.iterations + 1):
-            born = self.judge.look(self._proposals(generation), self._bar())
+            offspring = self.evaluator.evaluate(self._proposals(generation), self._threshold())
             self._population = (
-                self._strategy.survive(self._population, born)
+                self._strategy.select(self._population, offspring)
                 if generation
-                else sorted(distinct(born), key=lambda individual: individual.number)
+                else sorted(distinct(offspring), key=lambda individual: individual.number)
             )
-            self.archive.add(born)
+            self.archive.add(offspring)
             self._record(generation)
             if progress is not None:
                 progress(self._progress(generation))
@@ -264,7 +250,7 @@ class Search:
         return COMPLETE
 
     def _proposals(self, generation: int) -> list[Expr]:
-        make = Maker(self._varier, self.judge, self.config, generation)
+        make = Maker(self._varier, self.evaluator, self.config, generation)
         if generation:
             return self._strategy.propose(self._population, make)
         fresh = range(max(0, self.config.population - len(self._seeds)))
@@ -280,7 +266,7 @@ class Search:
             )  # fmt: skip
         return found
 
-    def _bar(self) -> float:
+    def _threshold(self) -> float:
         """The tau that a formula must come near to be of use."""
         full = len(self._population) >= self.config.population
         return min(i.tau for i in self._population) if full else float("-inf")
@@ -289,22 +275,26 @@ class Search:
         best = self.archive.best
         if best is not None:
             self.steps.append(
-                Step(
-                    generation, self.judge.counts.evaluations, best.tau, best.value, best.complexity
+                Generation(
+                    generation,
+                    self.evaluator.counts.evaluations,
+                    best.tau,
+                    best.value,
+                    best.complexity,
                 )
             )
 
     def _progress(self, generation: int) -> Progress:
         return Progress(
-            generation, self.config.iterations, self.judge.counts, self.archive.best,
-            self.judge.from_journal,
+            generation, self.config.iterations, self.evaluator.counts, self.archive.best,
+            self.evaluator.from_journal,
         )  # fmt: skip
 
     def _reason_to_stop(self) -> str:
         config, best = self.config, self.archive.best
-        if config.max_evaluations and self.judge.counts.evaluations >= config.max_evaluations:
+        if config.max_evaluations and self.evaluator.counts.evaluations >= config.max_evaluations:
             return "evaluations"
-        if best is not None and config.target and best.tau >= config.target:
+        if best is not None and config.stop_at and best.tau >= config.stop_at:
             return "target"
         if config.patience and len(self.steps) > config.patience:
             last, before = self.steps[-1], self.steps[-1 - config.patience]
@@ -317,9 +307,9 @@ def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
     members = search.archive.members
     best = search.archive.best
     if best is None:
-        reasons = search.judge.counts.rejected
+        reasons = search.evaluator.counts.rejected
         raise InputError(
-            "E607", f"none of {search.judge.counts.evaluations} formulas could be ranked",
+            "E607", f"none of {search.evaluator.counts.evaluations} formulas could be ranked",
             f"most often: {reasons[0][0]}" if reasons else "raise --population or --iterations",
         )  # fmt: skip
     halves = _measure(search, [member.formula for member in members])
@@ -347,9 +337,21 @@ def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
         champion=champion,
         baselines=beside,
         steps=tuple(search.steps),
-        counts=search.judge.counts,
+        counts=search.evaluator.counts,
         stopped=stopped,
-        facts=search.judge.facts,
+        facts=search.evaluator.facts,
+    )
+
+
+def document(name: str, entry: Entry, about: str, params: Sequence[Measured]) -> Proxy:
+    """A formula of the hall of fame as a document."""
+    baseline = {(one.task, one.half): one for one in params}
+    facts = entry.held_out or entry.selection
+    return Proxy(
+        name,
+        Formula("score", entry.individual.formula),
+        about=about,
+        measured=tuple(fact_line(one, baseline.get((one.task, one.half))) for one in facts),
     )
 
 
@@ -364,32 +366,18 @@ def _measure(
 ) -> list[tuple[tuple[Measured, ...], tuple[Measured, ...]]]:
     """For each formula what it reaches on the selection and on the held-out architectures."""
     held = [task for task in search.tasks if task.report]
-    selection = search.judge.scores(exprs, "selection")
-    report = search.judge.scores(exprs, "report") if len(held) == len(search.tasks) else None
+    selection = search.evaluator.scores(exprs, "selection")
+    report = search.evaluator.scores(exprs, "report") if len(held) == len(search.tasks) else None
     found = []
     for number in range(len(exprs)):
         halves = [
             tuple(
                 measured(task, half, networks, outcome)
                 for task, outcome in zip(search.tasks, outcomes[number], strict=True)
-                if (networks := task.selection if half == "selection" else task.report)
+                if (networks := task.selection if half == SELECTION else task.report)
             )
-            for half, outcomes in (("selection", selection), ("held-out", report or ()))
+            for half, outcomes in ((SELECTION, selection), (HELD_OUT, report or ()))
             if outcomes
         ]
         found.append((halves[0], halves[1] if len(halves) > 1 else ()))
     return found
-
-
-def _save(folder: Path, description: Json, run: Run) -> None:
-    baselines = {name: [_brief(one) for one in found] for name, found in run.baselines.items()}
-    save(
-        folder, description, run.best, run.pareto, run.entries, run.steps,
-        outcome_of(run.counts, run.stopped, run.champion, baselines),
-    )  # fmt: skip
-
-
-def _brief(found: Measured) -> Json:
-    one = found.agreement
-    return {"table": found.task, "half": found.half, "n": one.n, "kendall": one.kendall,
-            "spearman": one.spearman, "pearson": one.pearson}  # fmt: skip

@@ -17,6 +17,7 @@ from autodas_dsl.language.tree import Expr, Name, PairOf
 
 DEFAULT_INPUTS = ("W", "grad W", "A", "grad A", "F_s", "F_t", "E_s", "E_t", "P_s", "P_t")
 TERMS = ("both", "instinct", "interaction")
+POPULATION = "population"
 CONSTANTS = (0.5, 1.0, 2.0, 3.0, 4.0, 10.0)
 
 
@@ -169,6 +170,11 @@ def chosen_operators(words: Sequence[str] = ()) -> tuple[str, ...]:
     for word in words:
         name = word if word in GROUPS else ALIASES.get(word, word)
         members = {entry.name for entry in OPERATORS.values() if entry.group == name}
+        if name == POPULATION or (name in OPERATORS and OPERATORS[name].sees_population):
+            raise InputError(
+                "E624", f"`{word}` sees a population, a search scores one network at a time",
+                "leave it out",
+            )  # fmt: skip
         if name not in OPERATORS and not members:
             raise InputError(
                 "E624", f"`{word}` is neither an operator nor a group of operators",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from autodas_dsl.evolution.evaluator import Counts
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.judge import Counts
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,12 @@ class Purpose(IntEnum):
     SHUFFLE = 4
     FOLDS = 5
     TEST = 6
+    BAGS = 7
+
+
+def bits(seed: int, purpose: int, generation: int = 0, slot: int = 0) -> np.random.Philox:
+    """The generator behind a stream; it would need 2**128 draws to reach its neighbour's."""
+    return np.random.Philox(key=[seed, int(purpose)], counter=[0, 0, slot, generation])
 
 
 class Stream:
@@ -71,9 +77,7 @@ class Stream:
     """
 
     def __init__(self, seed: int, generation: int, slot: int, purpose: Purpose) -> None:
-        self._bits = np.random.Philox(
-            key=[seed, int(purpose)], counter=[0, 0, slot, generation]
-        )  # a stream would need 2**128 draws to reach its neighbour's counter
+        self._bits = bits(seed, purpose, generation, slot)
         self._block: list[int] = []
 
     def _raw(self) -> int:

@@ -100,8 +100,11 @@ def _not_a_number(found: AnyKind, span: Span) -> Fault:
 class _Checker(Typing):
     """Typing that knows lets and the library, and says what is wrong where there is no type."""
 
-    def __init__(self, library: Library, opened: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, library: Library, opened: tuple[str, ...] = (), placed: set[Typed] | None = None
+    ) -> None:
         super().__init__()
+        self._placed = set() if placed is None else placed  # values that see a population
         self.result = Checked()
         self._library = library
         self._opened = opened  # library proxies whose formulas are being checked
@@ -130,6 +133,8 @@ class _Checker(Typing):
                 _explain_pair(parts)
             elif found is None and isinstance(node, Call):
                 self._explain_call(node, parts)
+            elif found is not None:
+                self._place(found)
             return found
         except Fault as fault:
             self.report(fault)
@@ -163,7 +168,7 @@ class _Checker(Typing):
         if name.text in self._opened:
             circle = " -> ".join([*self._opened, name.text])
             raise Fault("E208", f"the proxy uses itself: {circle}", name.span)
-        inner = _Checker(self._library, (*self._opened, proxy.name))
+        inner = _Checker(self._library, (*self._opened, proxy.name), self._placed)
         found = inner.formula(proxy.expression, proxy.definitions)
         for wrong in found.diagnostics:
             where = "" if wrong.code == "E208" else f"in `{proxy.name}`: "
@@ -183,6 +188,22 @@ class _Checker(Typing):
         kinds = [part.kind for part in parts if part is not None]
         if len(kinds) == len(parts):
             apply(call.op, call.attrs, kinds, call.span, head)
+
+    def _place(self, node: Typed) -> None:
+        """Mark what depends on the other networks of a population: only numbers combine with it."""
+        inside = [part for part in node.children if part.value() in self._placed]
+        op = node.expr.op if isinstance(node.expr, Call) else ""
+        if not inside and not (op and OPERATORS[op].sees_population):
+            return
+        if isinstance(node.expr, PairOf):
+            raise Fault("E211", "a pair holds statistics, not places in a population",
+                        inside[0].expr.span)  # fmt: skip
+        if any(part.kind != NUMBER for part in node.children):
+            raise Fault(
+                "E211", "a place in a population combines with numbers only", node.expr.span,
+                "reduce the other argument with mean(…) or sum(…) first",
+            )  # fmt: skip
+        self._placed.add(node)
 
     def _no_operator(self, word: str) -> str:
         for what, known in (("let", self._scope), ("statistic", INPUTS), ("proxy", self._library)):

@@ -19,6 +19,7 @@ from autodas_dsl.language.lines import Item, Note, read_items
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.parse import MAX_TOKENS, parse, parse_expression
 from autodas_dsl.language.proxy import Formula, Proxy, Written
+from autodas_dsl.language.references import Reference, read_reference
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import moved
@@ -31,6 +32,7 @@ EXPRESSION = "expression"
 """The name of a proxy that is a bare expression, without a document."""
 HEADERS = ("about", "source", "better", "inputs")
 FACTS = ("reported", "measured")
+REFERENCE = "reference"
 _BASELINES = ("params", "flops")  # statistics that are proxies, too
 _NAMING = "names are letters, digits and _, and not taken"
 _FORMULA_LINES = "formulas are written `let name = …` and `score = …`"
@@ -152,6 +154,7 @@ class _Reader:
         self.facts: dict[str, list[str]] = {key: [] for key in FACTS}
         self.notes: list[tuple[str, str]] = []
         self.inputs: Written | None = None
+        self.references: list[Reference] = []
         self._room = MAX_WORDS
         self._broken = False
 
@@ -190,7 +193,7 @@ class _Reader:
             self.name, score, tuple(self.lets), self.headers.get("about", ""),
             self.headers.get("source", ""), self.headers.get("better", "higher"),
             tuple(self.extra), tuple(self.facts["reported"]), tuple(self.facts["measured"]),
-            tuple(self.notes), self.source, self.inputs,
+            tuple(self.notes), self.source, self.inputs, tuple(self.references),
         )  # fmt: skip
 
     def _anchor(self, before: int, items: list[Item]) -> str:
@@ -246,15 +249,23 @@ class _Reader:
                         _FORMULA_LINES)  # fmt: skip
         elif key in FACTS:
             self.facts[key].append(value)
+        elif key == REFERENCE:
+            self._reference(item, value)
         elif key.startswith("x-"):
             self.extra.append((key, value))
         elif key not in HEADERS:
-            hint = suggest(key, [*HEADERS, *FACTS]) or "own headers start with x-"
+            hint = suggest(key, [*HEADERS, *FACTS, REFERENCE]) or "own headers start with x-"
             self.report("E310", f"unknown header `{key}`", _head(item, len(key)), hint)
         elif key in self.headers:
             self.report("E311", f"`{key}` is given twice", _head(item, len(key)))
         else:
             self._known_header(item, key, value)
+
+    def _reference(self, item: Item, value: str) -> None:
+        try:
+            self.references.append(read_reference(value, item.span))
+        except Fault as fault:
+            self.diagnostics.append(fault.diagnostic)
 
     def _known_header(self, item: Item, key: str, value: str) -> None:
         if key in ("about", "source"):
@@ -376,9 +387,9 @@ def _line_help(word: str) -> str:
     """What a line that is neither header nor formula was probably meant to be."""
     if not word[:1].isalpha():
         return "lines that continue a formula are indented"
-    if word in (*HEADERS, *FACTS):
+    if word in (*HEADERS, *FACTS, REFERENCE):
         return f"a header is written `{word}: …`"
-    return suggest(word, [*HEADERS, *FACTS, "let", "score"]) or (
+    return suggest(word, [*HEADERS, *FACTS, REFERENCE, "let", "score"]) or (
         "a line is `key: …`, `let name = …` or `score = …`"
     )
 

@@ -7,7 +7,8 @@ import os
 import re
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from autodas_dsl.language.errors import InputError
@@ -44,25 +45,34 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         The folder does not exist or cannot be written, or the disk is full; an older file is
         left as it was and no temporary file stays behind.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside a path, to be written; it takes its place when the block is through.
+
+    Raises
+    ------
+    OSError
+        What is at the path is as it was, and no temporary file stays behind.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
+        yield temporary
+        with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(_mode(path))
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        temporary.unlink(missing_ok=True)
 
 
 def plain_name(text: str) -> str:

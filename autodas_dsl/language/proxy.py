@@ -9,6 +9,7 @@ from autodas_dsl.language.check import Checked, Lets, Library, check
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.references import Reference, population_calls, reference_faults
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import Expr, Name, walk
 from autodas_dsl.language.typed import TypedFormula
@@ -50,6 +51,9 @@ class Proxy:
         ``x-…`` headers, preserved.
     reported, measured : tuple of str
         One line of facts each: from the literature, and measured with this software.
+    references : tuple of Reference
+        The frozen population of each ``percentile`` and ``standardise``; without them it is the
+        networks that are scored together.
     notes : tuple of (anchor, text)
         Comments on lines of their own, each before the item it stands above.
     text : Source or None
@@ -70,6 +74,7 @@ class Proxy:
     notes: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     text: Source | None = field(default=None, compare=False, repr=False)
     inputs: Written | None = field(default=None, compare=False, repr=False)
+    references: tuple[Reference, ...] = ()
 
     @property
     def expression(self) -> Expr:
@@ -135,6 +140,7 @@ def _check_document(proxy: Proxy, library: Library) -> Checked:
                 Diagnostic("E316", f"the let `{let.name}` is never used", let.expr.span,
                            "delete it", "warning")
             )  # fmt: skip
+    checked.diagnostics += reference_faults(proxy.references, [f.expr for f in formulas])
     derived = input_names(checked.statistics)
     if checked.ok and proxy.inputs is not None and sorted(proxy.inputs.names) != derived:
         checked.diagnostics.append(
@@ -178,6 +184,13 @@ def _entries(proxy: Proxy) -> Iterator[tuple[str, str]]:
         text = format_item(f"let {visible(let.name)}", let.expr, let.comments)
         yield f"let {let.name}", visible_lines(text)
     yield "score", visible_lines(format_item("score", proxy.score.expr, proxy.score.comments))
+    if proxy.references:
+        yield "", ""
+    terms = population_calls([*(let.expr for let in proxy.lets), proxy.score.expr])
+    for one in sorted(
+        proxy.references, key=lambda r: terms.index(r.call) if r.call in terms else -1
+    ):
+        yield "reference", visible(f"reference: {one}")
     for key, facts in (("reported", proxy.reported), ("measured", proxy.measured)):
         if facts:
             yield "", ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
 from autodas_dsl.language.errors import Fault
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
+from autodas_dsl.language.nearest import nearest
 from autodas_dsl.language.operators import (
     ALIASES,
     OPERATORS,
@@ -25,10 +25,8 @@ MAX_PARTS = 64
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """ "did you mean …?" or the empty string."""
-    names = sorted(set(known))
-    close = [name for name in names if name.lower() == word.lower()]
-    close = close or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else ""
+    close = nearest(word, known)
+    return f"did you mean `{close}`?" if close else ""
 
 
 def operator_help(word: str) -> str:

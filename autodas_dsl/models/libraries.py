@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.language.nearest import nearest
 from autodas_dsl.language.optional import importing, require
 from autodas_dsl.models.source import ModelSource
 
@@ -88,11 +88,11 @@ def _hf_config(library: Any, name: str, path: Path) -> Any:
             values = json.loads(file.read_text(encoding="utf-8"))
             return make(values.pop("model_type"), **values)
     if name not in types:
-        close = difflib.get_close_matches(name, list(types.keys()), 1)
+        close = nearest(name, types.keys())
         raise InputError(
             "E406",
             f"transformers knows no model type {name!r} and there is no such file",
-            f"did you mean hf:{close[0]}?" if close else "give a type, a JSON file or a folder",
+            f"did you mean hf:{close}?" if close else "give a type, a JSON file or a folder",
         )
     with foreign(describe):
         return types[name]()
@@ -151,9 +151,9 @@ def torchvision_source(name: str, classes: int | None = None) -> ModelSource:
 def _known(library: str, name: str, names: list[str]) -> None:
     if name in names:
         return
-    close = difflib.get_close_matches(name, names, 1)
+    close = nearest(name, names)
     raise InputError(
         "E406",
         f"{library} has no model {name!r}",
-        f"did you mean {library}:{close[0]}?" if close else f"see the models of {library}",
+        f"did you mean {library}:{close}?" if close else f"see the models of {library}",
     )

@@ -1,6 +1,7 @@
-"""Charts as inline SVG: small enough for a phone, coloured by the page's style sheet.
+"""Charts as inline SVG, our own: Matplotlib's has inline styles, which the page's policy forbids.
 
-Marks differ in shape as well as in colour, and every mark says in its title what it is.
+They are small enough for a phone and coloured by the page's style sheet. Marks differ in shape as
+well as in colour, and every mark says in its title what it is, which Matplotlib's cannot.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autodas_dsl.evolution.results import Step
+from autodas_dsl.evolution.run_records import Generation
 from autodas_dsl.report.html import Markup, tag
 
 WIDTH, HEIGHT = 400, 280
@@ -144,12 +145,12 @@ def legend(groups: Sequence[str], lines: Sequence[tuple[str, str]] = ()) -> Mark
 # --- charts -----------------------------------------------------------------------------------
 
 
-def search_curve(steps: Sequence[Step], name: str, null: float | None = None) -> Markup:
+def search_curve(steps: Sequence[Generation], name: str, null: float | None = None) -> Markup:
     """Best tau so far against formulas evaluated.
 
     Parameters
     ----------
-    steps : sequence of Step
+    steps : sequence of Generation
         At least one.
     name : str
         Of the element, unique in the page.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from autodas_dsl.evolution.results import BEST
-from autodas_dsl.report.run_folder import RunFolder, TableUsed
+from autodas_dsl.evolution.run_folder import SavedRun
+from autodas_dsl.evolution.run_records import TableUsed
 
 CARRIED = ("--space", "--teacher", "--teacher-weights", "--teacher-size", "--data", "--batch-size")
 """Options of ``evolve`` that say what networks are scored under; ``rank`` takes them too."""
@@ -17,7 +17,7 @@ def command(*words: str) -> str:
     return shlex.join(["autodas-dsl", *words])
 
 
-def rank_commands(run: RunFolder, *more: str) -> list[str]:
+def rank_commands(run: SavedRun, *more: str) -> list[str]:
     """The commands that measure the best formula again, one per table, under the same conditions.
 
     With a split the held-out architectures are ranked.
@@ -25,12 +25,12 @@ def rank_commands(run: RunFolder, *more: str) -> list[str]:
     tables, options = _conditions(run)
     found = []
     for used, given in zip(run.tables, tables, strict=True):
-        words = ["rank", given, "-p", f"{run.path}/{BEST}", "--target", used.target, *options]
+        words = ["rank", given, "-p", str(run.folder.best), "--target", used.target, *options]
         found.append(command(*words, *_split(used), *more))
     return found
 
 
-def _conditions(run: RunFolder) -> tuple[list[str], list[str]]:
+def _conditions(run: SavedRun) -> tuple[list[str], list[str]]:
     """The tables as they were named, and the options carried over, from the command of the run."""
     words = shlex.split(run.command)[2:]
     tables, options = [], []

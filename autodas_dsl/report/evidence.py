@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 
+from autodas_dsl.evaluation.sensitivity import Sensitivity
+from autodas_dsl.evolution.measure import TableScores
+from autodas_dsl.evolution.run_folder import SCORES, SENSITIVITY, SavedRun
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point
 from autodas_dsl.report.commands import rank_commands
@@ -17,7 +20,6 @@ from autodas_dsl.report.parts import (
     section,
     shown,
 )
-from autodas_dsl.report.run_folder import SCORES, SENSITIVITY, Moved, RunFolder, Scored
 from autodas_dsl.report.terminal import COUNTS, score_text
 
 _CHANGED = {
@@ -27,7 +29,7 @@ _CHANGED = {
 }  # fmt: skip
 
 
-def scatters(run: RunFolder) -> Markup:
+def scatters(run: SavedRun) -> Markup:
     """Accuracy against score, for the best formula and each baseline on every table."""
     if not run.scores:
         return section(
@@ -35,53 +37,52 @@ def scatters(run: RunFolder) -> Markup:
             tag("p", f"The run kept no scores of single architectures ({SCORES}).", class_="note"),
         )  # fmt: skip
     figures: list[Markup] = []
-    for used in run.tables:
-        rows = [one for one in run.scores if one.table == used.name]
-        for name in rows[0].scores if rows else ():
-            figures.append(_scatter(run, name, used.name, used.target, rows, len(figures)))
+    for table in run.scores:
+        for name in table.scores:
+            figures.append(_scatter(run, name, table, len(figures)))
     return section(
         "scores", "Scores against accuracy",
         tag("p", "The best formula and the baselines, on the same architectures.", class_="lead"),
         tag("div", *figures, class_="charts"),
-        data_table("Every architecture", _score_heads(run), [_score_row(one) for one in run.scores]),
+        data_table("Every architecture",
+                   ["table", "half", "architecture", "accuracy", *run.scores[0].scores],
+                   [row for table in run.scores for row in _score_rows(table)]),
     )  # fmt: skip
 
 
-def _scatter(
-    run: RunFolder, name: str, table: str, target: str, rows: Sequence[Scored], number: int
-) -> Markup:
+def _scatter(run: SavedRun, name: str, table: TableScores, number: int) -> Markup:
     points = [
-        Point(one.scores[name], one.accuracy, one.half,
-              f"{one.architecture or HALVES.get(one.half, one.half)}: "
-              f"score {score_text(one.scores[name], name)}, accuracy {one.accuracy:.4g}")
-        for one in rows
+        Point(score, accuracy, half,
+              f"{architecture or HALVES[half]}: "
+              f"score {score_text(score, name)}, accuracy {accuracy:.4g}")
+        for score, accuracy, half, architecture in zip(
+            table.scores[name].tolist(), table.accuracies.tolist(), table.halves,
+            table.architectures, strict=True)
     ]  # fmt: skip
     groups = [g for g in HALVES if any(p.group == g and math.isfinite(p.x) for p in points)]
     groups += ["invalid"] if any(not math.isfinite(p.x) for p in points) else []
-    facts = [one for one in run.reached.get(name, ()) if one.table == table]
+    facts = [one for one in run.found.measured.get(name, ()) if one.task == table.task]
     told = "; ".join(
-        f"{HALVES.get(one.half, one.half)}: τ = {shown(one.kendall)}, ρ = {shown(one.spearman)}"
+        f"{HALVES.get(one.half, one.half)}: τ = {shown(one.agreement.kendall)}, "
+        f"ρ = {shown(one.agreement.spearman)}"
         for one in facts
     )
-    title = name if len(run.tables) == 1 else f"{name} on {table}"
+    title = name if len(run.tables) == 1 else f"{name} on {table.task}"
     if not any(math.isfinite(point.x) for point in points):
         told = "It has no valid score on any of these architectures."
         return tag("figure", tag("h3", title), tag("p", told, class_="note"))
     return tag(
         "figure", tag("h3", title),
-        charts.scatter(points, f"{title}: accuracy against score", target, f"scatter-{number}"),
+        charts.scatter(points, f"{title}: accuracy against score", table.target, f"scatter-{number}"),
         tag("figcaption", charts.legend(groups), told),
     )  # fmt: skip
 
 
-def _score_heads(run: RunFolder) -> list[str]:
-    return ["table", "half", "architecture", "accuracy", *run.scores[0].scores]
-
-
-def _score_row(one: Scored) -> list[str]:
-    values = [_score(value, name) for name, value in one.scores.items()]
-    return [one.table, HALVES.get(one.half, one.half), one.architecture,
-            f"{one.accuracy:.5g}", *values]  # fmt: skip
+def _score_rows(table: TableScores) -> Iterator[list[str]]:
+    for place, half in enumerate(table.halves):
+        values = [_score(float(found[place]), name) for name, found in table.scores.items()]
+        yield [table.task, HALVES[half], table.architectures[place],
+               f"{table.accuracies[place]:.5g}", *values]  # fmt: skip
 
 
 def _score(value: float, name: str) -> str:
@@ -90,7 +91,7 @@ def _score(value: float, name: str) -> str:
     return score_text(value, name) if name in COUNTS else charts.number(value)
 
 
-def sensitivity(run: RunFolder) -> Markup:
+def sensitivity(run: SavedRun) -> Markup:
     """What the scores depend on."""
     if not run.sensitivity:
         return _unmeasured(run)
@@ -112,9 +113,9 @@ def sensitivity(run: RunFolder) -> Markup:
     )  # fmt: skip
 
 
-def _unmeasured(run: RunFolder) -> Markup:
+def _unmeasured(run: SavedRun) -> Markup:
     """The commands that measure it; the outcome of one table can be kept for the next report."""
-    keep = ["--keep", str(run.path)] if len(run.tables) == 1 else []
+    keep = ["--keep", str(run.folder.path)] if len(run.tables) == 1 else []
     then = "; then write the report again." if keep else "."
     told = f"Not measured for this run: it has no {SENSITIVITY}. This measures it{then}"
     lines = "\n".join(rank_commands(run, "--sensitivity", *keep))
@@ -122,7 +123,7 @@ def _unmeasured(run: RunFolder) -> Markup:
                    tag("p", told, class_="note"), code(lines, "the command"))  # fmt: skip
 
 
-def _moved(one: Moved | None) -> Content:
+def _moved(one: Sensitivity | None) -> Content:
     """How scores moved; a dash where there was no valid score to compare."""
     if one is None or one.change is None:
         return "–"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from autodas_dsl.evaluation.agreement import Agreement
+from autodas_dsl.evolution.measure import SELECTION, SPEARMAN
+from autodas_dsl.evolution.run_folder import SavedRun
+from autodas_dsl.evolution.run_records import BEST, Null
 from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.printing.show import show
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import (
-    BEST_NAME,
     HALVES,
     code,
     data_table,
@@ -20,7 +23,6 @@ from autodas_dsl.report.parts import (
     section,
     shown,
 )
-from autodas_dsl.report.run_folder import Reached, RunFolder
 
 HELD_OUT = "held_out_kendall"
 """The column of the hall of fame with tau on held-out architectures, where one table has them."""
@@ -31,18 +33,19 @@ STOPPED = {
 }  # fmt: skip
 
 
-def best(run: RunFolder) -> Markup:
+def best(run: SavedRun) -> Markup:
     """The best formula, what it reached, and the baselines beside it."""
     tiles = [("complexity", str(run.found.complexity), "nodes"),
              ("Kendall τ, selection", shown(run.found.tau), "what the search maximised")]  # fmt: skip
-    if run.null_level is not None:
-        tiles.append(("null level", shown(run.null_level), _searches(run)))
-    for one in run.reached[BEST_NAME]:
-        if one.half != "selection":
-            where = f"{one.table}, n = {one.n}"
-            tiles.append(("Kendall τ, held out", shown(one.kendall), where))
-            between = interval(one)
-            tiles.append(("Spearman ρ, held out", shown(one.spearman),
+    if run.null is not None:
+        tiles.append(("null level", shown(run.null.mean), _searches(run.null)))
+    for one in run.found.measured[BEST]:
+        if one.half != SELECTION:
+            found = one.agreement
+            where = f"{one.task}, n = {found.n}"
+            tiles.append(("Kendall τ, held out", shown(found.kendall), where))
+            between = interval(found)
+            tiles.append(("Spearman ρ, held out", shown(found.spearman),
                           f"95 %: {between}" if between else where))  # fmt: skip
     return section(
         "best", "Best formula",
@@ -60,15 +63,14 @@ def best(run: RunFolder) -> Markup:
     )  # fmt: skip
 
 
-def _searches(run: RunFolder) -> str:
+def _searches(null: Null) -> str:
     """What the null level is the mean of."""
-    highest = shown(max(run.null))
-    if len(run.null) == 1:
+    if len(null.taus) == 1:
         return "the best τ of the same search on shuffled accuracies"
-    return f"τ of {len(run.null)} searches on shuffled accuracies, highest {highest}"
+    return f"τ of {len(null.taus)} searches on shuffled accuracies, highest {shown(null.highest)}"
 
 
-def _null_warning(run: RunFolder) -> Markup | None:
+def _null_warning(run: SavedRun) -> Markup | None:
     if not run.options.get("null"):
         return None
     return tag(
@@ -77,20 +79,21 @@ def _null_warning(run: RunFolder) -> Markup | None:
     )  # fmt: skip
 
 
-def interval(one: Reached) -> str:
+def interval(found: Agreement) -> str:
     """The interval of Spearman, or the empty text."""
-    return "" if one.low is None or one.high is None else f"{shown(one.low)} to {shown(one.high)}"
+    ends = found.intervals.get(SPEARMAN)
+    return f"{shown(ends.low)} to {shown(ends.high)}" if ends else ""
 
 
-def _reached_tables(run: RunFolder) -> Iterator[Markup]:
+def _reached_tables(run: SavedRun) -> Iterator[Markup]:
     """The best formula and the baselines on the same architectures, per table and half."""
     for used in run.tables:
         for half, title in HALVES.items():
             rows = [
-                (name, one)
-                for name, facts in run.reached.items()
+                (name, one.agreement)
+                for name, facts in run.found.measured.items()
                 for one in facts
-                if (one.table, one.half) == (used.name, half)
+                if (one.task, one.half) == (used.name, half)
             ]
             if rows:
                 caption = f"{used.name}, {title}: {rows[0][1].n} architectures"
@@ -101,12 +104,12 @@ def _reached_tables(run: RunFolder) -> Iterator[Markup]:
                 )  # fmt: skip
 
 
-def _with_interval(one: Reached) -> Markup:
+def _with_interval(one: Agreement) -> Markup:
     between = interval(one)
     return join(shown(one.spearman), tag("small", between) if between else None)
 
 
-def _graph(run: RunFolder) -> Markup:
+def _graph(run: SavedRun) -> Markup:
     drawn = Markup(show(run.best, "svg"))
     return tag(
         "details",
@@ -116,7 +119,7 @@ def _graph(run: RunFolder) -> Markup:
     )  # fmt: skip
 
 
-def front(run: RunFolder) -> Markup:
+def front(run: SavedRun) -> Markup:
     """The Pareto front as a chart and as formulas."""
     on_front = {format_formula(proxy) for proxy in run.pareto}
     points, steps = [], []
@@ -134,13 +137,13 @@ def front(run: RunFolder) -> Markup:
         "front", "Pareto front",
         tag("p", "Formulas that rank better than every simpler one.", class_="lead"),
         tag("div",
-            tag("figure", charts.pareto(points, steps, "front-chart", run.null_level),
+            tag("figure", charts.pareto(points, steps, "front-chart", _level(run)),
                 tag("figcaption", charts.legend(groups, [("front", "Pareto front"), *_null_line(run)]))),
             tag("div", _front_table(run), class_="scroll"), class_="charts"),
     )  # fmt: skip
 
 
-def _front_table(run: RunFolder) -> Markup:
+def _front_table(run: SavedRun) -> Markup:
     known = {one.formula: one for one in run.hall_of_fame}
     numbers = {"tau": "τ, selection"}
     if any(HELD_OUT in one.numbers for one in run.hall_of_fame):
@@ -174,22 +177,22 @@ def _front_table(run: RunFolder) -> Markup:
     )  # fmt: skip
 
 
-def curve(run: RunFolder) -> Markup:
+def curve(run: SavedRun) -> Markup:
     """How the search got on, and what it was spared."""
-    found = run.found
+    found = run.found.counts
     counts = {
         "formulas evaluated": found.evaluations,
         "proposals that were known formulas": found.same_formula,
         "formulas that rank as an earlier one does": found.same_ranks,
-        "screened out before full evaluation": found.screened_out,
-        "rejected: they cannot be ranked": sum(found.rejected.values()),
+        "screened out before full evaluation": found.screened,
+        "rejected: they cannot be ranked": sum(n for _, n in found.rejected),
     }
-    ended = STOPPED.get(found.stopped, found.stopped)
+    ended = STOPPED.get(run.found.stopped, run.found.stopped)
     done = plain_table(
         f"What the search did. It ended because: {ended}.", ["what", "number"],
         [(what, str(n)) for what, n in counts.items()],
     )  # fmt: skip
-    reasons = [(why, str(n)) for why, n in found.rejected.items()]
+    reasons = [(why, str(n)) for why, n in found.rejected]
     why = data_table("Why formulas were rejected", ["reason", "number"], reasons)
     return section(
         "curve", "Search curve",
@@ -197,7 +200,7 @@ def curve(run: RunFolder) -> Markup:
     )  # fmt: skip
 
 
-def _curve(run: RunFolder) -> Markup:
+def _curve(run: SavedRun) -> Markup:
     if not run.history:
         return tag("p", "No generation was recorded.", class_="note")
     steps = [
@@ -207,12 +210,16 @@ def _curve(run: RunFolder) -> Markup:
     ]  # fmt: skip
     lines = [("curve", "best so far, on the selection architectures"), *_null_line(run)]
     return tag(
-        "figure", charts.search_curve(run.history, "curve-chart", run.null_level),
+        "figure", charts.search_curve(run.history, "curve-chart", _level(run)),
         tag("figcaption", charts.legend(["step"], lines)),
         data_table("Every generation",
                    ["generation", "evaluations", "τ", "fitness", "complexity"], steps),
     )  # fmt: skip
 
 
-def _null_line(run: RunFolder) -> list[tuple[str, str]]:
-    return [] if run.null_level is None else [("null", "null level: best on shuffled accuracies")]
+def _level(run: SavedRun) -> float | None:
+    return run.null.mean if run.null else None
+
+
+def _null_line(run: SavedRun) -> list[tuple[str, str]]:
+    return [] if run.null is None else [("null", "null level: best on shuffled accuracies")]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
+from autodas_dsl.evolution.run_folder import SavedRun
+from autodas_dsl.evolution.run_records import Famed
 from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import section, shown
-from autodas_dsl.report.run_folder import Famed, RunFolder
 
 _LETTERS = {"kendall": "τ", "spearman": "ρ", "pearson": "r"}
 
 
-def hall_of_fame(run: RunFolder) -> Markup:
+def hall_of_fame(run: SavedRun) -> Markup:
     """The whole hall of fame, to be sorted and filtered."""
     columns = _columns(run)
     heads = [
@@ -52,7 +53,7 @@ def _tools(count: int) -> Markup:
     )  # fmt: skip
 
 
-def _columns(run: RunFolder) -> list[str]:
+def _columns(run: SavedRun) -> list[str]:
     """The columns of numbers; tau on the selection is left out where it is the objective itself."""
     names = list(run.hall_of_fame[0].numbers) if run.hall_of_fame else []
     same = all(one.numbers.get("selection_kendall") == one.tau for one in run.hall_of_fame)
@@ -76,7 +77,7 @@ def _heading(title: str, style: str | None, sort: str, first: str | None = None)
                data_first=first)  # fmt: skip
 
 
-def _row(one: Famed, columns: list[str], run: RunFolder) -> Markup:
+def _row(one: Famed, columns: list[str], run: SavedRun) -> Markup:
     best = one.formula == format_formula(run.best)
     on_front = any(one.formula == format_formula(proxy) for proxy in run.pareto)
     badges = [name for name, given in (("best", best), ("front", on_front)) if given]

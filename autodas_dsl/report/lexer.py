@@ -73,7 +73,7 @@ class ProxyLexer(RegexLexer):
                 r"^(better)(:)([ \t]*)(higher|lower)\b",
                 bygroups(Name.Attribute, Punctuation, Whitespace, Keyword.Constant),
             ),
-            (r"^(inputs)(:)", bygroups(Name.Attribute, Punctuation)),
+            (r"^(inputs|reference)(:)", bygroups(Name.Attribute, Punctuation)),
             (
                 rf"^(let)([ \t]+)({_NAME})([ \t]*)(=)",
                 bygroups(Keyword.Declaration, Whitespace, Name.Variable, Whitespace, Operator),

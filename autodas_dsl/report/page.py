@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from autodas_dsl import __version__
+from autodas_dsl.evolution.run_folder import RunFolder, SavedRun
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.report.evidence import scatters, sensitivity
 from autodas_dsl.report.findings import best, curve, front
@@ -15,7 +16,6 @@ from autodas_dsl.report.graph import keep_existing
 from autodas_dsl.report.hall_of_fame import hall_of_fame
 from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.repetition import repeat
-from autodas_dsl.report.run_folder import RunFolder, read_run, require_run
 
 PARTS = {
     "best": ("Best", best),
@@ -43,14 +43,15 @@ def write_report(run_folder: Path, out: Path, force: bool = False) -> None:
     Raises
     ------
     InputError
-        E680 `out` exists; E640 to E643 as `read_run`.
+        E680 `out` exists; E640 to E643 as `RunFolder.read`.
     """
-    require_run(run_folder)
+    folder = RunFolder(run_folder)
+    folder.require()
     keep_existing(out, force)
-    write_atomic(out, report(read_run(run_folder)))
+    write_atomic(out, report(folder.read()))
 
 
-def report(run: RunFolder) -> str:
+def report(run: SavedRun) -> str:
     """The page of a run; the same run gives the same bytes."""
     style, script = _asset("page.css"), _asset("page.js")
     head = tag(
@@ -68,25 +69,25 @@ def report(run: RunFolder) -> str:
         _header(run),
         _navigation(),
         tag("main", *(part(run) for _, part in PARTS.values()), id="results", tabindex=-1),
-        tag("footer", tag("p", f"Written by autodas-dsl {__version__} from {run.path.name}. "
+        tag("footer", tag("p", f"Written by autodas-dsl {__version__} from {run.folder.path.name}. "
                                "This page loads nothing from the network.")),
         tag("script", script),
     )  # fmt: skip
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}"
 
 
-def _title(run: RunFolder) -> str:
+def _title(run: SavedRun) -> str:
     return ", ".join(used.name for used in run.tables)
 
 
-def _header(run: RunFolder) -> Markup:
+def _header(run: SavedRun) -> Markup:
     targets = ", ".join(f"{used.name} ({used.target})" for used in run.tables)
     options = run.options
     return tag(
         "header",
         tag("h1", f"Search on {_title(run)}"),
         tag("p", f"{options.get('strategy', 'search')} search for a formula that ranks "
-                 f"{targets}: {run.found.evaluations} formulas evaluated, seed "
+                 f"{targets}: {run.found.counts.evaluations} formulas evaluated, seed "
                  f"{options.get('seed', 0)}.", class_="lead"),
     )  # fmt: skip
 

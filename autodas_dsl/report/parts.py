@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from autodas_dsl.evolution.run_records import BEST
 from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.printing.mathml_lines import wrapping_mathml
 from autodas_dsl.report.html import Content, Markup, tag
 
 DIGITS = 4
-BEST_NAME = "best"
 WIDE = 4
 """Columns that fit on a phone."""
 HALVES = {"selection": "selection", "held-out": "held out"}
@@ -59,7 +59,7 @@ def plain_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Cont
 
 
 def _row(heads: Sequence[str], cells: Sequence[Content]) -> Markup:
-    best = cells[0] == BEST_NAME
+    best = cells[0] == BEST
     made = [tag("th", cells[0], scope="row", role="rowheader", data_label=heads[0])]
     made += [
         tag("td", cell, role="cell", data_label=label, class_="n")

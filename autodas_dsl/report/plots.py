@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from autodas_dsl.evaluation.correlations import Agreement, agreement
+from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.visible import visible
 
@@ -67,17 +67,6 @@ def _styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
         return figure
 
     return drawn
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A proxy in the summary plot: its Spearman correlation and interval; None if undefined."""
-
-    proxy: str
-    spearman: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -141,22 +130,27 @@ def scatter(
 
 
 @_styled
-def summary(bars: Sequence[Bar], *, target: str, n: int, split: str = "") -> Figure:
+def summary(proxies: Mapping[str, Agreement], *, target: str, n: int, split: str = "") -> Figure:
     """Spearman correlation of every proxy with its 95 % interval, sorted, baselines marked."""
-    drawn = sorted(bars, key=lambda b: (b.spearman is not None, b.spearman or 0.0, b.proxy))
-    names = [_short(bar.proxy) for bar in drawn]
+
+    def ascending(proxy: str) -> tuple[bool, float, str]:
+        rho = proxies[proxy].spearman
+        return rho is not None, rho or 0.0, proxy
+
+    drawn = sorted(proxies, key=ascending)
+    names = [_short(proxy) for proxy in drawn]
     width = 5.2 + 0.085 * max(map(len, names), default=0)
     figure, axes = _figure(width, 1.3 + 0.28 * max(3, len(drawn)))
     axes.axvline(0, color=GREY, linewidth=0.8)
-    for place, bar in enumerate(drawn):
-        _bar(axes, place, bar)
+    for place, proxy in enumerate(drawn):
+        _bar(axes, place, proxy, proxies[proxy])
     axes.set_yticks(range(len(drawn)), names)
-    for tick, bar in zip(axes.get_yticklabels(), drawn, strict=True):
-        tick.set_fontweight("bold" if bar.proxy in BASELINES else "normal")
+    for tick, proxy in zip(axes.get_yticklabels(), drawn, strict=True):
+        tick.set_fontweight("bold" if proxy in BASELINES else "normal")
     axes.set_ylim(-0.6, len(drawn) - 0.4)
     axes.set_xlabel(f"Spearman correlation with {_short(target)}")
     where = f", {split}" if split else ""
-    axes.set_title(f"{len(bars)} proxies, n = {n}{_short(where)}", fontsize=10)
+    axes.set_title(f"{len(proxies)} proxies, n = {n}{_short(where)}", fontsize=10)
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="proxy, 95 % bootstrap interval"),
         Line2D([], [], color=VERMILION, marker="D", label="size baseline"),
@@ -380,15 +374,16 @@ def _invalid_strip(figure: Figure, axes: Axes, accuracies: npt.NDArray[np.float6
     return strip
 
 
-def _bar(axes: Axes, place: int, bar: Bar) -> None:
-    if bar.spearman is None:
-        axes.text(0.01, place, _short(bar.note or "undefined"), va="center", fontsize=8, color=GREY)
+def _bar(axes: Axes, place: int, proxy: str, found: Agreement) -> None:
+    if found.spearman is None:
+        why = _short(found.reason or "undefined")
+        axes.text(0.01, place, why, va="center", fontsize=8, color=GREY)
         return
-    baseline = bar.proxy in BASELINES
-    colour, marker = (VERMILION, "D") if baseline else (BLUE, "o")
-    if bar.low is not None and bar.high is not None:
-        axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=1.6, alpha=0.7)
-    axes.plot([bar.spearman], [place], color=colour, marker=marker, markersize=5)
+    colour, marker = (VERMILION, "D") if proxy in BASELINES else (BLUE, "o")
+    spread = found.intervals.get("spearman")
+    if spread is not None:
+        axes.plot([spread.low, spread.high], [place, place], color=colour, linewidth=1.6, alpha=0.7)
+    axes.plot([found.spearman], [place], color=colour, marker=marker, markersize=5)
 
 
 def _draw_curve(axes: Axes, curve: Curve, colour: str, marker: str) -> None:

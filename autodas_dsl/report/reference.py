@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from autodas_dsl.language.documents import FACTS, HEADERS, MAX_LETS
+from autodas_dsl.language.documents import FACTS, HEADERS, MAX_LETS, REFERENCE
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.format import WIDTH, format_number, written
 from autodas_dsl.language.inputs import INPUTS, Input
@@ -92,6 +92,19 @@ The first line names the proxy as the file. The headers are {", ".join(f"`{h}`" 
 optional; `inputs` is derived and written by `fmt`; own headers start with `x-`. Then come
 `let name = …` lines, each of which may use those above it, one `score = …`, and facts:
 {" and ".join(f"`{f}`" for f in FACTS)} lines, from the literature and by this software.
+
+`percentile(x)` and `standardise(x)` see a number of a network against those of a population: the
+networks that are scored together or, where the document has them, its `{REFERENCE}` lines, one for
+each such term, with which a single network can be scored. For `percentile` a line holds values of
+the argument in ascending order, for `standardise` their mean and standard deviation:
+
+```
+score = percentile(sum(|W|_F)) - standardise(params)
+
+reference: percentile(sum(|W|_F)) = 10.5, 12, 17.25
+reference: standardise(params) = 52000, 1300
+```
+
 Formulas are flat to {WIDTH} columns, else one term per line.
 
 Reading a document never runs anything, and control and bidirectional characters in it are refused.

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
-from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.results import BEST
+from autodas_dsl.evolution.config import changed
+from autodas_dsl.evolution.run_folder import SavedRun
 from autodas_dsl.report.commands import command, rank_commands
 from autodas_dsl.report.html import Markup, join, tag
 from autodas_dsl.report.parts import code, section
-from autodas_dsl.report.run_folder import RunFolder
 
 
-def repeat(run: RunFolder) -> Markup:
+def repeat(run: SavedRun) -> Markup:
     """The exact commands, and everything that determined the result."""
     commands = {
-        "Look at the best formula": command("show", f"{run.path}/{BEST}"),
+        "Look at the best formula": command("show", str(run.folder.best)),
         "Measure it again": "\n".join(rank_commands(run)),
-        "Write this page": command("report", str(run.path), "-o", "report.html"),
+        "Write this page": command("report", str(run.folder.path), "-o", "report.html"),
     }
     facts = {
         f"table {one.name}": f"target {one.target}, split {one.split or 'none'}: {one.selection} "
@@ -38,7 +35,7 @@ def repeat(run: RunFolder) -> Markup:
     )  # fmt: skip
 
 
-def _again(run: RunFolder) -> list[Markup]:
+def _again(run: SavedRun) -> list[Markup]:
     """How the search itself is repeated: its command, or the call where no command is kept."""
     head = tag("h3", "Search again")
     if run.command:
@@ -47,14 +44,9 @@ def _again(run: RunFolder) -> list[Markup]:
     return [head, tag("p", told), code(python_call(run), "the call")]
 
 
-def python_call(run: RunFolder) -> str:
+def python_call(run: SavedRun) -> str:
     """The call of `evolve` with every option that is not at its default."""
-    defaults = {f.name: f.default for f in fields(Config)}
-    given = []
-    for name, value in run.options.items():
-        typed = tuple(value) if isinstance(value, list) else value
-        if name in defaults and typed != defaults[name]:
-            given.append(f"{name}={typed!r}")
+    given = [f"{name}={value!r}" for name, value in changed(run.options).items()]
     names = ", ".join(repr(used.name) for used in run.tables)
     return (
         "from autodas_dsl.evolution.config import Config\n"

@@ -7,26 +7,25 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from autodas_dsl.evaluation.bootstrap import interval
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evolution.measure import SPEARMAN, TableScores
 from autodas_dsl.evolution.run import Run
-from autodas_dsl.evolution.session import BEST, Scores, Session
+from autodas_dsl.evolution.run_folder import RunFolder
+from autodas_dsl.evolution.run_records import BEST
+from autodas_dsl.evolution.session import Session
 from autodas_dsl.language.files import plain_name
 from autodas_dsl.language.format import format_expression
-from autodas_dsl.report.plots import Bar, Curve, Point, pareto, save, scatter, search_curve, summary
-
-FOLDER = "plots"
+from autodas_dsl.report.plots import Curve, Point, pareto, save, scatter, search_curve, summary
 
 
 def draw(session: Session, folder: Path) -> tuple[Path, ...]:
-    """Write all plots of a search into ``folder/plots``, as SVG and PNG.
+    """Write all plots of a search into the folder of the run, as SVG and PNG.
 
     Raises
     ------
     InputError
         When the folder cannot be written.
     """
-    shelf = folder / FOLDER
+    shelf = RunFolder(folder).plots
     shelf.mkdir(exist_ok=True)
     run = session.run
     title = " + ".join(f"{one.task}, {one.target}" for one in session.scores)
@@ -65,12 +64,7 @@ def _pareto(run: Run, title: str) -> Figure:
     return pareto(points, front, title=title, baselines=baselines)
 
 
-def _summary(one: Scores) -> Figure:
-    bars = []
-    accuracies = one.accuracies[one.held_out]
-    for name, scores in one.scores.items():
-        mine = scores[one.held_out]
-        found, spread = agreement(mine, accuracies), interval(mine, accuracies)
-        low, high = (spread.low, spread.high) if spread else (None, None)
-        bars.append(Bar(name, found.spearman, low, high, one.reasons.get(name) or found.reason))
-    return summary(bars, target=one.target, n=len(accuracies), split="held-out")
+def _summary(one: TableScores) -> Figure:
+    found = one.compared(True, (SPEARMAN,))
+    n = int(one.held_out.sum())
+    return summary(found, target=one.target, n=n, split="held-out")

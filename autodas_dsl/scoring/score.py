@@ -26,6 +26,7 @@ from autodas_dsl.scoring.scorer import (
     require_teacher,
 )
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Data, Teacher
+from autodas_dsl.scoring.together import Together
 from autodas_dsl.statistics.errors import of_network
 
 
@@ -100,24 +101,27 @@ def score(
         require_compiler()
     found: dict[tuple[int, int], list[Score]] = {}
     batches = Batches(data or Data())
+    together = Together(formulas, len(models))
     for repeat in range(seeds):
         scorers: dict[int, Scorer] = {}
+        each: list[list[Score]] = []
         network_teacher = teacher.build(seed + repeat).to(device) if teacher else None
-        for place, model in enumerate(models):
+        for model in models:
             batch = batches.of(model, seed + repeat)
             scorer = scorers.get(id(batch))
             if scorer is None:
                 scorer = Scorer(
-                    formulas, batch, teacher=network_teacher,
+                    together.flat, batch, teacher=network_teacher,
                     teacher_size=teacher.size if teacher else None,
                     dtype=dtype, seed=seed + repeat, compiled=compiled,
                 )  # fmt: skip
                 scorers[id(batch)] = scorer
             with of_network(model.name):
-                results = scorer(model.build(seed + repeat).to(device))
+                each.append(scorer(model.build(seed + repeat).to(device)))
+            progress(1, model.name)
+        for place, results in enumerate(together.assemble(each)):
             for number, one in enumerate(results):
                 found.setdefault((place, number), []).append(one)
-            progress(1, model.name)
     unscored = _misfits(formulas, found, len(models))
     require_scored(formulas, unscored)
     names = unique_names(models)

@@ -10,34 +10,25 @@ import hashlib
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import autodas_dsl
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.scoring.scorer import Score
+from autodas_dsl.statistics.fingerprint import hash_tensors
 
 REVISION = 4
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
 
 
 _IN_MEMORY = ":memory:"
-
-
-def digest(tensors: Iterable[Tensor]) -> str:
-    """A hash of the values, shapes and types of tensors."""
-    state = hashlib.blake2b(digest_size=12)
-    for tensor in tensors:
-        plain = tensor.detach().cpu().contiguous()
-        state.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
-        state.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return state.hexdigest()
 
 
 def setting_key(
@@ -53,9 +44,9 @@ def setting_key(
         "revision": REVISION,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "batch": digest([batch.x, batch.y]),
+        "batch": hash_tensors({"x": batch.x, "y": batch.y}),
         "classes": batch.classes,
-        "teacher": digest(teacher.state_dict().values()) if teacher is not None else "",
+        "teacher": hash_tensors(teacher.state_dict()) if teacher is not None else "",
         "teacher_type": type(teacher).__qualname__,
         "teacher_size": teacher_size,
         "dtype": str(dtype),

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node, statistics_of
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.populated import (
+    References,
+    alone,
+    combined,
+    is_populated,
+    open_terms,
+    parts,
+    references_of,
+)
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
@@ -37,6 +48,15 @@ class Bound:
     node: Node
     statistics: frozenset[Statistic]
     requirements: tuple[Requirement, ...]
+    references: References = field(default_factory=dict, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What tells its scores from those of other formulas."""
+        if not self.references:
+            return self.node.digest
+        frozen = sorted((node.digest, values) for node, values in self.references.items())
+        return hashlib.blake2b(f"{self.node.digest} {frozen}".encode(), digest_size=12).hexdigest()
 
     @property
     def sign(self) -> int:
@@ -55,7 +75,8 @@ def bind(proxy: Proxy) -> Bound:
     typed = proxy.typed()
     node = to_ir(typed.score)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
-    return Bound(name, proxy, node, frozenset(statistics_of([node])), typed.requirements)
+    statistics = frozenset(statistics_of([node]))
+    return Bound(name, proxy, node, statistics, typed.requirements, references_of(proxy))
 
 
 def distinct(formulas: Sequence[Bound]) -> tuple[Bound, ...]:
@@ -103,6 +124,11 @@ class Scorer:
     compiled : bool
         As `Engine` takes it.
 
+    Raises
+    ------
+    InputError
+        E463 when a formula needs a population, see `together.Together`.
+
     Notes
     -----
     A formula that reads what a network or the teacher does not have, or a teacher where there is
@@ -122,6 +148,9 @@ class Scorer:
         compiled: bool = False,
     ) -> None:
         self.formulas = tuple(formulas)
+        for formula in self.formulas:
+            for term in open_terms(formula.node, formula.references):
+                raise alone(formula.name, term.op)
         self._batch = batch
         self._dtype = dtype
         self._seed = seed
@@ -161,10 +190,29 @@ class Scorer:
             if not reason:
                 ready.append(place)
         engine = Engine([collected], self._compiled)
-        outcomes = engine.evaluate([self.formulas[place].node for place in ready], True)
-        for place, outcome in zip(ready, outcomes, strict=True):
-            found[place] = Score(float(outcome.scores[0]), outcome.reasons[0])
+        ordered = list(dict.fromkeys(n for place in ready for n in _roots(self.formulas[place])))
+        outcomes = dict(zip(ordered, engine.evaluate(ordered, True), strict=True))
+        for place in ready:
+            found[place] = _score(self.formulas[place], outcomes)
         return found, collected
+
+
+def _roots(formula: Bound) -> tuple[Node, ...]:
+    """What the compiler evaluates of a formula."""
+    return parts(formula.node) if is_populated(formula.node) else (formula.node,)
+
+
+def _score(formula: Bound, outcomes: Mapping[Node, Outcome]) -> Score:
+    """The score of a formula on one network."""
+    if not is_populated(formula.node):
+        outcome = outcomes[formula.node]
+        return Score(float(outcome.scores[0]), outcome.reasons[0])
+    own = {node: outcomes[node] for node in parts(formula.node)}
+    found = combined(
+        formula.node, {node: o.scores for node, o in own.items()},
+        {node: o.reasons for node, o in own.items()}, formula.references, 1,
+    )  # fmt: skip
+    return Score(float(found.scores[0]), found.reasons[0])
 
 
 def reads_teacher(formula: Bound) -> bool:

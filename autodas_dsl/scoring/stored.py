@@ -15,6 +15,7 @@ from torch import nn
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
@@ -99,6 +100,8 @@ class Stored:
         return evaluate
 
     def _misfit(self, root: Node) -> str:
+        if is_populated(root):
+            return "it sees a network against others: searches build such sums themselves"
         if self.absent:
             lacking = [s for s in sorted(statistics_of([root])) if s in self.absent]
             if lacking:

@@ -7,10 +7,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from autodas_dsl import spaces
 from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.progress import Progress, silent
@@ -19,8 +21,10 @@ from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, reads_teacher
 from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE, Setting, Teacher
+from autodas_dsl.scoring.together import Together
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory, of_network
+from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
 Asked = tuple[str, tuple[int, ...]]
@@ -44,6 +48,7 @@ def score_table(
     """
     needs = any(map(reads_teacher, formulas))
     size = setting.data.size
+    together = Together(formulas, len(table))
     halved: list[str] = []
     while True:
         runs, sources = [], []
@@ -52,9 +57,10 @@ def score_table(
                 batch = table_batch(space, setting, size, seed + repeat)
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
-                scoring = Scoring(space, formulas, setting, teacher, batch, seed + repeat)
+                scoring = Scoring(space, together.flat, setting, teacher, batch, seed + repeat)
                 with InProcess() as executor:
-                    runs.append(scores_of(table.architectures, scoring, executor, book, progress))
+                    each = scores_of(table.architectures, scoring, executor, book, progress)
+                runs.append(together.assemble(each))
         except OutOfMemory as error:
             if batch.size < 2:
                 raise
@@ -151,7 +157,7 @@ def scores_of(
 
     An architecture that ends two workers has invalid scores, which the book does not keep.
     """
-    keys = [formula.node.digest for formula in scoring.formulas]
+    keys = [formula.key for formula in scoring.formulas]
     found: list[dict[str, Score]] = []
     asked: list[tuple[int, Asked]] = []
 
@@ -179,17 +185,28 @@ def scores_of(
     return [[scores[key] for key in keys] for scores in found]
 
 
-def require_space(table: Table, space: Space[Any] | None) -> Space[Any]:
-    """The space of a table.
+def table_and_space(
+    given: str | Path | Table, space: str | Space[Any] | None = None
+) -> tuple[Table, Space[Any]]:
+    """A table and the space that builds its architectures.
+
+    Parameters
+    ----------
+    given : str, Path or Table
+        A built-in name, a CSV file or a table.
+    space : str or Space, optional
+        Where the table does not say.
 
     Raises
     ------
     InputError
         E520 when the table does not say which and none was given.
     """
-    if space is None:
+    table = given if isinstance(given, Table) else load_table(given, space)
+    family = space or table.space
+    if not family:
         raise InputError(
             "E520", f"{table.name} does not say which space its architectures belong to",
             "name it with --space",
         )  # fmt: skip
-    return space
+    return table, family if isinstance(family, Space) else spaces.get(family)

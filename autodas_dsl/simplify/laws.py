@@ -33,6 +33,9 @@ def proposals(node: Typed) -> Iterator[Proposal]:
         yield Proposal(value, "arithmetic of constants")
     yield from _by_laws(real_laws(), node)
     yield from _by_laws(operator_laws(), node)
+    if isinstance(node.expr, Call) and node.expr.op == "percentile":
+        for found in root_proposals(node.children[0]):
+            yield Proposal(with_children(node.expr, (found.expr,)), f"percentile: {found.law}")
 
 
 def root_proposals(node: Typed) -> Iterator[Proposal]:

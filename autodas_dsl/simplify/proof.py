@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
 from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.populated import combined, is_populated, parts
+from autodas_dsl.compiler.population import Floats
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import typed
 from autodas_dsl.language.tree import Expr
@@ -49,6 +52,8 @@ class Proof:
         a, b, needed = _lowered(first, second)
         if a is b:
             return Verdict(True)
+        if is_populated(a) or is_populated(b):
+            return self._equal_in_population(a, b, needed)
         finite = 0
         for network in self._networks(a, b, needed, repeats=1):
             left, right = _value(a, network), _value(b, network)
@@ -70,15 +75,25 @@ class Proof:
         if a is b:
             return Verdict(True)
         drawn = self._networks(a, b, needed, repeats=3)
-        left, right = _numbers(a, drawn), _numbers(b, drawn)
+        left, right = (_numbers(node, drawn).tolist() for node in (a, b))
         verdict = same_order(left, right)
         plain = [to_ir(unshifted(expr)) for expr in (first, second)]
         if verdict.agrees or plain == [a, b]:
             return verdict
-        before, after = (_numbers(node, drawn) for node in plain)
+        before, after = (_numbers(node, drawn).tolist() for node in plain)
         if _swallowed(left, before) or _swallowed(right, after):
             return verdict
         return same_order(before, after)
+
+    def _equal_in_population(self, a: Node, b: Node, needed: Sequence[Requirement]) -> Verdict:
+        """Whether two scores that see a population are equal over one of random networks."""
+        drawn = self._networks(a, b, needed, repeats=3)
+        left, right = _numbers(a, drawn), _numbers(b, drawn)
+        if not np.isfinite(left).any():
+            return Verdict(False, "neither is finite on any random statistics")
+        if not np.allclose(left, right, rtol=RELATIVE, atol=ROUNDING, equal_nan=True):
+            return Verdict(False, "the values differ in a population of random networks")
+        return Verdict(True)
 
     def _networks(
         self, a: Node, b: Node, needed: Sequence[Requirement], repeats: int
@@ -129,8 +144,16 @@ def _number(value: Entry | None) -> float:
     return float(value)
 
 
-def _numbers(node: Node, drawn: Sequence[RandomNetwork]) -> list[float]:
-    return [_number(_value(node, network)) for network in drawn]
+def _numbers(root: Node, drawn: Sequence[RandomNetwork]) -> Floats:
+    """Scores of a formula on networks, together where it sees a population; NaN where invalid."""
+    if not is_populated(root):
+        return np.array([_number(_value(root, network)) for network in drawn])
+    values = {
+        part: np.array([_number(_value(part, network)) for network in drawn])
+        for part in parts(root)
+    }  # fmt: skip
+    reasons = {part: ("",) * len(drawn) for part in values}
+    return combined(root, values, reasons, {}, len(drawn)).scores
 
 
 def _swallowed(shifted: Sequence[float], plain: Sequence[float]) -> bool:

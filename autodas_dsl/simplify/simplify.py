@@ -162,6 +162,8 @@ def simplify(
     if rank and judges.same_order is None:
         raise ValueError("ranking needs a judge of order")
     formula = proxy.typed()
+    if proxy.references:
+        return Simplified(proxy, proxy, (), "its references belong to the terms as they stand")
     lets = tuple((name, inlined(body, proxies=False)) for name, body in formula.lets)
     raw = inlined(formula.score, proxies=False)
     sympy_asked = ask or (lambda expr: ask_sympy(expr, budget.seconds, budget.megabytes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 import numpy as np
 
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.nearest import nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,5 +143,5 @@ class Space(ABC, Generic[Arch]):
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """A line of help for an unknown name: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near else f"known: {', '.join(known)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl.language.nearest import nearest
 from autodas_dsl.statistics.capture import Intercepting, first_tensor
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
@@ -98,11 +98,11 @@ class FeatureFinder:
         keys: dict[nn.Module, list[str]] = {}
         for key, name in self.named.items():
             if name not in everything:
-                close = difflib.get_close_matches(name, everything, 1)
+                close = nearest(name, everything)
                 raise StatisticError(
                     "E448",
                     f"{key} is to be taken at {name!r}, but the network has no such module",
-                    f"did you mean {close[0]!r}?" if close else "see print(model) for its modules",
+                    f"did you mean {close!r}?" if close else "see print(model) for its modules",
                 )
             keys.setdefault(everything[name], []).append(key)
         for module, name in self.network.names.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import replacing
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.statistics.collect import Collected, Value
@@ -91,7 +91,8 @@ class Store:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._write(self.path(key), described, tensors)
+            with replacing(self.path(key)) as temporary:
+                save_file(dict(tensors), temporary, {"collected": described})
             self._evict(keep=self.path(key))
         except (OSError, SafetensorError) as error:
             raise InputError(
@@ -99,18 +100,6 @@ class Store:
                 f"statistics cannot be stored in {self.folder}: {error}",
                 "free some space, or give another folder",
             ) from error
-
-    def _write(self, path: Path, described: str, tensors: Mapping[str, Tensor]) -> None:
-        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=_SUFFIX, dir=self.folder)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            save_file(dict(tensors), temporary, {"collected": described})
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _evict(self, keep: Path) -> None:
         used: list[tuple[float, int, Path]] = []

@@ -13,7 +13,7 @@ import torch
 
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.execution.jobs import Executor, InProcess
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.nearest import nearest
 
 Floats = npt.NDArray[np.float64]
 
@@ -190,5 +190,5 @@ def assemble(
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The start of a line of help: the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f'did you mean "{near[0]}"? ' if near else ""
+    near = nearest(word, known)
+    return f'did you mean "{near}"? ' if near else ""

@@ -11,15 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autodas_dsl.compiler.interpret import NotFinite
 from autodas_dsl.data.samples import Samples, as_batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.statistics.forward import failure, logits_of
-from autodas_dsl.training.losses import LOSSES, Loss, Seen
+from autodas_dsl.training.losses import LOSSES
 from autodas_dsl.training.recipe import Recipe, minimise, shuffled
-from autodas_dsl.training.watching import watched
+from autodas_dsl.training.watching import Distance, Seen, watched
 
+LOGITS = Statistic("P_s")
 CHUNK = 256
 """Examples that are tested at once."""
 
@@ -104,12 +107,12 @@ def distill(
         None if held_out is None else _examples(held_out, seed),
     )
     recipe = recipe or Recipe()
-    chosen = LOSSES[loss]
-    needs = frozenset({chosen.needs}) - {"logits"}
-    look, ask = watched(student.eval(), needs), watched(teacher.eval(), needs)
-    _check(look, ask, examples, chosen)
+    distance = Distance(loss, recipe.temperature)
+    look = watched(student.eval(), "s", distance.statistics)
+    ask = watched(teacher.eval(), "t", distance.statistics)
+    _check(look, ask, examples, distance)
     student.train()
-    factor = recipe.alpha * (chosen.weight if weight is None else weight)
+    factor = recipe.alpha * (LOSSES[loss] if weight is None else weight)
     losses: list[float] = []
     batch = min(recipe.batch, len(examples.y))
     orders = shuffled(np.random.default_rng(seed), len(examples.y), recipe.steps, batch)
@@ -119,15 +122,14 @@ def distill(
         with torch.no_grad():
             wanted = ask(x)
         given = look(x)
-        distance = chosen.of(given, wanted, recipe.temperature)
-        found = (1 - recipe.alpha) * F.cross_entropy(given.logits, y) + factor * distance
+        labels = (1 - recipe.alpha) * F.cross_entropy(given[LOGITS], y)
+        try:
+            found = labels + factor * distance(given, wanted).to(labels.dtype)
+        except NotFinite as error:
+            raise _diverged(error.value, step) from error
         losses.append(found.item())
         if not found.isfinite():
-            raise InputError(
-                "E734",
-                f"the loss is {losses[-1]} at step {step + 1}",
-                "lower the learning rate, or the weight of the distillation loss",
-            )
+            raise _diverged(losses[-1], step)
         if progress is not None:
             progress(step + 1, recipe.steps)
         return found
@@ -136,6 +138,14 @@ def distill(
     student.eval()
     accuracy = None if tested is None else accuracy_of(student, tested)
     return Distilled(student, tuple(losses), accuracy)
+
+
+def _diverged(loss: float, step: int) -> InputError:
+    return InputError(
+        "E734",
+        f"the loss is {loss} at step {step + 1}",
+        "lower the learning rate, or the weight of the distillation loss",
+    )
 
 
 def _examples(given: Examples | Samples, seed: int) -> Examples:
@@ -153,7 +163,10 @@ def accuracy_of(network: nn.Module, examples: Examples) -> float:
 
 
 def _check(
-    look: Callable[[Tensor], Seen], ask: Callable[[Tensor], Seen], data: Examples, loss: Loss
+    look: Callable[[Tensor], Seen],
+    ask: Callable[[Tensor], Seen],
+    data: Examples,
+    distance: Distance,
 ) -> None:
     """Compare shapes on the first two examples, before any training."""
     if len(data.x) != len(data.y) or len(data.y) < 2:
@@ -165,7 +178,7 @@ def _check(
     first = data.x[:2]
     with torch.no_grad(), foreign(lambda error: failure(error, first)):
         given, wanted = look(first), ask(first)
-    classes = given.logits.shape[1]
+    classes = given[LOGITS].shape[1]
     if int(data.y.min()) < 0 or int(data.y.max()) >= classes:
         raise InputError(
             "E736",
@@ -173,9 +186,8 @@ def _check(
             f"{classes} classes",
             f"labels count from 0 to {classes - 1}",
         )
-    one, other = (getattr(seen, loss.needs).shape[1] for seen in (given, wanted))
-    if loss.equal and one != other:
-        what = "classes" if loss.needs == "logits" else "channels"
+    if misfit := distance.misfit(given, wanted):
+        what, one, other = misfit
         raise InputError(
             "E731",
             f"the student has {one} {what}, the teacher {other}",

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.training.digits import SHIFTS, Digits, Split
-from autodas_dsl.training.losses import softened
 from autodas_dsl.training.replicas import side_by_side
 
 
@@ -117,6 +116,13 @@ def train(
 
     minimise(whole, recipe, loss)
     return whole.eval()
+
+
+def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(student / T)) over the last axis (Hinton 2015)."""
+    wanted = F.log_softmax(teacher / temperature, -1)
+    given = F.log_softmax(student / temperature, -1)
+    return temperature**2 * (wanted.exp() * (wanted - given)).sum(-1)
 
 
 @torch.no_grad()

@@ -38,6 +38,6 @@ class AdaptiveElite:
             proposed.append(make.fresh(2 * pair + 1))
         return proposed
 
-    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
-        winners = [ranked(born[i : i + 2])[0] for i in range(0, len(born), 2)]
+    def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
+        winners = [ranked(offspring[i : i + 2])[0] for i in range(0, len(offspring), 2)]
         return distinct([*population, *winners])[: self.config.population]

@@ -31,7 +31,7 @@ class Aging:
         mate = others[:1] if stream.chance(self.config.crossover) else []
         return make.child(slot, [best, *mate])
 
-    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
+    def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
         here = set(population)
-        entering = [i for i in dict.fromkeys(born) if i.valid and i not in here]
+        entering = [i for i in dict.fromkeys(offspring) if i.valid and i not in here]
         return [*population, *entering][-self.config.population :]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.evaluator import FitnessEvaluator
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.judge import Judge
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.tree import Expr
@@ -23,10 +23,12 @@ class Maker:
     A formula that is known already is made again, up to a few times, before it is proposed.
     """
 
-    def __init__(self, varier: Varier, judge: Judge, config: Config, generation: int) -> None:
+    def __init__(
+        self, varier: Varier, evaluator: FitnessEvaluator, config: Config, generation: int
+    ) -> None:
         self.config = config
         self._varier = varier
-        self._judge = judge
+        self._evaluator = evaluator
         self._generation = generation
         self._pending: set[str] = set()
 
@@ -56,9 +58,9 @@ class Maker:
         return found
 
     def _is_new(self, expr: Expr) -> bool:
-        key = self._judge.key(expr)
-        if self._judge.knows(expr) or key in self._pending:
-            self._judge.spared()
+        key = self._evaluator.key(expr)
+        if self._evaluator.knows(expr) or key in self._pending:
+            self._evaluator.count_duplicate()
             return False
         self._pending.add(key)
         return True
@@ -74,7 +76,7 @@ class Strategy(Protocol):
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         """The formulas to look at in this generation."""
 
-    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
+    def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
         """The next population, from the last one and what its proposals turned out to be."""
 
 

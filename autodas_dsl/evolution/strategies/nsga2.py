@@ -31,8 +31,8 @@ class Nsga2:
         chosen = dict.fromkeys(_winner(population, places, stream) for _ in range(count))
         return make.child(slot, list(chosen))
 
-    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
-        candidates = distinct([*population, *born])
+    def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
+        candidates = distinct([*population, *offspring])
         places = _places(candidates)
         return sorted(candidates, key=places.__getitem__)[: self.config.population]
 

@@ -19,5 +19,5 @@ class RandomSearch:
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         return [make.fresh(slot) for slot in range(2 * self.config.brood)]
 
-    def survive(self, population: Population, born: Sequence[Individual]) -> Population:
-        return distinct([*population, *born])[: self.config.population]
+    def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
+        return distinct([*population, *offspring])[: self.config.population]

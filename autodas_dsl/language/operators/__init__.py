@@ -18,13 +18,15 @@ from autodas_dsl.language.operators.entry import (
     op,
 )
 from autodas_dsl.language.operators.measures import DISTANCES, NORMS, REDUCTIONS
+from autodas_dsl.language.operators.population import POPULATION
 from autodas_dsl.language.operators.rules import axis_dims, reduced_axes, result_kind
 from autodas_dsl.language.operators.shaping import NORMALISE, SPECTRAL, TRANSFORMS
 
 OPERATORS: dict[str, Operator] = {
     entry.name: entry
     for family in (
-        ARITHMETIC, ELEMENTWISE, NORMALISE, TRANSFORMS, SPECTRAL, DISTANCES, NORMS, REDUCTIONS
+        ARITHMETIC, ELEMENTWISE, NORMALISE, TRANSFORMS, SPECTRAL, DISTANCES, NORMS, REDUCTIONS,
+        POPULATION,
     )
     for entry in family
 }  # fmt: skip

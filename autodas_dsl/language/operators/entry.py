@@ -16,6 +16,8 @@ A signature is one line of text:
     the product of the rest. ``H/s`` must come out even, ``H//s`` not.
 ``list(B ...) -> B C``
     an operation on a whole layer list.
+``number -> number``
+    an operation on one number of each network of a population.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ GROUPS = {
     "distance": "Distances",
     "norm": "Norms",
     "reduction": "Reductions",
+    "population": "Against a population",
 }
 
 LAWS = {
@@ -211,6 +214,11 @@ class Operator:
         return self.signature == "align"
 
     @property
+    def sees_population(self) -> bool:
+        """Whether its value depends on the other networks of a population."""
+        return self.group == "population"
+
+    @property
     def left(self) -> str:
         return self.signature.partition("->")[0].strip()
 
@@ -284,6 +292,8 @@ def op(
     unknown = [law for law in laws.split() if law not in LAWS]
     if unknown or group not in GROUPS:
         raise ValueError(f"operator `{name}`: unknown group or law: {group!r}, {unknown}")
+    if group == "population" and torch:
+        raise ValueError(f"operator `{name}`: an operator with code sees one network at a time")
     function = None if isinstance(torch, str) else torch
     arity = signature.partition("->")[0].count(",") + 1
     if not isinstance(torch, str):

@@ -114,6 +114,16 @@ def _tensor(use: Use) -> Kind:
     return _same(use)
 
 
+def _population(use: Use) -> Kind:
+    if not use.kinds[0].is_number:
+        raise KindError(
+            f"`{use.op.name}` works on one number of each network; "
+            f"this is {use.kinds[0].describe()}",
+            "reduce it with mean(…) or sum(…) first",
+        )
+    return NUMBER
+
+
 def _unite(use: Use) -> Kind:
     return unite(use.kinds[0], use.kinds[1], use.require)
 
@@ -187,6 +197,7 @@ def _match(op: Operator, kind: Kind) -> tuple[str, ...]:
 _FIXED: dict[str, Rule] = {
     "x -> x": _same,
     "tensor -> tensor": _tensor,
+    "number -> number": _population,
     "x, y -> x": _unite,
     "x, y -> dot": _dot,
     "a, b -> a @ b": _matmul,

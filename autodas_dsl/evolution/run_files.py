@@ -1,4 +1,4 @@
-"""Files of a run, read with a word about what is wrong with them."""
+"""Files of a run, read with a word about what is wrong with them; what is in them: `run_records`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from autodas_dsl.evolution.folder import MAX_BYTES
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
 
+MAX_BYTES = 256 << 20
+"""Of a file of a run that is read whole."""
 _LARGEST = 2**53
 """Of a count or a correlation; scores may be larger."""
 
@@ -60,6 +62,17 @@ def take(data: Any, key: str, kind: Any, path: Path) -> Any:
     return value
 
 
+def taken(kind: Any, data: Any, path: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass from a JSON object, by default all of them."""
+    wanted = [one for one in fields(kind) if not names or one.name in names]
+    return {one.name: take(data, one.name, _JSON[str(one.type)], path) for one in wanted}
+
+
+def parsed(kind: Any, row: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The fields of a dataclass from the cells of a row."""
+    return {one.name: _CELLS[str(one.type)](row[one.name], path) for one in fields(kind)}
+
+
 def rows_of(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file that has at least these columns."""
     reader = csv.DictReader(io.StringIO(text_of(path), newline=""))
@@ -93,3 +106,15 @@ def whole_number_of(text: str, path: Path) -> int:
     if not abs(value) <= _LARGEST or value != int(value):
         raise damaged(path, f"`{text}` is not a whole number")
     return int(value)
+
+
+_JSON: dict[str, Any] = {
+    "str": str, "int": int, "float": (int, float), "float | None": (int, float, type(None)),
+}  # fmt: skip
+_CELLS: dict[str, Callable[[str, Path], Any]] = {
+    "str": lambda text, path: text,
+    "int": whole_number_of,
+    "float": number_of,
+    "float | None": lambda text, path: number_of(text, path) if text else None,
+    "bool": lambda text, path: text == "True",
+}

@@ -1,4 +1,4 @@
-"""The judge: evaluates each distinct formula once, and counts what it was spared."""
+"""The fitness of formulas: each distinct one is evaluated once, and what was spared is counted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Counts:
     rejected: tuple[tuple[str, int], ...] = ()
 
 
-class Judge:
+class FitnessEvaluator:
     """Turns formulas into individuals.
 
     Parameters
@@ -108,35 +108,36 @@ class Judge:
     def knows(self, expr: Expr) -> bool:
         return self.key(expr) in self._known
 
-    def spared(self) -> None:
+    def count_duplicate(self) -> None:
         """Count a proposal that was a known formula."""
         self._same_formula += 1
 
-    def look(self, exprs: Sequence[Expr], bar: float = float("-inf")) -> list[Individual]:
+    def evaluate(self, exprs: Sequence[Expr], threshold: float = float("-inf")) -> list[Individual]:
         """Individuals for formulas, one each; known formulas are not evaluated again.
 
         Parameters
         ----------
         exprs : sequence of Expr
-        bar : float
+        threshold : float
             The tau below which a formula is of no use; decides who passes the screen.
         """
         fresh: dict[str, Expr] = {}
         for expr in exprs:
             key = self.key(expr)
             if key in self._known or key in fresh:
-                self.spared()
+                self.count_duplicate()
             else:
                 fresh[key] = expr
         screened = self._poisoned(fresh)
-        screened |= self._screened_out({k: e for k, e in fresh.items() if k not in screened}, bar)
+        unscreened = {k: e for k, e in fresh.items() if k not in screened}
+        screened |= self._screened_out(unscreened, threshold)
         left = {key: expr for key, expr in fresh.items() if key not in screened}
         outcomes = self._outcomes("selection", left)
         for key, expr in fresh.items():
             if key in screened:
                 self._enter(self._rejected_individual(expr, key, screened[key]))
             else:
-                self._enter(self._judged(expr, key, outcomes[key]))
+                self._enter(self._ranked(expr, key, outcomes[key]))
         self._keys.clear()
         return [self._known[self._lowered(expr)[1]] for expr in exprs]
 
@@ -150,7 +151,7 @@ class Judge:
                 found[key] = reason
         return found
 
-    def _screened_out(self, fresh: dict[str, Expr], bar: float) -> dict[str, str]:
+    def _screened_out(self, fresh: dict[str, Expr], threshold: float) -> dict[str, str]:
         """Keys that fail on a screen, with the reason."""
         failed: dict[str, str] = {}
         for half, objective in self._screens.items():
@@ -159,7 +160,7 @@ class Judge:
                 found = objective(outcomes)
                 if isinstance(found, Rejected):
                     failed[key] = found.reason
-                elif found.tau + self._config.margin < bar:
+                elif found.tau + self._config.margin < threshold:
                     failed[key] = SCREENED
         return failed
 
@@ -184,7 +185,7 @@ class Judge:
         found = self._outcomes(half, {self.key(expr): expr for expr in exprs})
         return [found[self.key(expr)] for expr in exprs]
 
-    def _judged(self, expr: Expr, key: str, outcomes: list[Outcome]) -> Individual:
+    def _ranked(self, expr: Expr, key: str, outcomes: list[Outcome]) -> Individual:
         found = self._objective(outcomes)
         if isinstance(found, Rejected):
             return self._rejected_individual(expr, key, found.reason)

@@ -1,0 +1,324 @@
+"""Sums of terms: which few of thousands of evaluated formulas, added, rank architectures best.
+
+Every term was evaluated already, so a sum costs no network and no kernel. Terms enter as their
+percentiles among the selection architectures (or standardised). Sums grow by a term at a time: the
+`Settings.beam` best of each size are extended by every term. All candidates are judged by a
+correlation that needs one matrix product for all terms together, the `Settings.shortlist` best of
+them by rank, as the mean over random parts of the selection (`bagged`). Of sums that are within
+`Settings.near` of the best the one is taken that ranks most like all of them: the very best one owes
+more to chance than what the good ones agree on. A further term must add more than `Settings.margin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred, settled
+from autodas_dsl.evolution.terms import TRANSFORMS, Scored, representatives, signs, transformed
+
+Floats = npt.NDArray[np.float64]
+
+_EQUAL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How sums are built.
+
+    Parameters
+    ----------
+    terms_max : int
+        Terms that a sum may have.
+    bags, share : int, float
+        Random parts of the selection that candidates are judged on, and how much each holds.
+    seed : int
+        Of the bags.
+    transform : str
+        ``"percentile"``, or ``"standardise"`` for the standardised symlog of each score.
+    criterion : str
+        Agreement in a bag: ``"spearman"`` or ``"kendall"``.
+    margin : float
+        What a further term must add to the mean agreement.
+    twins : float
+        Terms whose rank correlation is beyond this are not paired.
+    weights : tuple of float
+        Factors that coefficients are chosen from; ``(1.0,)``: all are 1.
+    shortlist : int
+        Candidates judged by rank at every step.
+    beam : int
+        Sums of each size that are extended; 1: greedy.
+    near : float
+        Sums of several terms are taken for equally good when they are so near to the best; 0: the
+        best one is taken.
+    exchange : bool
+        Try to replace each member of the sum that was taken.
+    """
+
+    terms_max: int = 3
+    bags: int = 8
+    share: float = 0.75
+    seed: int = 0
+    transform: str = "percentile"
+    criterion: str = "spearman"
+    margin: float = 0.0
+    twins: float = 0.995
+    weights: tuple[float, ...] = (1.0,)
+    shortlist: int = 256
+    beam: int = 32
+    near: float = 0.01
+    exchange: bool = False
+
+    def __post_init__(self) -> None:
+        if self.transform not in TRANSFORMS:
+            raise ValueError(f"transform must be one of {TRANSFORMS}, not {self.transform!r}")
+        if min(self.terms_max, self.bags, self.shortlist, self.beam) < 1:
+            raise ValueError("numbers of terms, bags and sums must be at least 1")
+        if not 0 < self.share <= 1:
+            raise ValueError("share must be above 0 and at most 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A weighted sum of terms.
+
+    Attributes
+    ----------
+    terms : tuple of int
+        Rows of the score matrices, in the order in which they were added.
+    weights : tuple of float
+        Signed: negative where lower scores go with higher accuracy.
+    value : float
+        Mean agreement over tables and bags.
+    bags : tuple of float
+        Agreement in each bag, mean over the tables.
+    """
+
+    terms: tuple[int, ...]
+    weights: tuple[float, ...]
+    value: float
+    bags: tuple[float, ...]
+
+
+class Combiner:
+    """An archive of terms ready to be combined.
+
+    Parameters
+    ----------
+    tables : sequence of Scored
+        At least one; all with the same terms in the same order. Where two terms rank alike, on all
+        tables, the first stays: order them by preference.
+    settings : Settings, optional
+    """
+
+    def __init__(self, tables: Sequence[Scored], settings: Settings | None = None) -> None:
+        if not tables or len({len(table.scores) for table in tables}) > 1:
+            raise ValueError("give at least one table, all with the same terms")
+        self.settings = settings = settings or Settings()
+        self._first = representatives(tables)
+        self._rows = np.flatnonzero(self._first == np.arange(len(self._first)))
+        scores = [table.scores[self._rows] for table in tables]
+        self._own = signs(tables, self._rows)
+        self._values = [
+            self._own[:, None] * transformed(rows, settings.transform) for rows in scores
+        ]
+        ranks = [centred(rankdata(rows, axis=1)) for rows in scores]
+        self._ranks = np.hstack(ranks) / np.sqrt(len(tables))
+        self._exact: list[Bagged] = []
+        self._linear: list[Linear] = []
+        for place, (table, values) in enumerate(zip(tables, self._values, strict=True)):
+            bags = bags_of(
+                len(table.accuracies), settings.bags, settings.share, settings.seed, place
+            )
+            self._exact.append(Bagged(table.accuracies, bags, settings.criterion))
+            self._linear.append(Linear(values, table.accuracies))
+
+    @property
+    def usable(self) -> npt.NDArray[np.int64]:
+        """Rows that may enter a sum: valid everywhere, not constant, the first of their ranking."""
+        return self._rows
+
+    def sums(self) -> tuple[Sum, ...]:
+        """The best term alone, then the best sum of two, of three, …; the last one is the best.
+
+        Empty when no term is usable.
+        """
+        chosen: list[_Members] = []
+        for leaders in self._levels():
+            best = self._exchanged(self._chosen(leaders))
+            if chosen and best.value <= chosen[-1].value + self.settings.margin:
+                break
+            chosen.append(best)
+        return tuple(self._public(self._weighted(members)) for members in chosen)
+
+    def leaders(self, size: int) -> tuple[Sum, ...]:
+        """The best sums of so many terms, or of as many as there are, best first."""
+        levels = list(islice(self._levels(), size))
+        return tuple(map(self._public, levels[-1])) if levels else ()
+
+    def residual(self, found: Sum) -> Floats:
+        """What every term would add to a sum, ``[terms]``; NaN for those that cannot be ranked.
+
+        For a member it is what the sum would lose without it; 0 for a twin of a member. This is
+        the correlation of the sum itself with the ranks of accuracies, for all terms at once.
+        """
+        members = self._members(found)
+        here = float(self._alone([members])[0])
+        gains = self._linearly([members])[0] - here
+        gains[self._near(members.places)] = 0.0
+        if members.places:
+            rest = self._alone([members.without(place) for place in members.places])
+            gains[list(members.places)] = here - rest
+        known = self._first >= 0
+        whole = np.full(len(self._first), np.nan)
+        whole[known] = gains[np.searchsorted(self._rows, self._first[known])]
+        return whole
+
+    # --- steps
+
+    def _levels(self) -> Iterator[list[_Members]]:
+        """The best sums of one term, of two, …, best first."""
+        leaders = [_Members()]
+        for _ in range(self.settings.terms_max):
+            leaders = self._extended(leaders)
+            if not leaders:
+                return
+            yield leaders
+
+    def _extended(self, bases: Sequence[_Members]) -> list[_Members]:
+        """The best sums with one term more than one of the bases, best first."""
+        likely: dict[tuple[int, ...], tuple[float, _Members]] = {}
+        room = min(self.settings.shortlist, len(self._rows))
+        for members, promise in zip(bases, self._promise(bases), strict=True):
+            best = np.argsort(-promise, kind="stable")[:room]
+            for place in best[np.isfinite(promise[best])].tolist():
+                grown = members.plus(place)
+                likely.setdefault(grown.key, (-float(promise[place]), grown))
+        chosen = sorted(likely.values(), key=lambda item: (item[0], item[1].key))[:room]
+        return self._judged([members for _, members in chosen])[: self.settings.beam]
+
+    def _promise(self, bases: Sequence[_Members]) -> Floats:
+        """The linear agreement of each base with each further term; -inf for its twins."""
+        found = settled(self._linearly(bases))
+        for promise, members in zip(found, bases, strict=True):
+            promise[self._near(members.places)] = -np.inf
+        return found
+
+    def _judged(self, sums: Sequence[_Members]) -> list[_Members]:
+        """Sums with their agreement by rank, best first."""
+        if not sums:
+            return []
+        agreement = self._agreement(self._added(sums))
+        judged = [
+            replace(members, bags=tuple(found.tolist()))
+            for members, found in zip(sums, agreement, strict=True)
+        ]
+        return sorted(judged, key=lambda members: (-round(members.value, 9), members.key))
+
+    def _chosen(self, leaders: Sequence[_Members]) -> _Members:
+        """Of sums as good as the best the one most like all of them; of single terms the best."""
+        bar = leaders[0].value - self.settings.near
+        some = [m for m in leaders if m.value >= bar] if len(leaders[0].places) > 1 else leaders[:1]
+        ranks = np.hstack([centred(rankdata(rows, axis=1)) for rows in self._added(some)])
+        return some[int(np.argmax(settled(ranks @ ranks.mean(axis=0))))]
+
+    def _exchanged(self, members: _Members) -> _Members:
+        """Each member replaced by a better one, where there is one."""
+        for place in members.places if self.settings.exchange else ():
+            others = self._extended([members.without(place)])
+            if others and others[0].value > members.value + _EQUAL:
+                members = others[0]
+        return members
+
+    def _weighted(self, members: _Members) -> _Members:
+        """Coefficients changed one at a time for as long as the agreement rises by the margin."""
+        steps = self.settings.weights
+        better = len(members.places) > 1 and len(steps) > 1
+        while better:
+            tries = [members.scaled(place, step) for place in members.places for step in steps]
+            best = self._judged(tries)[0]
+            better = best.value > members.value + max(_EQUAL, self.settings.margin)
+            members = best if better else members
+        return members
+
+    # --- judging
+
+    def _added(self, sums: Sequence[_Members]) -> list[Floats]:
+        """Sums of equally many terms on every table, ``[sums, n]`` each."""
+        places = np.array([members.places for members in sums], dtype=np.int64)
+        weights = np.array([members.weights for members in sums], dtype=np.float64)
+        return [
+            settled(np.einsum("sk,skn->sn", weights, values[places])) for values in self._values
+        ]
+
+    def _agreement(self, sums: Sequence[Floats]) -> Floats:
+        """Agreement of sums, given per table ``[sums, n]``, in each bag: ``[sums, bags]``."""
+        found = [exact(rows) for exact, rows in zip(self._exact, sums, strict=True)]
+        return np.asarray(np.mean(found, axis=0))
+
+    def _linearly(self, bases: Sequence[_Members]) -> Floats:
+        """The linear agreement of each base with each term added, ``[bases, terms]``."""
+        sums = self._added(bases)
+        found = [linear(rows) for linear, rows in zip(self._linear, sums, strict=True)]
+        return np.asarray(np.mean(found, axis=0))
+
+    def _alone(self, bases: Sequence[_Members]) -> Floats:
+        """The linear agreement of each base, ``[bases]``."""
+        sums = self._added(bases)
+        found = [linear.alone(rows) for linear, rows in zip(self._linear, sums, strict=True)]
+        return np.asarray(np.mean(found, axis=0))
+
+    def _near(self, places: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Terms that rank as a member does, or nearly."""
+        likeness = np.abs(self._ranks @ self._ranks[list(places)].T)
+        return np.asarray((likeness > self.settings.twins).any(axis=1))
+
+    def _members(self, found: Sum) -> _Members:
+        rows = [int(self._first[term]) for term in found.terms]
+        places = tuple(np.searchsorted(self._rows, rows).tolist())
+        weights = tuple(float(abs(weight)) for weight in found.weights)
+        return _Members(places, weights, found.bags)
+
+    def _public(self, members: _Members) -> Sum:
+        terms = tuple(int(self._rows[place]) for place in members.places)
+        signed = tuple(
+            float(self._own[place] * weight)
+            for place, weight in zip(members.places, members.weights, strict=True)
+        )
+        return Sum(terms, signed, members.value, members.bags)
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """A sum on its way: places among the usable terms."""
+
+    places: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
+    bags: tuple[float, ...] = ()
+
+    @property
+    def value(self) -> float:
+        return float(np.mean(self.bags))
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        return tuple(sorted(self.places))
+
+    def plus(self, place: int) -> _Members:
+        return _Members((*self.places, place), (*self.weights, 1.0))
+
+    def without(self, place: int) -> _Members:
+        kept = [pair for pair in zip(self.places, self.weights, strict=True) if pair[0] != place]
+        return _Members(tuple(p for p, _ in kept), tuple(w for _, w in kept))
+
+    def scaled(self, place: int, size: float) -> _Members:
+        weights = [
+            size if member == place else weight
+            for member, weight in zip(self.places, self.weights, strict=True)
+        ]
+        return _Members(self.places, tuple(weights))
