@@ -125,6 +125,28 @@ def what(name):
     }
 
 
+def test_a_message_of_another_branch_is_not_taken(tmp_path: Path) -> None:
+    text = """
+def raises(found):
+    for one in found:
+        if one == 1:
+            said = "first"
+            Fault("E901", said, None)
+        elif one == 2:
+            said = "second"
+            Fault("E902", said, None)
+    help = "nothing"
+    if found:
+        help = "something"
+    Fault("E903", "third", None, help)
+"""
+    assert by_code(sayings(source(tmp_path, text))) == {
+        "E901": {"first": ()},
+        "E902": {"second": ()},
+        "E903": {"third": ("nothing", "something")},
+    }
+
+
 def test_a_code_given_to_something_unknown_is_no_entry_by_guess(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"module.py:1: where is the help of complain\(…\)"):
         sayings(source(tmp_path, 'complain("E901", "message", "help or not")\n'))

@@ -37,6 +37,7 @@ MEANINGS = {
     "E207": "Values of kinds that an operator does not take.",
     "E208": "A let or proxy that is used before it is defined, or by itself.",
     "E209": "A pair where none can stand, or none where one must.",
+    "E211": "A place in a population where none can stand.",
     "E221": "A file of one's own operators that does not run.",
     "E223": "The name of an operator or statistic of one's own that cannot be used.",
     "E224": "An operator or statistic of one's own that is defined wrongly.",
@@ -46,6 +47,8 @@ MEANINGS = {
     "E311": "Something that is given twice.",
     "E312": "A header whose value cannot be read.",
     "E313": "A formula line without its =.",
+    "E322": "A reference line that cannot be read.",
+    "E323": "Numbers that are no population.",
     "E403": "A file that gives no network.",
     "E404": "What a file gives as a network is none.",
     "E406": "A model that a library does not have.",
@@ -70,6 +73,7 @@ MEANINGS = {
     "E505": "Names of columns that cannot be told apart.",
     "E508": "A table that does not say what its architectures are.",
     "E526": "A published table that cannot be read.",
+    "E624": "An operator that a search cannot use.",
     "E631": "An option of a search outside its range.",
     "E640": "A folder that is no run.",
     "E651": "The store of scores cannot be used.",
@@ -172,7 +176,7 @@ class _Module:
             return
         values = {"help": call.args[at]} if len(call.args) > at else {}
         values |= {word.arg: word.value for word in call.keywords if word.arg}
-        local = _assigned(scope)
+        local = _assigned(scope.body, call) if isinstance(scope, ast.FunctionDef) else {}
         told = self._texts(values["help"], local) if "help" in values else ()
         told = tuple(text.strip() for text in told if text.strip(f"{_FIELD} "))
         for text in self._texts(call.args[message], local):
@@ -223,14 +227,31 @@ def _is_code(node: ast.expr) -> bool:
     return isinstance(value, str) and value[:1] == "E" and value[1:].isdecimal() and len(value) == 4
 
 
-def _assigned(scope: ast.AST) -> dict[str, list[ast.expr]]:
-    """What the names of a function are assigned, unless it is what it is given."""
+def _assigned(statements: Iterable[ast.stmt], call: ast.Call) -> dict[str, list[ast.expr]]:
+    """What names may hold at a call: what is assigned on the way to it, not in other branches."""
     found: dict[str, list[ast.expr]] = {}
-    if isinstance(scope, ast.FunctionDef):
-        for node in ast.walk(scope):
+    for statement in statements:
+        inside = call in ast.walk(statement)
+        for block in _blocks(statement) if inside else ():
+            if any(call in ast.walk(inner) for inner in block):
+                found |= _assigned(block, call)
+        if inside:
+            break
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            found[statement.targets[0].id] = [statement.value]
+            continue
+        for node in ast.walk(statement):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 found.setdefault(node.targets[0].id, []).append(node.value)
     return found
+
+
+def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The blocks of a compound statement: those of its branches, and of what handles errors."""
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(statement, name, [])
+    for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield part.body
 
 
 def by_code(found: Iterable[Saying]) -> dict[str, dict[str, tuple[str, ...]]]:
