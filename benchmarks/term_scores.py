@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from autodas_dsl.compiler.allocation import tune_memory
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.pipeline import to_ir
@@ -23,6 +22,7 @@ from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import settled
 from autodas_dsl.evolution.run import statistics_needed
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
+from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
