@@ -118,10 +118,10 @@ class Grower:
             grown = self._step(*grown)
         return grown
 
-    def score(self, steps: int) -> Expr:
-        """A tree of one number."""
+    def score(self, steps: int, alone: bool = False) -> Expr:
+        """A tree of one number; `alone`: of one network, whatever the others are."""
         expr = self.closed(*self.tree(steps))
-        around = self.pick((None,) * 8 + POPULATION)
+        around = None if alone else self.pick((None,) * 8 + POPULATION)
         return Call(around, (expr,)) if around else expr
 
     def _step(self, expr: Expr, kind: AnyKind) -> Grown:
@@ -197,11 +197,11 @@ def trees(draw: st.DrawFn, steps: int = 8) -> Expr:
     return grower.tree(draw(st.integers(0, steps)))[0]
 
 
-def seeded_scores(count: int, seed: int, steps: int = 8) -> list[Expr]:
-    """Distinct trees of one number from a seeded generator."""
+def seeded_scores(count: int, seed: int, steps: int = 8, alone: bool = False) -> list[Expr]:
+    """Distinct trees of one number from a seeded generator; `alone` as in `Grower.score`."""
     source = random.Random(seed)
     grower = Grower(source.choice)
     found: dict[Expr, None] = {}
     while len(found) < count:
-        found[grower.score(source.randint(0, steps))] = None
+        found[grower.score(source.randint(0, steps), alone)] = None
     return list(found)

@@ -55,7 +55,7 @@ def population(start: int) -> tuple[Expr, ...]:
     """Half as the search makes them, half with every attribute and statistic."""
     first = SEED * 1_000_000 + start
     found = [random_formula(slot) for slot in range(first, first + SLICE // 2)]
-    return (*found, *seeded_scores(SLICE // 2, seed=first))
+    return (*found, *seeded_scores(SLICE // 2, seed=first, alone=True))
 
 
 def meaning(expr: Expr, net: Fake) -> float | None:
