@@ -45,6 +45,8 @@ def test_distill_is_told_what_the_model_does_not_say(tmp_path: Path) -> None:
 
 def test_distill_refuses(tmp_path: Path) -> None:
     refused(run("distill", STUDENT, *TEACHER, *QUICK, "--loss", "kdd"), "E730", 'mean "kd"')
+    hot = run("distill", STUDENT, *TEACHER, *QUICK, "--temperature", 5000)
+    refused(hot, "E739", "a temperature of 5000", "from 0.01 to 1000")
     refused(
         run("distill", STUDENT, *TEACHER, "--data", "digits", "--samples", 2, "--held-out", 0.01),
         "E738",

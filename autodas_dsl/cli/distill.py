@@ -10,13 +10,14 @@ import click
 from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import device_of, teacher_of
 from autodas_dsl.report.graph import keep_existing
+from autodas_dsl.training.losses import LOSSES
 
 if TYPE_CHECKING:
     from autodas_dsl.report.terminal import Row
 
 _EPILOG = """\b
-Losses, each with its usual weight: kd compares logits, at, sp, nst, ickd maps, cc, rkd, pkt
-embeddings. The whole loss is (1 - alpha) cross-entropy + alpha weight L.
+A loss is the library's formula of that name with the sign turned (`autodas-dsl show kd`). The whole
+loss is (1 - alpha) cross-entropy + alpha weight L, by default with the loss's usual weight.
 
 \b
 Examples:
@@ -38,7 +39,7 @@ Examples:
 @click.option("--held-out", type=click.FloatRange(0, 1, max_open=True), default=0.25,
               show_default=True, metavar="SHARE", help="Share of the samples that is tested on.")  # fmt: skip
 @click.option("--loss", type=options.LOSS, default="kd", show_default=True, metavar="NAME",
-              help="kd, at, sp, nst, ickd, cc, rkd or pkt.")  # fmt: skip
+              help=f"{', '.join(LOSSES)}.")  # fmt: skip
 @click.option("--weight", type=float, metavar="W",
               help="Factor of the distillation loss.  [default: its usual one]")  # fmt: skip
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.9, show_default=True,

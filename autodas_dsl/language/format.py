@@ -5,6 +5,7 @@ Formatting never changes the tree.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -49,12 +50,12 @@ class Part(NamedTuple):
         return f"({self.text})"
 
 
-class Printer(Generic[Node]):
+class Printer(ABC, Generic[Node]):
     """Fills the templates of operators; a notation says which template, and how names look."""
 
+    @abstractmethod
     def opened(self, node: Node) -> tuple[Expr, Sequence[Node]]:
         """A node as an expression, and what stands below it."""
-        raise NotImplementedError
 
     def template(self, entry: Operator) -> str:
         return entry.text

@@ -97,8 +97,8 @@ def distill(
         Unknown loss (E730), networks of different classes or channels where the loss needs equal
         ones (E731), examples and labels of different number (E732), no classifier (E733) or
         feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
-        classes (E736), an unknown optimizer (E737), data that is none (E430), or a network that
-        fails on the examples or returns no logits.
+        classes (E736), an unknown optimizer (E737), a temperature out of range (E739), data that is
+        none (E430), or a network that fails on the examples or returns no logits.
     """
     if loss not in LOSSES:
         raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))

@@ -14,6 +14,7 @@ from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import library_proxy
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Call, Expr, transform
 from autodas_dsl.scoring.bind import sizes_of
@@ -40,6 +41,11 @@ class Distance:
     ----------
     statistics : tuple of Statistic
         What it compares.
+
+    Raises
+    ------
+    InputError
+        A temperature that such an operator does not take (E739).
     """
 
     def __init__(self, name: str, temperature: float) -> None:
@@ -73,6 +79,14 @@ def _at_temperature(proxy: Proxy, temperature: float) -> Proxy:
     def heated(node: Expr) -> Expr:
         if not isinstance(node, Call):
             return node
+        taken = OPERATORS[node.op].attribute("T")
+        if taken is None:
+            return node
+        if not taken.low <= temperature <= taken.high:
+            raise InputError(
+                "E739", f"a temperature of {temperature:g} is out of range",
+                f"choose one from {taken.low:g} to {taken.high:g}; 4 is usual",
+            )  # fmt: skip
         attrs = tuple((key, temperature if key == "T" else old) for key, old in node.attrs)
         return replace(node, attrs=attrs)
 
