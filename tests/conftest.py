@@ -6,8 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-from fixtures import DATA
+# One thread, here and in processes that tests start: sums depend on their number in the last bits,
+# and results of processes are compared bit for bit. Libraries read these when they are imported.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+import pytest  # noqa: E402
+from fixtures import DATA  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
