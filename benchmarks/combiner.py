@@ -24,10 +24,11 @@ from term_scores import TermScores, listed_scores, term_scores
 
 from autodas_dsl.compiler.population import percentile, standardise, symlog
 from autodas_dsl.evaluation import splits
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
 from autodas_dsl.evolution.fitness import shuffled
 from autodas_dsl.evolution.terms import Scored
+from autodas_dsl.language.extend import load_extension
 
 Floats = npt.NDArray[np.float64]
 
@@ -136,19 +137,24 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="architectures of the table to use")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--inputs", default="")
-    parser.add_argument("--memory", type=float, default=2.0, help="GiB of statistics")
+    parser.add_argument("--data", help="FILE.npz; by default what the space is usually scored on")
+    parser.add_argument("--with", dest="extension")
+    parser.add_argument("--together", type=int, default=8, help="networks in memory")
     parser.add_argument("--split", default="half")
     parser.add_argument("--splits", type=int, default=30)
     parser.add_argument("--first-split", type=int, default=0)
     parser.add_argument("--ways", help="only those whose name contains one of these words")
     options = parser.parse_args()
+    if options.extension:
+        load_extension(options.extension)
     if options.listed:
         table = listed_scores(Path(options.table), options.listed)
     else:
         table = term_scores(
             options.table, options.scores, terms=options.terms, limit=options.limit,
-            batch_size=options.batch_size, inputs=tuple(filter(None, options.inputs.split(","))),
-            memory=options.memory, progress=lambda text: print(f"# {text}", flush=True),
+            data=options.data, batch_size=options.batch_size,
+            inputs=tuple(filter(None, options.inputs.split(","))), together=options.together,
+            progress=lambda text: print(f"# {text}", flush=True),
         )  # fmt: skip
     targets = options.target.split(",") if options.target else list(table.targets)
     words = (options.ways or "").split(",")
