@@ -10,6 +10,7 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,11 +126,11 @@ def _collected(
         progress(f"{min(first + together, len(read))} of {len(read)} networks")
     scores = np.concatenate(found, axis=1)
     valid = np.isfinite(scores).any(axis=1)
+    arrays: dict[str, Any] = {f"target {name}": read.columns[name] for name in read.targets}
+    arrays["classes"] = np.array(splits.isomorphism_classes(read, space))
     np.savez_compressed(
-        path, formulas=np.array(formulas)[valid], scores=scores[valid],
-        classes=np.array(splits.isomorphism_classes(read, space)), notes=notes,
-        **{f"target {name}": read.columns[name] for name in read.targets},
-    )  # fmt: skip
+        path, formulas=np.array(formulas)[valid], scores=scores[valid], notes=notes, **arrays
+    )
 
 
 def _drawn(table: Table, limit: int | None) -> Table:
