@@ -84,6 +84,8 @@ class Config:
         Taken off the fitness for each node.
     folds : int
         0, or the parts of the jackknife (see `fitness.Objective`).
+    terms_max : int
+        Terms of the sum that is built of the formulas found (see `best_sum`); 1: no sum.
     null : bool
         Shuffle the accuracies first: the tau one gets from nothing.
     screening : bool
@@ -168,6 +170,9 @@ class Config:
     folds: int = _option(
         0, "Jackknife parts of the selection, against fitting noise.", 0, 100, shown=True
     )
+    terms_max: int = _option(
+        3, "Terms of the sum built of the formulas found; 1: no sum.", 1, 16, shown=True
+    )
     null: bool = _option(False, "Shuffle the accuracies first: what the search finds in nothing.")
     screening: bool = _option(
         False, "Look at formulas on few architectures and a sample of statistics first."
@@ -226,7 +231,7 @@ class Config:
 
 SAVED = (
     "population", "iterations", "tournament", "elite", "strategy", "brood", "crossover", "seed",
-    "max_complexity", "parsimony", "folds", "objective", "margin", "terms", "inputs", "operators",
+    "max_complexity", "parsimony", "folds", "terms_max", "objective", "margin", "terms", "inputs", "operators",
     "gradient_free", "seeds", "null", "max_evaluations", "patience", "stop_at",
 )  # fmt: skip
 """The fields that ``run.json`` keeps, in its order: the others are in its tables, or only stop or
