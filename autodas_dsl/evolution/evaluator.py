@@ -108,6 +108,10 @@ class FitnessEvaluator:
     def knows(self, expr: Expr) -> bool:
         return self.key(expr) in self._known
 
+    def found(self, expr: Expr) -> Individual | None:
+        """What is known about a formula; None while it has not been evaluated."""
+        return self._known.get(self.key(expr))
+
     def count_duplicate(self) -> None:
         """Count a proposal that was a known formula."""
         self._same_formula += 1

@@ -20,8 +20,9 @@ from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
-from autodas_dsl.evolution.journal import Fact, Memory
+from autodas_dsl.evolution.journal import Fact, Journal, Memory
 from autodas_dsl.evolution.measure import PARAMS, Measured, fact_line, on_both_halves
+from autodas_dsl.evolution.proposals import Proposals
 from autodas_dsl.evolution.run_folder import FORMAT, Json, RunFolder
 from autodas_dsl.evolution.run_records import (
     BEST,
@@ -185,7 +186,7 @@ def evolve(
     with ExitStack() as stack:
         if folder is not None:
             opened = RunFolder(folder).opened(description, resume, command)
-            search.evaluator.keep(stack.enter_context(opened))
+            search.keep(stack.enter_context(opened))
         interrupt = interrupt or stack.enter_context(listening(watch.stopping))
         watch.phase("searching", config.iterations)
         stopped = search.go(interrupt, config.max_time, watch.generation)
@@ -234,9 +235,15 @@ class Search:
             chosen_operators(config.operators), config.terms, allowed,
         )  # fmt: skip
         self._varier = Varier(Generator(vocabulary, config.max_complexity))
+        self._proposed = Proposals(config, vocabulary, self._varier, self.evaluator)
         self._strategy = strategy(config)
         self._seeds = [self._seed(spec) for spec in config.seeds]
         self._population: list[Individual] = []
+
+    def keep(self, journal: Journal) -> None:
+        """Take what is known from a journal from now on, and write what is new to it."""
+        self.evaluator.keep(journal)
+        self._proposed.keep(journal)
 
     def go(
         self,
@@ -273,7 +280,10 @@ class Search:
     def _proposals(self, generation: int) -> list[Expr]:
         make = Maker(self._varier, self.evaluator, self.config, generation)
         if generation:
-            return self._strategy.propose(self._population, make)
+            exprs = self._strategy.propose(self._population, make)
+            proposed = self._proposed.ask(generation, len(exprs) // 2)
+            exprs[1 : 2 * len(proposed) : 2] = proposed  # each against a child
+            return exprs
         fresh = range(max(0, self.config.population - len(self._seeds)))
         return self._seeds + [make.fresh(slot) for slot in fresh]
 
