@@ -107,7 +107,7 @@ def _system_error(error: OSError) -> InputError:
 )
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 @click.option("--with", "files", multiple=True, expose_value=False, metavar="FILE.py",
-              help="Operators and statistics of your own; may stand anywhere, for every command.")  # fmt: skip
+              help="Operators, statistics, proposers of your own; may stand anywhere.")  # fmt: skip
 def cli() -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
 

@@ -17,6 +17,7 @@ from autodas_dsl.evolution.config import SAVED, Config, declared
 
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.agreement import Agreement
+    from autodas_dsl.evolution.run import Run
     from autodas_dsl.evolution.run_records import Null
     from autodas_dsl.evolution.session import Session
     from autodas_dsl.simplify.simplify import Simplified
@@ -164,12 +165,14 @@ def _print(session: Session, folder: Path, format: str) -> None:
         return
     if format == "table":
         click.echo(f"{formula}\n")
+        if session.run.sum is not None:
+            click.echo(f"sum: {session.run.sum.formula}\n")
     for one in session.scores:
         seen = not one.held_out.any()
         _print_table(one.compared(not seen), f"{one.task}, {one.target}", seen, format)
     if format == "table":
         if session.null is not None:
-            click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
+            click.echo(_above_nothing(session.run, session.null))
         _print_simpler(session.simpler)
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
         if _cut_short(session, folder):
@@ -194,11 +197,18 @@ def _cut_short(session: Session, folder: Path) -> str:
     )
 
 
-def _above_nothing(tau: float, null: Null) -> str:
+def _above_nothing(run: Run, null: Null) -> str:
     tries = "1 search" if len(null.taus) == 1 else f"{len(null.taus)} searches"
-    return (
+    tau = run.champion.individual.tau
+    said = (
         f"Kendall {tau:+.3f} where it was selected; the null level is {null.mean:+.3f}: the best "
         f"of the same search on shuffled accuracies ({tries}, highest {null.highest:+.3f})"
+    )
+    if run.sum is None or null.of_sums is None:
+        return said
+    return (
+        f"{said}\nthe sum: Kendall {run.sum.tau:+.3f}; its null level is {null.of_sums.mean:+.3f} "
+        f"(highest {null.of_sums.highest:+.3f})"
     )
 
 
@@ -239,26 +249,32 @@ def _print_table(found: Mapping[str, Agreement], title: str, seen: bool, format:
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:
     """The JSON other tools rely on; with several tables, the numbers of the first."""
     from autodas_dsl.evaluation.correlations import STATISTICS
-    from autodas_dsl.evolution.run_records import BEST
+    from autodas_dsl.evolution.run_records import BEST, SUM
 
     first = session.scores[0]
     halves = {name: first.compared(name == "held_out") for name in ("selection", "held_out")}
     keys = (*STATISTICS, "n")
-    best = {
-        name: {key: getattr(found[BEST], key) for key in keys} if found[BEST].n else None
-        for name, found in halves.items()
-    }
+
+    def reached(name: str) -> dict[str, Any]:
+        return {
+            half: {key: getattr(found[name], key) for key in keys} if found[name].n else None
+            for half, found in halves.items()
+        }
+
+    summed = session.run.sum
     beside = halves["held_out"] if first.held_out.any() else halves["selection"]
     numbers = [f"{key}{end}" for key in STATISTICS for end in ("", "_low", "_high")]
     baselines = [
         {"proxy": name} | {key: found.row()[key] for key in ("n", "invalid", *numbers, "reason")}
         for name, found in beside.items()
-        if name != BEST
+        if name not in (BEST, SUM)
     ]
     return {
         "best": formula,
         "complexity": session.run.champion.individual.complexity,
-        **best,
+        **reached(BEST),
+        "sum": summed
+        and {"formula": summed.formula, "complexity": summed.complexity, **reached(SUM)},
         "baselines": baselines,
         "run": str(folder),
         "stopped": "interrupt" if session.interrupted else session.run.stopped,

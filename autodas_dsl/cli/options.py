@@ -182,7 +182,7 @@ def extensions() -> Decorator:
     """``--with``, for the help of a command: the group loads the files, wherever they stand."""
     return click.option(
         "--with", multiple=True, expose_value=False, metavar="FILE.py",
-        help="Operators and statistics of your own; may be repeated.",
+        help="Operators, statistics, proposers of your own; may be repeated.",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,24 @@ def measured(task: Task, half: str, networks: Networks, outcome: Outcome) -> Mea
     if found.reason:
         found = replace(found, reason=first_reason([outcome]) or found.reason)
     return Measured(task.name, task.target, task.split, half, found)
+
+
+def on_both_halves(
+    tasks: Sequence[Task], selection: Sequence[Outcome], report: Sequence[Outcome]
+) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
+    """What one formula reaches on the selection and on the held-out architectures.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    selection, report : sequence of Outcome
+        One per table; no `report` where nothing is held out.
+    """
+    held = [task.report for task in tasks if task.report] if report else []
+    return (
+        tuple(map(measured, tasks, repeat(SELECTION), (t.selection for t in tasks), selection)),
+        tuple(map(measured, tasks, repeat(HELD_OUT), held, report)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
