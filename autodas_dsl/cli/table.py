@@ -201,22 +201,27 @@ def info(name: str, space: str | None, format: str) -> None:
     TABLE is a CSV file or the name of a built-in table.
     """
     from autodas_dsl import spaces
+    from autodas_dsl.models.named import are_models
     from autodas_dsl.tables import load_table
     from autodas_dsl.tables.info import describe
 
     table = load_table(name, space)
     known = space or table.space
-    _print_info(describe(table, spaces.get(known) if known else None), format)
+    if known is None and are_models(table.architectures):
+        unknown = "none needed: the architectures are models"
+    else:
+        unknown = "not known"
+    _print_info(describe(table, spaces.get(known) if known else None), format, unknown)
 
 
-def _print_info(info: TableInfo, format: str) -> None:
+def _print_info(info: TableInfo, format: str, no_space: str) -> None:
     from autodas_dsl.report.terminal import Column, show, to_json
 
     if format == "json":
         click.echo(to_json(asdict(info)), nl=False)
         return
     if format == "table":
-        for line in _facts(info):
+        for line in _facts(info, no_space):
             click.echo(line)
     rows = []
     for column in info.columns:
@@ -227,9 +232,9 @@ def _print_info(info: TableInfo, format: str) -> None:
     show(rows, [Column(k, "noise ceiling" if k == "ceiling" else "") for k in keys], format)
 
 
-def _facts(info: TableInfo) -> list[str]:
+def _facts(info: TableInfo, no_space: str) -> list[str]:
     found = [f"{info.name}: {info.architectures} architectures"]
-    found += [f"space: {info.space or 'not known'}"]
+    found += [f"space: {info.space or no_space}"]
     if info.classes is not None:
         found += [f"up to isomorphism: {info.classes}, at most {info.largest_class} alike"]
     if info.reachable not in (None, info.architectures):
