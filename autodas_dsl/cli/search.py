@@ -161,12 +161,21 @@ def command(
 
 
 def _row(one: Student) -> Row:
-    found: Row = {key: getattr(one, key) for key in _KEYS} | one.scores
-    found["score"] = None if one.rank is None else one.score
+    found = _facts(one)
     if one.latency is not None:
         ends = (one.latency.median, one.latency.low, one.latency.high)
         found |= {key: 1e3 * seconds for key, seconds in zip(_LATENCY, ends, strict=True)}
     return found | {"reason": one.reason}
+
+
+def _for_people(one: Student) -> Row:
+    return _facts(one) | ({"latency": str(one.latency)} if one.latency is not None else {})
+
+
+def _facts(one: Student) -> Row:
+    found: Row = {key: getattr(one, key) for key in _KEYS}
+    found["score"] = None if one.rank is None else one.score
+    return found | {f"score {name}": value for name, value in one.scores.items()}
 
 
 def _print(found: Students, format: str) -> None:
@@ -178,13 +187,13 @@ def _print(found: Students, format: str) -> None:
         click.echo(to_json({**whole, **rows, "largest": _row(found.largest)}), nl=False)
         return
     groups = {"student": found.best, "largest": (found.largest,), "pareto": found.front}
-    rows = [{"role": role, **_row(one)} for role, group in groups.items() for one in group]
+    shown = _for_people if format == "table" else _row
+    rows = [{"role": role, **shown(one)} for role, group in groups.items() for one in group]
     if format == "table":
         rows = [{**row, "score": for_people(row["score"], found.proxy)} for row in rows]
-    keys = [key for key in rows[0] if format == "csv" or key != "reason"]
     how = "all under the limits" if found.exhaustive else "chosen by regularised evolution"
     title = f"{found.space}, {found.proxy}: {found.scored} networks scored, {how}"
-    show(rows, [Column(key) for key in keys], format, title=title)
+    show(rows, [Column(key) for key in rows[0]], format, title=title)
     said = [f"{count} of {found.scored} scores invalid: {reason}"
             for reason, count in found.invalid.items()]  # fmt: skip
     if found.size_agreement is not None:
