@@ -67,7 +67,7 @@ def test_they_need_no_space(table: Path, tmp_path: Path) -> None:
 
 
 def test_a_search_takes_them(table: Path) -> None:
-    config = Config(iterations=20, inputs=("W",), data=None, null=1, size=2)
+    config = Config(iterations=20, inputs=("W",), null_repeats=0, size=2)
     session = search([table], config)
     assert {len(one.compared(True)) for one in session.scores}
     assert session.run.counts.evaluations >= 20
