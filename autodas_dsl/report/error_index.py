@@ -84,6 +84,8 @@ MEANINGS = {
     "E712": "A file of a space that does not run.",
     "E715": "A file of a space that says in a wrong form what its networks take.",
     "E716": "A function of a space that fails or gives something else.",
+    "E719": "Models in a table that lie elsewhere, or do not go together.",
+    "E726": "No teacher, or one that guesses, for networks that are to be taught.",
     "E755": "Limits of a student search that leave nothing to find.",
 }
 """What codes mean that are said in several ways, or in no words but those of others."""
