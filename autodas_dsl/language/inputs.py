@@ -7,10 +7,11 @@ The values are collected in `autodas_dsl.statistics`; nothing here imports torch
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autodas_dsl.language.kinds import Axis, Kind, Size, integer, symbol
+from autodas_dsl.language.operators import OPERATORS, result_kind
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -31,6 +32,8 @@ class Statistic:
         ``split=`` of ``grad W`` or ``n=`` of ``NTK``; 0 where it does not apply.
     every : bool
         ``X[all]``: functional activations too.
+    through : str
+        An operator whose value is collected in place of the statistic: ``chancov(A)``.
     """
 
     name: str
@@ -39,13 +42,21 @@ class Statistic:
     stage: int = -1
     parts: int = 0
     every: bool = False
+    through: str = ""
 
     @property
     def base(self) -> str:
         """The name with its prefix and no attributes: the key of its `Input` entry."""
         return f"{self.prefix} {self.name}" if self.prefix else self.name
 
+    @property
+    def whole(self) -> Statistic:
+        """The statistic itself, where an operator is collected in its place."""
+        return replace(self, through="")
+
     def __str__(self) -> str:
+        if self.through:
+            return f"{self.through}({self.whole})"
         if self.prefix:
             inner = self.probe or (f"split={self.parts}" if self.parts else "")
             return f"{self.prefix}[{inner}] {self.name}" if inner else f"{self.prefix} {self.name}"
@@ -62,6 +73,7 @@ class Input:
 
     `axes` maps axis names to size symbols; `probes` lists the probes it may be run under.
     `group` is one of ``weights``, ``activations``, ``teacher-student``, ``architecture``.
+    `through` names operators that are collected in its place where formulas read nothing else.
     `needs` says which pass collects it, for the reference page.
     `latex` is a template: ``{index}`` is where the subscript of the layer goes, ``{probe}`` the
     superscript of the probe, ``{parts}`` the number of parts; other braces are doubled.
@@ -79,6 +91,7 @@ class Input:
     stages: bool = False
     parts: str = ""  # the name of the integer attribute, "split" or "n"
     every: bool = False
+    through: tuple[str, ...] = ()
     collect: Callable[..., Any] | None = field(default=None, compare=False)
     definition: str = ""
 
@@ -106,6 +119,7 @@ _GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
 _WEIGHT = kind("lin", C="c_W", R="r_W")
 _OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
 _LAYER_NUMBER = Kind("lin")
+_CHANNELS = ("chancov", "chancorr")
 
 
 def _map(who: str) -> Kind:
@@ -137,12 +151,13 @@ _ENTRIES = [
     Input("hess W", _WEIGHT, "Hessian times gradient, over Conv and Linear weights only.",
           r"H{index}\," + _GRADIENT % "W{index}", "weights", "forward and double backward"),
     Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.",
-          "A{index}", "activations"),
+          "A{index}", "activations", through=_CHANNELS),
     Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
-          _GRADIENT % "A{index}", "activations", "forward and backward"),
+          _GRADIENT % "A{index}", "activations", "forward and backward", through=_CHANNELS),
     Input("X", kind("act", B="B", C="c_X", R="r_X"),
           "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
-          "X{index}{probe}", "activations", every=True),
+          "X{index}{probe}", "activations", every=True,
+          through=(*_CHANNELS, "hamming")),
     Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
           "S{index}{probe}", "activations", probes=("noise", "noise2")),
     Input("J", kind(None, B="B", C="inputs"),
@@ -152,7 +167,7 @@ _ENTRIES = [
           "Tangent kernel of the sum of the logits over every weight, on n samples.",
           r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
     *_two("st", "F", _map, "Last feature map of the {}, before global pooling.",
-          probes=("noise", "noise2", "jitter"), stages=True),
+          probes=("noise", "noise2", "jitter"), stages=True, through=_CHANNELS),
     *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
           "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
     *_two("st", "P", lambda w: kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
@@ -187,6 +202,9 @@ def kind_of(statistic: Statistic) -> Kind:
     Stages of a feature map have their own size symbols, ``C_s[-2]``; a gradient that is split
     has a leading axis ``G``; ``NTK[n=8]`` is 8 by 8.
     """
+    if statistic.through:
+        entry = OPERATORS[statistic.through]
+        return result_kind(entry, [kind_of(statistic.whole)], entry.values(()), lambda _: None)
     kind = INPUTS[statistic.base].kind
     if statistic.stage != -1:
         mark = f"[{statistic.stage}]"

@@ -155,7 +155,11 @@ def _statistics() -> Iterator[str]:
 
 def _attributes(entry: Input) -> str:
     """The attributes of a statistic, as they are written."""
-    return f" Also {_listed(entry.variants)}." if entry.variants else ""
+    through = [f"{name}({entry.name})" for name in entry.through]
+    found = f" Also {_listed(entry.variants)}." if entry.variants else ""
+    if through:
+        found += f" Collected as {_listed(through)} where formulas read no more."
+    return found
 
 
 def _operators() -> Iterator[str]:

@@ -12,8 +12,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from autodas_dsl.compiler import kernels
 from autodas_dsl.execution.randomness import seed_for
-from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic
+from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic, kind_of
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.statistics.capture import entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
 from autodas_dsl.statistics.errors import StatisticError
@@ -87,6 +89,8 @@ def collects(*names: str, needs: str = "") -> Callable[[Function], Function]:
 def collector_of(statistic: Statistic) -> Collector:
     """How a statistic, or a user's own, is collected."""
     base, entry = statistic.base, INPUTS[statistic.base]
+    if statistic.through:
+        return _through(statistic)
     if entry.collect is not None:
         return COLLECTORS["user"]
     attribute = "all" if statistic.every else entry.parts if statistic.parts else ""
@@ -94,6 +98,23 @@ def collector_of(statistic: Statistic) -> Collector:
     if statistic.stage == -1:
         return found
     return Collector(found.collect, found.needs | {"stages"})
+
+
+def _through(statistic: Statistic) -> Collector:
+    """The value of an operator on a statistic, made of one layer after the other."""
+    whole, operator = collector_of(statistic.whole), OPERATORS[statistic.through]
+    kernel = getattr(kernels, operator.name)
+    axes, left = (len(kind_of(s).axes) for s in (statistic.whole, statistic))
+
+    def made(entry: Tensor) -> Tensor:
+        value: Tensor = kernel(entry, axes)
+        return kernels.or_nan(value, entry, left, axes) if operator.hides else value
+
+    def collect(of: Pass, statistic: Statistic) -> Value:
+        found = whole.collect(of, statistic.whole)
+        return made(found) if isinstance(found, Tensor) else tuple(map(made, found))
+
+    return Collector(collect, whole.needs)
 
 
 # --- counted ------------------------------------------------------------------------------------
