@@ -160,6 +160,16 @@ _ENTRIES = [
           through=(*_CHANNELS, "hamming")),
     Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
           "S{index}{probe}", "activations", probes=("noise", "noise2")),
+    Input("I", kind("block", B="B", C="c_I", R="r_I"),
+          "Inputs of the blocks: outermost modules with a number for a name and layers of their own.",
+          "I{index}", "activations", through=_CHANNELS),
+    Input("O", kind("block", B="B", C="c_O", R="r_O"), "Outputs of the blocks.",
+          "O{index}", "activations", through=_CHANNELS),
+    Input("T", kind("block", C="c_T", R="c_O"),
+          "How each block takes channels back: the gradient of its input for an output gradient "
+          "of random signs, times those signs, mean over batch and positions. Positions of stride s "
+          "count as s^2 channels; 0 where the block hands its input on.",
+          "T{index}", "activations", "forward and backward"),
     Input("J", kind(None, B="B", C="inputs"),
           "Gradient of the sum of the logits with respect to the input, flattened.", "J",
           "activations", "forward and backward"),

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from autodas_dsl.statistics.layers import activations, batch_norms, is_activation
+from autodas_dsl.statistics.layers import activations, batch_norms, blocks, is_activation
 from autodas_dsl.statistics.network import Network
 
 _WEIGHTED = frozenset({F.linear, F.conv1d, F.conv2d, F.conv3d})
@@ -187,6 +187,25 @@ def hook_variances(network: Network, calls: Calls, stack: ExitStack) -> None:
 
     for module in batch_norms(network.module).values():
         stack.callback(module.register_forward_pre_hook(keep).remove)
+
+
+def hook_block_inputs(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the input of every block, its first tensor."""
+
+    def keep(module: nn.Module, args: tuple[Any, ...]) -> Any:
+        if not args or not isinstance(args[0], Tensor):
+            return None
+        calls.add(module, args[0])
+        return (args[0].clone(), *args[1:]) if calls.keep_copies else None
+
+    for module in blocks(network.module).values():
+        stack.callback(module.register_forward_pre_hook(keep).remove)
+
+
+def hook_block_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the output of every block, its first tensor."""
+    for module in blocks(network.module).values():
+        stack.callback(module.register_forward_hook(_KeepOutput(module, calls)).remove)
 
 
 def units(tensor: Tensor, samples: int, channels_first: bool) -> Tensor:

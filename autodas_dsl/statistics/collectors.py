@@ -16,6 +16,7 @@ from autodas_dsl.compiler import kernels
 from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic, kind_of
 from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.statistics.blocks import block_calls
 from autodas_dsl.statistics.capture import entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
 from autodas_dsl.statistics.errors import StatisticError
@@ -35,7 +36,7 @@ from autodas_dsl.statistics.probes import one_hot, prepare
 Value = Tensor | tuple[Tensor, ...]
 Function = TypeVar("Function", bound=Callable[..., Value])
 
-_OF_A_PASS = frozenset({*HOOKS, "features", "logits", "grad W", "grad A", "hess W", "J"})
+_OF_A_PASS = frozenset({*HOOKS, "features", "logits", "grad W", "grad A", "hess W", "T", "J"})
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def collects(*names: str, needs: str = "") -> Callable[[Function], Function]:
     needs : str
         Separated by commas. Of the shared pass: what is kept, ``outputs``, ``inputs``,
         ``functional``, ``variances``, ``features``, ``logits``, and what is differentiated,
-        ``grad W``, ``grad A``, ``hess W``, ``J``. Or ``weights``, which must then be finite.
+        ``grad W``, ``grad A``, ``hess W``, ``T``, ``J``. Or ``weights``, which must then be finite.
         Nothing for what is counted.
     """
 
@@ -317,6 +318,23 @@ def _variances(seen: Pass, statistic: Statistic) -> Value:
         )
     seen.layers["bn"] = entry_names(list(calls), [len(entries) for entries in calls.values()])
     return torch.stack(found)
+
+
+@collects("I", "O", needs="block inputs, block outputs")
+def _blocks(seen: Pass, statistic: Statistic) -> Value:
+    found = block_calls(seen.network, seen.outcome, str(statistic))
+    seen.layers["block"] = tuple(name for name, _, _ in found)
+    tensors = [source if statistic.name == "I" else result for _, source, result in found]
+    first = seen.network.channels_first
+    return tuple(as_map(t.detach(), None, first)[0].flatten(2) for t in tensors)
+
+
+@collects("T", needs="block inputs, block outputs, T")
+def _transfers(seen: Pass, statistic: Statistic) -> Value:
+    seen.layers["block"] = tuple(
+        name for name, _, _ in block_calls(seen.network, seen.outcome, str(statistic))
+    )
+    return seen.derivatives["T"]
 
 
 @collects("J", needs="J")
