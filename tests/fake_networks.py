@@ -73,6 +73,7 @@ def fake(
         Statistic("V_s", "grad"): draw(CLASSES, WIDTH), Statistic("J"): draw(BATCH, 12),
         Statistic("NTK", parts=16): kernel @ kernel.T + torch.eye(16, dtype=dtype),
         Statistic("attn"): (draw(layers) > 0).to(dtype),
+        Statistic("FIM"): kernel @ kernel.T, Statistic("FIM", probe="kaiming"): kernel @ kernel.T,
     }  # fmt: skip
     for probe in ("", "flow", "flow_bn", "ones"):
         values[Statistic("W", "grad", probe)] = weights()

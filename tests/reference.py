@@ -486,6 +486,9 @@ REFERENCE: dict[str, Meaning] = {
     "diag": matrix(np.diagonal),
     "chancov": elementwise(chancov),
     "chancorr": elementwise(chancorr),
+    "quantiles": lambda args, values, kinds: np.quantile(
+        args[0], np.arange(1, values["n"] + 1) / (values["n"] + 1)
+    ),
     "concat": entries(lambda layers: np.concatenate([rows(x) for x in layers], axis=1)),
     "eigvals": matrix(eigvals),
     "svdvals": matrix(svdvals),

@@ -339,6 +339,12 @@ def chancorr(x: Tensor, ndim: int) -> Tensor:
     return gram(l2norm(_channel_rows(x, ndim), -1))
 
 
+def quantiles(x: Tensor, n: float) -> Tensor:
+    count = int(n)
+    shares = torch.arange(1, count + 1, dtype=x.dtype, device=x.device) / (count + 1)
+    return torch.quantile(x, shares, -1).movedim(0, -1)
+
+
 # --- layer lists: one network's entries in, one tensor out ---------------------------------------
 
 

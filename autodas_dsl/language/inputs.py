@@ -25,7 +25,8 @@ class Statistic:
     prefix : str
         ``""``, ``"grad"`` or ``"hess"``.
     probe : str
-        ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``.
+        ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``,
+        ``kaiming``.
     stage : int
         Feature stage counted from the end; -1 is the last. Only for ``F_s`` and ``F_t``.
     parts : int
@@ -176,6 +177,10 @@ _ENTRIES = [
     Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
           "Tangent kernel of the sum of the logits over every weight, on n samples.",
           r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
+    Input("FIM", kind(None, C="tensors", R="tensors"),
+          "Fisher information of the softmax over one weight, the first, of each of the first 128 "
+          "weight and bias tensors of Conv, Linear and norm layers; norms use stored statistics.",
+          r"\mathcal{{I}}{probe}", "weights", "a backward pass per class", probes=("kaiming",)),
     *_two("st", "F", _map, "Last feature map of the {}, before global pooling.",
           probes=("noise", "noise2", "jitter"), stages=True, through=_CHANNELS),
     *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
@@ -199,11 +204,14 @@ _ENTRIES = [
     Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{{flops}}",
           "architecture", "one meta forward"),
     Input("layers", Kind(), "Number of weighted layers.", r"M", "architecture", "none"),
+    Input("tensors", Kind(), "Number of parameter tensors.", r"\#\mathrm{{tensors}}",
+          "architecture", "none"),
 ]  # fmt: skip
 
 INPUTS: dict[str, Input] = {entry.name: entry for entry in _ENTRIES}
 
 NTK_SAMPLES = 16
+FIM_TENSORS = 128
 
 
 def kind_of(statistic: Statistic) -> Kind:

@@ -21,6 +21,7 @@ from autodas_dsl.statistics.capture import entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.features import Head, Seen, as_map, embedding, stage_before
+from autodas_dsl.statistics.fisher import fisher_information
 from autodas_dsl.statistics.forward import HOOKS, forward
 from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import (
@@ -162,6 +163,11 @@ def _layers(of: Subject, statistic: Statistic) -> Value:
     return _numbers(len(of.network.layers))[0]
 
 
+@collects("tensors")
+def _tensors(of: Subject, statistic: Statistic) -> Value:
+    return _numbers(len(of.network.parameters))[0]
+
+
 @collects("Y")
 def _labels(of: Subject, statistic: Statistic) -> Value:
     return one_hot(of.y, of.batch.classes, of.network.dtype)
@@ -234,6 +240,11 @@ def _tangent_kernel(of: Subject, statistic: Statistic) -> Value:
         stacked = torch.stack(gradients)
         kernel += stacked @ stacked.T
     return kernel
+
+
+@collects("FIM", needs="weights")
+def _fisher(of: Subject, statistic: Statistic) -> Value:
+    return fisher_information(of, statistic)
 
 
 def _check_samples(statistic: Statistic, needed: int, available: int) -> None:

@@ -92,6 +92,10 @@ TRANSFORMS: list[Operator] = [
         "Correlation of the channels over batch and positions; 0 for a constant channel.",
         latex=r"\operatorname{{Corr}}_C\!\left({0}\right)", laws="scale-invariant",
         example="chancorr(F_s)"),
+    _transform("quantiles", "i -> C=n", "kernels.quantiles({0}, {n})",
+        "The n values that cut a sorted vector into n + 1 equal parts, interpolated linearly.",
+        attrs=(Attribute("n", 9, 1, 99, integer=True, doc="How many."),), hides=True,
+        search=False, example="quantiles(eigvals(mm(F_s)))"),
     _transform("concat", "list(B ...) -> B C=units", "kernels.concat({0})",
         "A layer list joined along its units: [B units].", search=False, example="concat(X)"),
 ]  # fmt: skip
