@@ -120,7 +120,7 @@ _GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
 _WEIGHT = kind("lin", C="c_W", R="r_W")
 _OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
 _LAYER_NUMBER = Kind("lin")
-_CHANNELS = ("chancov", "chancorr")
+_CHANNELS = ("chancov", "chancorr", "changram")
 
 
 def _map(who: str) -> Kind:
