@@ -64,12 +64,16 @@ def fake(
         Statistic("W", "grad", parts=2): weights(2),
         Statistic("A"): maps(), Statistic("A", "grad"): maps(),
         Statistic("X"): tuple(draw(BATCH, 5, 3) for _ in range(layers)),
+        Statistic("I"): tuple(draw(BATCH, c, 4) for c in (3, 4)),
+        Statistic("O"): tuple(draw(BATCH, c, 4) for c in (4, 5)),
+        Statistic("T"): (draw(3, 4), draw(4, 5)),
         Statistic("S"): draw(layers).abs(), Statistic("S", probe="noise"): draw(layers).abs(),
         Statistic("F_s", stage=-2): draw(BATCH, 4, 8, 8), Statistic("E_s"): draw(BATCH, WIDTH),
         Statistic("P_s"): draw(BATCH, CLASSES), Statistic("V_s"): draw(CLASSES, WIDTH),
         Statistic("V_s", "grad"): draw(CLASSES, WIDTH), Statistic("J"): draw(BATCH, 12),
         Statistic("NTK", parts=16): kernel @ kernel.T + torch.eye(16, dtype=dtype),
         Statistic("attn"): (draw(layers) > 0).to(dtype),
+        Statistic("FIM"): kernel @ kernel.T, Statistic("FIM", probe="kaiming"): kernel @ kernel.T,
     }  # fmt: skip
     for probe in ("", "flow", "flow_bn", "ones"):
         values[Statistic("W", "grad", probe)] = weights()
@@ -90,6 +94,7 @@ def fake(
             "lin": tuple(f"l{i}" for i in range(layers)),
             "act": tuple(f"a{i}" for i in range(layers)),
             "act[all]": tuple(f"f{i}" for i in range(layers + 1)),
+            "block": ("blocks.0", "blocks.1"),
             "bn": tuple(f"b{i}" for i in range(layers)),
         },
     )

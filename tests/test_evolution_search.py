@@ -399,7 +399,7 @@ def test_wrong_searches(code: str, start: object) -> None:
 
 
 def test_the_null_level_is_below_what_the_search_finds_and_reuses_its_facts() -> None:
-    config = replace(SHORT, strategy="random")
+    config = replace(SHORT, strategy="random", inputs=("W", "grad W", "A", "F_s", "F_t"))
     run = evolve(config, [fake_task()], baselines=())
     spared, alone = Fake(), Fake()
     with_facts = null_level(

@@ -338,24 +338,3 @@ def test_without_extensions_nothing_slow_is_imported() -> None:
     )
     found = python("-c", code)
     assert found.stdout.splitlines()[-1] == "set()", found.stderr
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        "digits-resnet:depth=1-2-1,width=4-8-8",
-        "nasbench201:|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|",
-    ],
-)
-def test_gram_matrices_equal_what_they_replace(model: str) -> None:
-    pairs = {"cov_A": "chancov(A)", "cor_A": "chancorr(A)", "cov_gA": "chancov(grad A)"}
-    formulas = [f"mean(|{text}|_F)" for pair in pairs.items() for text in pair]
-    named = [word for formula in formulas for word in ("-p", formula)]
-    example = REPOSITORY / "examples" / "gram_statistics.py"
-    found = output(
-        "--with", example, "score", model, *named, "--data", "noise", "--batch-size", 8,
-        "--dtype", "float64", "--format", "json",
-    )  # fmt: skip
-    scores = {row["proxy"]: row["score"] for row in json.loads(found)}
-    for kept, whole in pairs.items():
-        assert scores[f"mean(|{kept}|_F)"] == pytest.approx(scores[f"mean(|{whole}|_F)"], rel=1e-9)

@@ -147,7 +147,8 @@ def _layer_rows(models: Sequence[Explanation]) -> Iterator[Row]:
                     }  # fmt: skip
 
 
-_LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNorm layers"}
+_LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNorm layers",
+          "block": "blocks"}  # fmt: skip
 
 
 def _explained(model: Explanation) -> Iterator[str]:

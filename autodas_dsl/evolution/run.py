@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.evolution.archive import HallOfFame
 from autodas_dsl.evolution.best_sum import BestSum, best_sum, measure_sum
 from autodas_dsl.evolution.config import Config
@@ -131,7 +133,7 @@ def statistics_needed(
 
 def statistics_of(specs: Sequence[str]) -> frozenset[Statistic]:
     """Every statistic that some formulas read."""
-    return frozenset().union(*(load(spec).typed().statistics for spec in specs))
+    return frozenset(needed(to_ir(load(spec)) for spec in specs))
 
 
 def evolve(

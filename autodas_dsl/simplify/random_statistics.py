@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from autodas_dsl.language.inputs import Statistic, kind_of
-from autodas_dsl.language.kinds import Kind, Requirement, Size
+from autodas_dsl.language.kinds import LISTS, Kind, Requirement, Size
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -124,7 +124,7 @@ def random_network(
     """
     names = tuple(f"layer{number}" for number in range(len(sizes.layers)))
     values = {s: _value(s, sizes, PROFILES[profile], rng) for s in sorted(statistics)}
-    return RandomNetwork(values, {"lin": names, "act": names, "bn": names}, profile)
+    return RandomNetwork(values, dict.fromkeys(LISTS, names), profile)
 
 
 def _value(
