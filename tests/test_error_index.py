@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import REPOSITORY, Golden, own_language
-from fixtures import DATA, wrong_inputs
-
-from autodas_dsl.cli.entry import cli
-from autodas_dsl.language.documents import expression_proxy, parse_document
-from autodas_dsl.language.errors import Diagnostic, FormulaError
-from autodas_dsl.language.spans import Source
-from autodas_dsl.report.error_index import (
+from errors_page import (
     FAMILIES,
     MEANINGS,
     UNSHOWN,
@@ -23,6 +17,12 @@ from autodas_dsl.report.error_index import (
     error_index,
     sayings,
 )
+from fixtures import DATA, wrong_inputs
+
+from autodas_dsl.cli.entry import cli
+from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.errors import Diagnostic, FormulaError
+from autodas_dsl.language.spans import Source
 
 PACKAGE = REPOSITORY / "autodas_dsl"
 SESSION = DATA / "errors.console"

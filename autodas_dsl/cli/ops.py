@@ -35,7 +35,7 @@ def _complete(ctx: click.Context, param: click.Parameter, start: str) -> list[Co
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: one object per operator or statistic.",
 )  # fmt: skip
-@options.extensions()
+@options.extensions
 def command(words: tuple[str, ...], format: str) -> None:
     """List operators and statistics, or explain one.
 

@@ -32,24 +32,22 @@ _CONTRACT = ("model", "proxy", "score", "valid", "reason", "rank")
 @click.command("score", epilog=_EPILOG)
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @options.proxies()
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
+@options.taught
 @options.data("without it noise with random labels")
-@options.input_shape()
+@options.input_shape
 @options.classes("what MODEL says")
-@options.batch_size()
-@options.dtype()
+@options.batch_size
+@options.dtype
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Repeat with N initialisations and batches; the score is the mean.")  # fmt: skip
-@options.seed()
-@options.device()
+@options.seed
+@options.device
 @click.option("--explain", is_flag=True,
               help="Show what was taken as F, E, P, the layers, and what each layer adds.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True,
               help="Run formulas through torch.compile: for one formula on many large models.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 def command(
     models: tuple[str, ...],
     specs: tuple[str, ...],

@@ -63,17 +63,15 @@ class Amount(click.ParamType):
               help="Networks to score; all of a space that has no more.")  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, metavar="K",
               help="Students to print.")  # fmt: skip
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
-@options.data("by default what the space is usually scored on")
-@options.batch_size()
+@options.taught
+@options.data()
+@options.batch_size
 @options.classes("the space's")
-@options.dtype()
-@options.seed()
-@options.device()
-@options.extensions()
-@options.output_format()
+@options.dtype
+@options.seed
+@options.device
+@options.extensions
+@options.output_format
 def command(
     space: str,
     spec: str,
