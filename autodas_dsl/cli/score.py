@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -140,8 +141,8 @@ def _layer_rows(models: Sequence[Explanation]) -> Iterator[Row]:
             for term in formula.terms:
                 for layer in term.layers:
                     yield {
-                        "model": model.model, "proxy": formula.proxy, "term": term.text,
-                        "layer": layer.layer, "value": layer.value, "share": layer.share,
+                        "model": model.model, "proxy": formula.proxy, "term": term.term,
+                        **asdict(layer),
                     }  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def _explained(model: Explanation) -> Iterator[str]:
         found = score_text(score.value, formula.proxy) if score.valid else score.reason
         yield f"  {formula.proxy} = {found}"
         for term in formula.terms:
-            yield f"    {term.text} = {term.value:.6g}"
+            yield f"    {term.term} = {term.value:.6g}"
             wide = max((len(layer.layer) for layer in term.layers), default=0)
             for layer in term.layers:
                 adds = "" if layer.share is None else f"  adds {layer.share:.6g}"
@@ -179,17 +180,7 @@ def _as_json(model: Explanation) -> dict[str, object]:
                 "proxy": formula.proxy,
                 "score": formula.score.value if formula.score.valid else None,
                 "reason": formula.score.reason,
-                "terms": [
-                    {
-                        "term": term.text,
-                        "value": term.value,
-                        "layers": [
-                            {"layer": v.layer, "value": v.value, "share": v.share}
-                            for v in term.layers
-                        ],
-                    }
-                    for term in formula.terms
-                ],
+                "terms": [asdict(term) for term in formula.terms],
             }
             for formula in model.formulas
         ],

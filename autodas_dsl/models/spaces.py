@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from autodas_dsl import spaces
@@ -10,22 +11,14 @@ from autodas_dsl.models.source import ModelSource
 from autodas_dsl.spaces.base import Space
 
 
-@dataclass(frozen=True)
-class FromSpace:
-    """Builds the network of an architecture; pickled with its space, see `Space`."""
-
-    space: Space[Any]
-    architecture: str
-    classes: int | None
-
-    def __call__(self) -> Any:
-        return self.space.build(self.space.parse(self.architecture), self.classes)
+def _build(space: Space[Any], architecture: str, classes: int | None) -> Any:
+    return space.build(space.parse(architecture), classes)
 
 
 def space_source(space: Space[Any], architecture: str, classes: int | None = None) -> ModelSource:
     """The network of an architecture, with as many classes as its space has or as are told."""
     return ModelSource(
-        f"{space.name}:{architecture}", FromSpace(space, architecture, classes),
+        f"{space.name}:{architecture}", partial(_build, space, architecture, classes),
         tuple(space.input_shape), int(classes or space.classes),
     )  # fmt: skip
 
