@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from conftest import own_language
 from torch import nn
 
 from autodas_dsl.cli.entry import COMMANDS, cli
@@ -24,7 +25,7 @@ from autodas_dsl.language import extend
 from autodas_dsl.language.extend import load_extension
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.language.library import load
-from autodas_dsl.language.operators import ALIASES, OPERATORS
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.spaces import get
 from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.errors import StatisticError
@@ -38,13 +39,8 @@ HEAD = "import torch\nfrom autodas_dsl.language.extend import Attribute, Input, 
 def as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The language of other tests is the built-in one."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(extend, "_LOADED", {})
-    tables = (OPERATORS, ALIASES, INPUTS)
-    kept = [dict(table) for table in tables]
-    yield
-    for table, before in zip(tables, kept, strict=True):
-        table.clear()
-        table.update(before)  # type: ignore[arg-type]
+    with own_language():
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from shlex import quote
@@ -55,23 +55,15 @@ class Listed(click.ParamType):
 
 _KINDS: dict[str, Any] = {"int": int, "float": float, "str": str, "tuple[str,": Listed()}
 
-_SHARED: dict[str, tuple[options.Decorator, ...]] = {
-    "space": (options.space(),),
-    "teacher": (options.teacher(), options.teacher_weights(), options.teacher_size()),
-    "data": (options.data("by default what the space is usually scored on"),),
-    "size": (options.batch_size(),),
-    "seed": (options.seed(),),
-    "dtype": (options.dtype(),),
-    "device": (options.device(),),
+_SHARED: dict[str, options.Decorator] = {
+    "space": options.space,
+    "teacher": options.taught,
+    "data": options.data(),
+    "size": options.batch_size,
+    "seed": options.seed,
+    "dtype": options.dtype,
+    "device": options.device,
 }
-
-
-def searched_with(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every field of `Config`, in its order."""
-    for one in reversed(fields(Config)):
-        for option in reversed(_SHARED.get(one.name) or (_option(one),)):
-            command = option(command)
-    return command
 
 
 def _option(one: Field[Any]) -> options.Decorator:
@@ -91,13 +83,13 @@ def _option(one: Field[Any]) -> options.Decorator:
 
 @click.command("evolve", epilog=_EPILOG)
 @click.argument("tables", nargs=-1, metavar="[TABLE]...", type=options.TABLE)
-@searched_with
+@options.together(*(_SHARED.get(one.name) or _option(one) for one in fields(Config)))
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
               help="Continue the run in this folder, or make it longer with --iterations.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 @click.pass_context
 def command(ctx: click.Context, **given: Any) -> None:
     """Grow a formula against measured accuracies.

@@ -37,7 +37,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 @options.proxies(required=False)
 @click.option("--library", is_flag=True, help="Every formula of the library.")
 @click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
-@measured_on()
+@measured_on
 @click.option("--split", metavar="half|K/N",
               help="Only the report side of a split: half, or N others than the K selected on.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
@@ -48,8 +48,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
               help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 def command(
     name: str,
     specs: tuple[str, ...],

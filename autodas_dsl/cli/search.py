@@ -92,19 +92,17 @@ class Duration(click.ParamType):
 @click.option("--export", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write the best student: student.py, its weights, a card.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a student that DIR holds.")
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
-@options.data("by default what the space is usually scored on")
-@options.batch_size()
+@options.taught
+@options.data()
+@options.batch_size
 @options.classes("the space's")
-@options.dtype()
+@options.dtype
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Score with N initialisations and batches; scores are means.")  # fmt: skip
-@options.seed()
-@options.device()
-@options.extensions()
-@options.output_format()
+@options.seed
+@options.device
+@options.extensions
+@options.output_format
 def command(
     space: str,
     specs: tuple[str, ...],

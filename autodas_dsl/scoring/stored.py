@@ -94,7 +94,9 @@ class Stored:
                     misfits[root] = self._misfit(root) or engine.excess(root)
             scored = iter(engine.evaluate([root for root in roots if not misfits[root]]))
             return [
-                _invalid(misfits[root], len(rows)) if misfits[root] else next(scored)
+                Outcome(np.full(len(rows), np.nan), (misfits[root],) * len(rows))
+                if misfits[root]
+                else next(scored)
                 for root in roots
             ]
 
@@ -129,10 +131,6 @@ class Stored:
     def allowed(self, requirement: Requirement) -> bool:
         """Whether a requirement holds for every architecture."""
         return not self._unmet(requirement)
-
-
-def _invalid(reason: str, networks: int) -> Outcome:
-    return Outcome(np.full(networks, np.nan), (reason,) * networks)
 
 
 def collect_table(
