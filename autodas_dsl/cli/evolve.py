@@ -16,7 +16,7 @@ from autodas_dsl.cli.remembered import resumed, words_of
 from autodas_dsl.evolution.config import SAVED, Config, declared
 
 if TYPE_CHECKING:
-    from autodas_dsl.evaluation.agreement import Agreement
+    from autodas_dsl.evolution.measure import TableScores
     from autodas_dsl.evolution.run import Run
     from autodas_dsl.evolution.run_records import Null
     from autodas_dsl.evolution.session import Session
@@ -156,12 +156,10 @@ def _print(session: Session, folder: Path, format: str) -> None:
         click.echo(to_json(_contract(session, folder, formula)), nl=False)
         return
     if format == "table":
-        click.echo(f"{formula}\n")
-        if session.run.sum is not None:
-            click.echo(f"sum: {session.run.sum.formula}\n")
+        click.echo(formula)
+        click.echo(f"sum: {session.run.sum.formula}\n" if session.run.sum else "")
     for one in session.scores:
-        seen = not one.held_out.any()
-        _print_table(one.compared(not seen), f"{one.task}, {one.target}", seen, format)
+        _print_table(one, format)
     if format == "table":
         if session.null is not None:
             click.echo(_above_nothing(session.run, session.null))
@@ -214,21 +212,28 @@ def _print_simpler(found: Simplified) -> None:
         click.echo(f"not simplified: {found.reason}")
 
 
-def _print_table(found: Mapping[str, Agreement], title: str, seen: bool, format: str) -> None:
+def _print_table(scores: TableScores, format: str) -> None:
     from autodas_dsl.report.terminal import Column, note, show
 
+    seen = not scores.held_out.any()
+    found, ten = scores.compared(not seen), scores.best_ten(not seen)
     columns = [Column("proxy"), Column("n")]
     columns += [Column("invalid")] if any(one.invalid for one in found.values()) else []
     for key in ("kendall", "spearman", "pearson"):
         columns.append(Column(key, digits=3, signed=True))
         columns += [Column(f"{key}_low", "95 % from", digits=3, signed=True),
                     Column(f"{key}_high", "to", digits=3, signed=True)]  # fmt: skip
+    columns += [
+        Column(key, title, digits=3)
+        for key, title in (("ndcg_10", "nDCG@10"), ("top_10", "top-10"))
+        if any(one[key] is not None for one in ten.values())
+    ]
     half = "selected on these" if seen else "held-out"
     show(
-        [{"proxy": name, **one.row()} for name, one in found.items()],
+        [{"proxy": name, **one.row(), **ten[name]} for name, one in found.items()],
         columns,
         format,
-        title=f"{title}: {half} architectures",
+        title=f"{scores.task}, {scores.target}: {half} architectures",
     )
     said = [f"{name}: {one.reason}" for name, one in found.items() if one.kendall is None]
     if format == "table":

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evaluation.agreement import Agreement, agreement
+from autodas_dsl.evaluation.best import ndcg, overlap
 from autodas_dsl.evaluation.correlations import STATISTICS
+from autodas_dsl.evaluation.rank import BEST as TEN
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.language.format import format_number
 
@@ -110,6 +112,19 @@ class TableScores:
         return {
             name: replace(one, reason=self.reasons.get(name) or one.reason)
             for name, one in found.items()
+        }
+
+    def best_ten(self, held_out: bool) -> dict[str, dict[str, float | None]]:
+        """How much of the best each formula puts first on one half: nDCG@10, and the share of the
+        ten most accurate among the ten highest scores; None on ten architectures or fewer."""
+        half = self.held_out == held_out
+        accuracies = self.accuracies[half]
+        return {
+            name: {
+                "ndcg_10": ndcg(values[half], accuracies, TEN),
+                "top_10": overlap(values[half], accuracies, TEN),
+            }
+            for name, values in self.scores.items()
         }
 
 

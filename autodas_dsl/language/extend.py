@@ -157,7 +157,7 @@ def _fails(source: str, error: BaseException) -> InputError:
 
 
 def _register_module(module: ModuleType, source: str) -> Extension:
-    entries = [e for e in vars(module).values() if isinstance(e, tuple(_WHAT))]
+    entries = [e for e in vars(module).values() if isinstance(e, Entry)]
     if not entries:
         raise InputError(
             "E222", f"{source} defines no operator, statistic, proposer or strategy",
