@@ -12,7 +12,13 @@ from autodas_dsl.language.resolve import suggest
 if TYPE_CHECKING:
     from autodas_dsl.scoring.setting import Data, Teacher
 
-STRATEGIES = ("adaptive-elite", "aging", "nsga2", "random")
+STRATEGIES = {
+    "adaptive-elite": "adaptive_elite:AdaptiveElite",
+    "aging": "aging:Aging",
+    "nsga2": "nsga2:Nsga2",
+    "random": "random_search:RandomSearch",
+}
+"""Each strategy and its class in `evolution.strategies`."""
 OBJECTIVES = ("mean", "min")
 BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
 
@@ -142,8 +148,8 @@ class Config:
     brood: int = _option(1, "Children and fresh formulas per generation.", 1, 100_000, shown=True)
     crossover: float = _option(0.5, "Share of the children with two parents.", 0.0, 1.0, shown=True)
     strategy: str = _option(
-        "adaptive-elite", "adaptive-elite, aging, nsga2 or random.", choices=STRATEGIES,
-        metavar="NAME", shown=True,
+        "adaptive-elite", " or ".join(", ".join(STRATEGIES).rsplit(", ", 1)) + ".",
+        choices=tuple(STRATEGIES), metavar="NAME", shown=True,
     )  # fmt: skip
     objective: str = _option(
         "mean", "Over several tables.", choices=OBJECTIVES, metavar="mean|min", shown=True
