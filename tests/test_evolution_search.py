@@ -19,6 +19,7 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evolution.config import STRATEGIES, Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.fitness import (
     CONSTANT,
     Fitness,
@@ -30,7 +31,7 @@ from autodas_dsl.evolution.fitness import (
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped
 from autodas_dsl.evolution.null import null_level
-from autodas_dsl.evolution.run import Run, evolve, statistics_needed
+from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task

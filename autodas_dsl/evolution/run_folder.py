@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from autodas_dsl.evolution import run_records as records
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.journal import Journal, unwritable
 from autodas_dsl.evolution.run_files import MAX_BYTES, json_of, take, text_of
 from autodas_dsl.evolution.run_records import Famed, Found, Generation, Null, TableUsed
@@ -26,7 +27,6 @@ from autodas_dsl.language.proxy import Proxy, format_document
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.sensitivity import Sensitivity
     from autodas_dsl.evolution.measure import TableScores
-    from autodas_dsl.evolution.run import Run
 
 SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"
