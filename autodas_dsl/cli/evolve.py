@@ -126,8 +126,7 @@ def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
         )  # fmt: skip
         watch.phase("drawing")
         draw(session, where)
-    for text in session.notes:
-        note(text)
+    note(*session.notes)
     _print(session, where, given["format"])
     return session
 
@@ -224,8 +223,7 @@ def _print_table(found: Mapping[str, Agreement], title: str, seen: bool, format:
     if format == "table":
         click.echo("\n".join([*said, ""]))
     else:
-        for text in said:
-            note(text)
+        note(*said)
 
 
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:

@@ -110,8 +110,7 @@ def command(
             max_flops=max_flops, budget=budget, top=top, seed=seed, classes=classes,
             dtype=dtype_of(dtype), device=device_of(device), progress=progress,
         )  # fmt: skip
-    for text in found.notes:
-        note(text)
+    note(*found.notes)
     _print(found, format)
     guide = teaching["teacher"] or "MODEL"
     student = shlex.quote(f"{space}:{found.best[0].architecture}")
@@ -142,8 +141,7 @@ def _print(found: Students, format: str) -> None:
     if found.size_agreement is not None:
         said.append(f"Kendall {found.size_agreement:+.3f} between scores and parameters: at +1 "
                     "the formula only counts parameters")  # fmt: skip
-    for text in said:
-        if format == "table":
-            click.echo(text)
-        else:
-            note(text)
+    if format == "table":
+        click.echo("".join(f"{text}\n" for text in said), nl=False)
+    else:
+        note(*said)
