@@ -29,7 +29,8 @@ from autodas_dsl.cli.networks import teacher_of
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.run import Run, evolve, statistics_needed
+from autodas_dsl.evolution.finished import Run
+from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.extend import Input, kind, load_extension, register

@@ -27,7 +27,7 @@ from remembered import Remembered
 from autodas_dsl import spaces
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.best_sum import BestSum, measure_sum
-from autodas_dsl.evolution.config import STRATEGIES, Config
+from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt
 from autodas_dsl.evolution.journal import Journal
@@ -37,6 +37,7 @@ from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.watch import Progress
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.infer import Allowed
+from autodas_dsl.language.searchers import STRATEGIES
 from autodas_dsl.report.plots import Curve, save, search_curve
 from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.scoring.stored import Stored, collect_table

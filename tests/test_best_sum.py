@@ -21,8 +21,9 @@ from autodas_dsl.compiler.populated import MAX_REFERENCE
 from autodas_dsl.evolution.best_sum import BestSum, best_sum, measure_sum, sum_outcome
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.null import null_level
-from autodas_dsl.evolution.run import Run, evolve
+from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.evolution.run_records import Null
 from autodas_dsl.evolution.task import Networks, Task

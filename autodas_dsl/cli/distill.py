@@ -105,8 +105,7 @@ def command(
         classes=source.classes, everything=True,
     ).to(where)  # fmt: skip
     train, test = hold_out(batch, held_out, seed)
-    for text in (f"data: {batch.source}", f"student: {source.name}, {source.weights}", guide.note):
-        note(text)
+    note(f"data: {batch.source}", f"student: {source.name}, {source.weights}", guide.note)
     if data_spec == NOISE:
         note(NOISE_NOTE)
     network, expert = source.build(seed).to(where), guide.build(seed).to(where)

@@ -16,8 +16,8 @@ from autodas_dsl.cli.remembered import resumed, words_of
 from autodas_dsl.evolution.config import SAVED, Config, declared
 
 if TYPE_CHECKING:
+    from autodas_dsl.evolution.finished import Run
     from autodas_dsl.evolution.measure import TableScores
-    from autodas_dsl.evolution.run import Run
     from autodas_dsl.evolution.run_records import Null
     from autodas_dsl.evolution.session import Session
     from autodas_dsl.simplify.simplify import Simplified
@@ -127,8 +127,7 @@ def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
         )  # fmt: skip
         watch.phase("drawing")
         draw(session, where)
-    for text in session.notes:
-        note(text)
+    note(*session.notes)
     _print(session, where, given["format"])
     return session
 
@@ -239,8 +238,7 @@ def _print_table(scores: TableScores, format: str) -> None:
     if format == "table":
         click.echo("\n".join([*said, ""]))
     else:
-        for text in said:
-            note(text)
+        note(*said)
 
 
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:

@@ -101,8 +101,7 @@ def _measured(
             table, family, proxies, target=target, setting=setting_of(family, **networks),
             seed=seed, limit=limit, split=split, book=book, progress=progress,
         )  # fmt: skip
-    for text in ranking.notes:
-        note(text)
+    note(*ranking.notes)
 
     def measured(row: Ranked, key: str) -> Measured | None:
         found = row.row()

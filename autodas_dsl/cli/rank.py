@@ -112,8 +112,7 @@ def command(
                 moved = measure(table, family, proxies, book=book, progress=progress, **where)
     if keep is not None:
         note(f"wrote {RunFolder(keep).save_sensitivity(moved)}")
-    for text in ranking.notes:
-        note(text)
+    note(*ranking.notes)
     column = table.target(target)
     _print(ranking, moved, f"{table.name}, {column}, {split or 'all'}", format)
     if plot is not None:
@@ -158,8 +157,7 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
                      Column("change", "relative change"), Column("depends")]  # fmt: skip
             show([asdict(one) for one in moved], shown, format, title="What the scores depend on")
         return
-    for text in said:
-        note(text)
+    note(*said)
 
 
 def _columns(ranking: Ranking) -> list[Column]:

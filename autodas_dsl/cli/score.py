@@ -90,8 +90,7 @@ def command(
         result = score(
             sources, proxies, seeds=seeds, compiled=compiled, progress=progress, **setting
         )
-    for text in result.notes:
-        note(text)
+    note(*result.notes)
     if explain:
         _print_explained([explain_scores(s, proxies, **setting) for s in sources], format)
     else:

@@ -145,8 +145,7 @@ def command(
             data=data_of(data_spec or family.data, batch_size), budget=budget, seed=seed,
             dtype=dtype_of(dtype), device=device_of(device), progress=progress, **limits,
         )  # fmt: skip
-    for text in found.notes:
-        note(text)
+    note(*found.notes)
     _print(found, format)
     student = f"{space}:{found.best[0].architecture}"
     if folder is not None:
@@ -197,8 +196,7 @@ def _print(found: Students, format: str) -> None:
     if found.size_agreement is not None:
         said.append(f"Kendall {found.size_agreement:+.3f} between scores and parameters: at +1 "
                     "the formula only counts parameters")  # fmt: skip
-    for text in said:
-        if format == "table":
-            click.echo(text)
-        else:
-            note(text)
+    if format == "table":
+        click.echo("".join(f"{text}\n" for text in said), nl=False)
+    else:
+        note(*said)

@@ -24,7 +24,7 @@ from autodas_dsl.evolution.identity import oriented
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import Fact
 from autodas_dsl.evolution.measure import SELECTION, Measured, on_both_halves
-from autodas_dsl.evolution.run_folder import SUM_NAME
+from autodas_dsl.evolution.run_records import SUM_NAME
 from autodas_dsl.evolution.sums import expression
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.terms import Scored

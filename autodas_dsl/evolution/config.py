@@ -147,8 +147,7 @@ class Config:
     brood: int = _option(1, "Children and fresh formulas per generation.", 1, 100_000, shown=True)
     crossover: float = _option(0.5, "Share of the children with two parents.", 0.0, 1.0, shown=True)
     strategy: str = _option(
-        "adaptive-elite", "adaptive-elite, aging, nsga2, random or your own.", metavar="NAME",
-        shown=True,
+        "adaptive-elite", ", ".join(STRATEGIES) + " or your own.", metavar="NAME", shown=True,
     )  # fmt: skip
     proposer: str = _option("", "A function of yours that proposes formulas.", metavar="NAME")
     objective: str = _option(

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.reading import needed
 from autodas_dsl.evolution.archive import HallOfFame
 from autodas_dsl.evolution.best_sum import BestSum, best_sum, measure_sum
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.evaluator import Counts, FitnessEvaluator
+from autodas_dsl.evolution.evaluator import FitnessEvaluator
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.fitness import shuffled
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
-from autodas_dsl.evolution.journal import Fact, Journal, Memory
+from autodas_dsl.evolution.journal import Journal, Memory
 from autodas_dsl.evolution.measure import PARAMS, Measured, fact_line, on_both_halves
 from autodas_dsl.evolution.proposals import Proposals
 from autodas_dsl.evolution.run_folder import FORMAT, Json, RunFolder
-from autodas_dsl.evolution.run_records import (
-    BEST,
-    SUM,
-    Entry,
-    Found,
-    FoundSum,
-    Generation,
-    Null,
-    table_json,
-)
+from autodas_dsl.evolution.run_records import Entry, Generation, table_json
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vary import Varier
@@ -53,72 +42,6 @@ from autodas_dsl.statistics.collect import belongs_to_teacher
 BASELINES = ("params", "flops")
 COMPLETE = "iterations"
 SILENT = Watch()
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished search.
-
-    Attributes
-    ----------
-    best : Proxy
-        The fittest formula as a document, a leading minus where lower scores are better.
-    pareto : tuple of Proxy
-        Formulas that are better than every simpler one, simplest first.
-    entries : tuple of Entry
-        The hall of fame, simplest first.
-    champion : Entry
-        The entry of `best`.
-    baselines : mapping of str to tuple of Measured
-        Selection and held-out agreement of each baseline.
-    steps : tuple of Generation
-        One per generation, the first population included.
-    counts : Counts
-    stopped : str
-        Why the search ended: ``iterations``, ``time``, ``evaluations``, ``patience``, ``target``
-        or ``interrupt``.
-    folder : Path or None
-    facts : mapping of Fact to Outcome
-        Everything evaluated.
-    null : Null, optional
-        What the same search finds in shuffled accuracies, where that was asked for.
-    sum : BestSum, optional
-        The best sum of the formulas found, where one is better than each of them.
-    """
-
-    best: Proxy
-    pareto: tuple[Proxy, ...]
-    entries: tuple[Entry, ...]
-    champion: Entry
-    baselines: dict[str, tuple[Measured, ...]]
-    steps: tuple[Generation, ...]
-    counts: Counts
-    stopped: str
-    folder: Path | None = None
-    facts: Mapping[Fact, Outcome] = field(default_factory=dict, repr=False, compare=False)
-    null: Null | None = None
-    sum: BestSum | None = None
-
-    @property
-    def found(self) -> Found:
-        """The outcome, as ``run.json`` keeps it."""
-        best, summed = self.champion, self.sum
-        measured = {BEST: (*best.selection, *best.held_out)}
-        if summed:
-            measured[SUM] = (*summed.selection, *summed.held_out)
-        return Found(
-            self.stopped, best.formula, best.individual.complexity, best.individual.tau,
-            self.counts, {**measured, **self.baselines},
-            FoundSum(summed.formula, summed.complexity, summed.tau) if summed else None,
-        )  # fmt: skip
-
-    @property
-    def hall_of_fame(self) -> Any:
-        """A pandas frame where pandas is installed, else a list of rows."""
-        rows = [entry.row() for entry in self.entries]
-        if importlib.util.find_spec("pandas") is None:
-            return rows
-        return importlib.import_module("pandas").DataFrame(rows)
 
 
 def statistics_needed(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from autodas_dsl.evolution import run_records as records
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.journal import Journal, unwritable
 from autodas_dsl.evolution.run_files import MAX_BYTES, json_of, take, text_of
 from autodas_dsl.evolution.run_records import Famed, Found, Generation, Null, TableUsed
@@ -26,9 +27,7 @@ from autodas_dsl.language.proxy import Proxy, format_document
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.sensitivity import Sensitivity
     from autodas_dsl.evolution.measure import TableScores
-    from autodas_dsl.evolution.run import Run
 
-SUM_NAME = "best_sum"  # `sum` is an operator
 SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"
 LOCK = ".lock"
@@ -96,7 +95,7 @@ class RunFolder:
         self.path = path
         self.run = path / "run.json"
         self.best = path / "best.proxy"
-        self.sum = path / f"{SUM_NAME}.proxy"
+        self.sum = path / f"{records.SUM_NAME}.proxy"
         self.command = path / "command.txt"
         self.plots = path / "plots"
         self.report = path / "report.html"

@@ -43,6 +43,7 @@ from autodas_dsl.language.format import format_expression
 
 BEST = "best"
 SUM = "sum"
+SUM_NAME = "best_sum"  # `sum` is an operator
 """The names of the best formula, and of the best sum of formulas, beside the baselines."""
 
 _PLACE = ("table", "target", "architecture", "half", "accuracy")

@@ -17,12 +17,13 @@ from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.best_sum import sum_outcome
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped, listening
 from autodas_dsl.evolution.measure import TableScores, first_reason
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
-from autodas_dsl.evolution.run import SILENT, Run, evolve, statistics_needed, statistics_of
+from autodas_dsl.evolution.run import SILENT, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.evolution.run_records import BEST, SUM, Null
 from autodas_dsl.evolution.simplified import simplified

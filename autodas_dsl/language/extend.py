@@ -244,7 +244,7 @@ def _free(name: str, source: str) -> None:
     kinds: tuple[tuple[Mapping[str, object], str], ...] = (
         (OPERATORS, "an operator"), (ALIASES, "an alias"), (INPUTS, "a statistic"),
         (PROPOSERS, "a proposer"), (OWN_STRATEGIES, "a strategy"),
-        (dict.fromkeys(STRATEGIES), "a strategy"),
+        (STRATEGIES, "a strategy"),
         (library_files(), "a library proxy"), (dict.fromkeys(_RESERVED), "a word of the language"),
     )  # fmt: skip
     if not _NAME.match(name):

@@ -107,7 +107,13 @@ class OwnStrategy:
     definition: str = ""
 
 
-STRATEGIES = ("adaptive-elite", "aging", "nsga2", "random")
-"""Those of this package, in the order of the documentation."""
+STRATEGIES = {
+    "adaptive-elite": "adaptive_elite:AdaptiveElite",
+    "aging": "aging:Aging",
+    "nsga2": "nsga2:Nsga2",
+    "random": "random_search:RandomSearch",
+}
+"""Those of this package, and where each is in `evolution.strategies`."""
+
 PROPOSERS: dict[str, Proposer] = {}
 OWN_STRATEGIES: dict[str, OwnStrategy] = {}
