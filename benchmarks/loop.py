@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,15 +151,10 @@ class Loop:
         """The student of every way under every limit."""
         for limit in self.limits:
             for way, formula in self.ways().items():
-                if not self.results.find(kind="pick", way=way, limit=limit):
-                    self._picked(way, limit, 0, lambda f=formula, n=limit: self._search(f, n))
-            if not self.results.find(kind="pick", way=MEASURED, limit=limit):
-                self._picked(MEASURED, limit, 0, lambda n=limit: self._best_measured(n))
+                self._picked(way, limit, 0, partial(self._search, formula, limit))
+            self._picked(MEASURED, limit, 0, partial(self._best_measured, limit))
             for repeat in range(self.settings.random):
-                if not self.results.find(kind="pick", way=RANDOM, limit=limit, repeat=repeat):
-                    self._picked(
-                        RANDOM, limit, repeat, lambda n=limit, r=repeat: self._at_random(n, r)
-                    )
+                self._picked(RANDOM, limit, repeat, partial(self._at_random, limit, repeat))
 
     def distil(self) -> None:
         """Train every student that was picked, each once."""
@@ -223,6 +219,8 @@ class Loop:
         return [float(text) for text in line["value"].split()]
 
     def _picked(self, way: str, limit: int, repeat: int, choose: Callable[[], str]) -> None:
+        if self.results.find(kind="pick", way=way, limit=limit, repeat=repeat):
+            return
         print(f"# at most {limit:,} parameters: {way}", flush=True)
         arch, reason = "", ""
         with cpu_seconds() as spent:

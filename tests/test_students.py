@@ -191,7 +191,7 @@ def test_several_formulas_guide_evolution_too(book: ScoreBook) -> None:
 
 
 def test_one_formula_that_fits_nothing_is_named(book: ScoreBook) -> None:
-    with pytest.raises(InputError, match=r"E751.*fit none of the 36") as caught:
+    with pytest.raises(InputError, match=r"E751.*none of the 36 networks") as caught:
         find(book, proxy=["params", "|E_s - E_t|_F"], teacher=teacher(64))
     assert "requires D_s = D_t" in str(caught.value)
 

@@ -14,7 +14,7 @@ from autodas_dsl.cli import options
 from autodas_dsl.cli.networks import data_of, device_of, dtype_of, teacher_of
 
 if TYPE_CHECKING:
-    from autodas_dsl.report.terminal import Row
+    from autodas_dsl.report.terminal import Row, Value
     from autodas_dsl.students.find import Student, Students
 
 _EPILOG = """\b
@@ -162,17 +162,17 @@ def _row(one: Student) -> Row:
     if one.latency is not None:
         ends = (one.latency.median, one.latency.low, one.latency.high)
         found |= {key: 1e3 * seconds for key, seconds in zip(_LATENCY, ends, strict=True)}
-    return found | {"reason": one.reason}
+    return {**found, "reason": one.reason}
 
 
 def _for_people(one: Student) -> Row:
-    return _facts(one) | ({"latency": str(one.latency)} if one.latency is not None else {})
+    return {**_facts(one), **({"latency": str(one.latency)} if one.latency is not None else {})}
 
 
-def _facts(one: Student) -> Row:
-    found: Row = {key: getattr(one, key) for key in _KEYS}
+def _facts(one: Student) -> dict[str, Value]:
+    found: dict[str, Value] = {key: getattr(one, key) for key in _KEYS}
     found["score"] = None if one.rank is None else one.score
-    return found | {f"score {name}": value for name, value in one.scores.items()}
+    return {**found, **{f"score {name}": value for name, value in one.scores.items()}}
 
 
 def _print(found: Students, format: str) -> None:
@@ -180,8 +180,8 @@ def _print(found: Students, format: str) -> None:
 
     if format == "json":
         whole = {one.name: getattr(found, one.name) for one in fields(found)}
-        rows = {key: list(map(_row, whole[key])) for key in ("best", "front")}
-        click.echo(to_json({**whole, **rows, "largest": _row(found.largest)}), nl=False)
+        listed = {key: list(map(_row, whole[key])) for key in ("best", "front")}
+        click.echo(to_json({**whole, **listed, "largest": _row(found.largest)}), nl=False)
         return
     groups = {"student": found.best, "largest": (found.largest,), "pareto": found.front}
     shown = _for_people if format == "table" else _row

@@ -44,8 +44,8 @@ class NamedModels(Space[str]):
     def __init__(self, sources: Mapping[str, ModelSource], source: str = "") -> None:
         self._sources = dict(sources)
         self.source = source
-        self.input_shape = self._common("input_shape", INPUT_SHAPE, "take inputs of")
-        self.classes = self._common("classes", CLASSES, "have classes")
+        self.input_shape = self._common("input_shape", INPUT_SHAPE)
+        self.classes = self._common("classes", CLASSES)
 
     def build(self, arch: str, classes: int | None = None) -> nn.Module:
         known = self._sources[arch]
@@ -76,14 +76,14 @@ class NamedModels(Space[str]):
     def enumerate(self) -> Iterator[str]:
         return iter(self._sources)
 
-    def _common(self, what: str, usual: Any, verb: str) -> Any:
+    def _common(self, what: str, usual: Any) -> Any:
         """What all networks that say it have alike."""
         said = {getattr(one, what): text for text, one in self._sources.items()}
         said.pop(None, None)
         if len(said) > 1:
             (one, first), (other, second) = list(said.items())[:2]
             raise InputError(
-                "E719", f"the models do not {verb} alike: {first} {one}, {second} {other}",
+                "E719", f"the models differ in `{what}`: {one} of {first}, {other} of {second}",
                 "what is compared takes the same samples: put the others into another table",
             )  # fmt: skip
         if said:

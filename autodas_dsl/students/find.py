@@ -369,17 +369,15 @@ class _Search:
         reasons = Counter(map(self._reason, self._scores))
         reason = reasons.most_common(1)[0][0]
         tried = f"{len(self._scores)} networks of {self._candidates.space.name} that were tried"
-        several = len(self._formulas) > 1
         if all(any(one.unmet for one in scores) for scores in self._scores.values()):
             return InputError(
-                "E751", f"`{self._name}` {'fit' if several else 'fits'} none of the {tried}: {reason}",
+                "E751", f"none of the {tried} fits `{self._name}`: {reason}",
                 "choose another formula, space or teacher",
             )  # fmt: skip
         return InputError(
-            "E752",
-            f"`{self._name}` {'give' if several else 'gives'} no valid score on the {tried}: {reason}",
+            "E752", f"no score of `{self._name}` is valid on the {tried}: {reason}",
             "choose another formula, or other data",
-        )
+        )  # fmt: skip
 
 
 def _mean(*repeats: Score) -> Score:

@@ -41,7 +41,7 @@ class Limits:
             if value is not None and value < 1:
                 raise InputError("E755", f"at most {value} {name} leave no network", "allow more")
         if self.latency is not None and not self.latency > 0:
-            raise InputError("E755", f"{self.latency:g} s leave no network", "allow more")
+            raise InputError("E755", f"at most {self.latency:g} s leave no network", "allow more")
 
     def __str__(self) -> str:
         parts = [f"at most {self.params:,} parameters"] if self.params is not None else []
