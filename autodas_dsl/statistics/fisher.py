@@ -38,9 +38,9 @@ def fisher_information(of: Subject, statistic: Statistic) -> Tensor:
     """
     setup = replace(prepare(statistic.probe, of.network, of.x, of.seed), norms="running")
     keep = ("affine inputs", "affine outputs")
-    with forward(
-        of.network, setup, seed_for(of.seed, "fisher"), keep=keep, input_gradient=True
-    ) as outcome:
+    seed = seed_for(of.seed, "fisher")
+    watched = [name for name, p in setup.parameters.items() if p.is_floating_point()]
+    with forward(of.network, setup, seed, keep=keep, watched=watched) as outcome:
         calls = _calls(of, outcome)
         outputs = [output for _, _, output in calls]
         changes = [_changes(calls, users) for users in _tensors(of)]
