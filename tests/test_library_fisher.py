@@ -59,13 +59,25 @@ def authors(network: nn.Module, x: Tensor, tensors: int) -> Tensor:
     return total / len(x)
 
 
+def disconnected_cell() -> nn.Module:
+    """Nothing of the input reaches the logits; the weights after the last cell still count."""
+    space = spaces.get("nasbench201")
+    nothing = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    return seeded(lambda: space.build(space.parse(nothing))).double()
+
+
 def small_vit() -> nn.Module:
     space = spaces.get("digits-vit")
     return seeded(lambda: space.build(space.sample(np.random.default_rng(0)))).double()
 
 
 @pytest.mark.parametrize(
-    ("make", "shape"), [(small_cell, (3, 8, 8)), (small_vit, spaces.get("digits-vit").input_shape)]
+    ("make", "shape"),
+    [
+        (small_cell, (3, 8, 8)),
+        (disconnected_cell, (3, 8, 8)),
+        (small_vit, spaces.get("digits-vit").input_shape),
+    ],
 )
 def test_fisher_information_is_that_of_the_authors(
     make: Callable[[], nn.Module], shape: tuple[int, ...]

@@ -38,9 +38,9 @@ def fisher_information(of: Subject, statistic: Statistic) -> Tensor:
     """
     setup = replace(prepare(statistic.probe, of.network, of.x, of.seed), norms="running")
     keep = ("affine inputs", "affine outputs")
-    with forward(
-        of.network, setup, seed_for(of.seed, "fisher"), keep=keep, input_gradient=True
-    ) as outcome:
+    seed = seed_for(of.seed, "fisher")
+    watched = [name for name, p in setup.parameters.items() if p.is_floating_point()]
+    with forward(of.network, setup, seed, keep=keep, watched=watched) as outcome:
         calls = _calls(of, outcome)
         outputs = [output for _, _, output in calls]
         changes = [_changes(calls, users) for users in _tensors(of)]
@@ -93,7 +93,7 @@ def _changes(
 def _with_unit_weight(module: nn.Module, name: str, source: Tensor) -> Tensor:
     """The output where the first value of a parameter is 1 and all others of the layer are 0."""
     held = dict(module._parameters)
-    unit = {k: None if p is None else torch.zeros_like(p) for k, p in held.items()}
+    unit = {k: p if p is None else _zeros(p) for k, p in held.items()}
     weight = unit[name]
     assert weight is not None
     weight.view(-1)[0] = 1
@@ -104,3 +104,7 @@ def _with_unit_weight(module: nn.Module, name: str, source: Tensor) -> Tensor:
     finally:
         module._parameters.update(held)
     return result
+
+
+def _zeros(like: Tensor) -> nn.Parameter:
+    return nn.Parameter(like.new_zeros(like.shape), requires_grad=False)
