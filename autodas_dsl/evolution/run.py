@@ -34,6 +34,7 @@ from autodas_dsl.language.infer import Allowed, never
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Formula, Proxy
+from autodas_dsl.language.shown import Shown
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.statistics.collect import belongs_to_teacher
 
@@ -43,7 +44,7 @@ SILENT = Watch()
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A finished search.
 
     Attributes

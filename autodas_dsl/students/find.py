@@ -19,6 +19,7 @@ from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.shown import Shown
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Score, bind, reads_teacher, require_teacher
 from autodas_dsl.scoring.setting import (
@@ -63,7 +64,7 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Students:
+class Students(Shown):
     """What a student search found.
 
     Parameters
