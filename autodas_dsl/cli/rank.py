@@ -16,7 +16,6 @@ from autodas_dsl.cli.measuring import measured_on, setting_of
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.rank import Ranking
     from autodas_dsl.evaluation.sensitivity import Sensitivity
-    from autodas_dsl.report.terminal import Column
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -128,6 +127,7 @@ def _library(without: str) -> list[str]:
 
 
 def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: str) -> None:
+    from autodas_dsl.report.display import ranking_columns
     from autodas_dsl.report.terminal import Column, note, show, to_json
 
     rankings = [ranking, *([ranking.reachable] if ranking.reachable else [])]
@@ -148,7 +148,7 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
                 click.echo()
             of = "" if one is ranking else f", {len(one)} of {len(ranking)} that use their input"
             mine = [row for row in rows if row["networks"] == one.networks]
-            show(mine, _columns(one), format, title=title + of)
+            show(mine, ranking_columns(one), format, title=title + of)
         for text in said:
             click.echo(text)
         if moved:
@@ -158,36 +158,6 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
             show([asdict(one) for one in moved], shown, format, title="What the scores depend on")
         return
     note(*said)
-
-
-def _columns(ranking: Ranking) -> list[Column]:
-    from autodas_dsl.report.terminal import Column
-
-    def correlation(key: str, title: str = "") -> Column:
-        return Column(key, title, digits=3, signed=True)
-
-    found = [
-        Column("proxy"),
-        Column("n"),
-        *[Column(key) for key in ("invalid", "ties") if any(getattr(r, key) for r in ranking.rows)],
-        *[correlation(key) for key in ("kendall", "spearman")],
-        correlation("spearman_low", "95 % from"),
-        correlation("spearman_high", "to"),
-        correlation("pearson"),
-        correlation("beyond_size"),
-        Column("regret_1", "regret@1", digits=4),
-        Column("regret_3", "regret@3", digits=4),
-        *[
-            Column(key, title, digits=3)
-            for key, title in (("ndcg_10", "nDCG@10"), ("top_10", "top-10"))
-            if any(getattr(row, key) is not None for row in ranking.rows)
-        ],
-    ]
-    if any(row.seeds > 1 for row in ranking.rows):
-        found.append(Column("spearman_std", "spearman std", digits=3))
-    if any(row.reason for row in ranking.rows):
-        found.append(Column("reason"))
-    return found
 
 
 def _draw(ranking: Ranking, target: str, split: str, folder: Path) -> None:

@@ -23,10 +23,11 @@ from autodas_dsl.evolution.run_records import (
     Null,
 )
 from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.shown import Shown
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A finished search.
 
     Attributes
