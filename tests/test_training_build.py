@@ -114,7 +114,7 @@ def build(arch):
         os.kill(os.getpid(), signal.SIGKILL)
     if arch == "5":
         raise ValueError("no five\u202e")
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, int(arch)), nn.ReLU(), nn.Linear(int(arch), 3))
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 9 * int(arch)), nn.ReLU(), nn.Linear(9 * int(arch), 3))
 """
 
 
