@@ -98,8 +98,14 @@ UNSHOWN = {
     "E607": "When a search ends without one valid formula.",
     "E612": "When --memory holds no statistics of this many networks.",
     "E720": "When --out names the file of another build.",
+    "E725": "When the teacher was made for other data than the networks.",
+    "E728": "When the networks of a student search come from Python and are to be exported.",
     **dict.fromkeys(
-        ("E443", "E446", "E447", "E448", "E449", "E452", "E453", "E454", "E457", "E458"),
+        ("E634", "E635"), "When a proposer or a strategy of one's own fails in the middle of a search."
+    ),
+    **dict.fromkeys(
+        ("E443", "E446", "E447", "E448", "E449", "E452", "E453", "E454", "E457", "E458",
+         "E770", "E771"),
         "Read as the reason in E461, or beside the networks that a formula does not fit.",
     ),
     **dict.fromkeys(
