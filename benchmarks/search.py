@@ -34,7 +34,7 @@ from autodas_dsl.evolution.prepare import SCREENED_ON
 from autodas_dsl.evolution.shards import Shard, Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.execution.memory import tune_memory
-from autodas_dsl.execution.processes import local
+from autodas_dsl.execution.executors import local
 from autodas_dsl.language.library import load
 from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.scoring.thinning import SCREEN, thinned

@@ -13,7 +13,7 @@ from autodas_dsl.evolution.shards import Shard, Sharded, shards, sharing
 from autodas_dsl.evolution.shared import Shared, mapped
 from autodas_dsl.evolution.task import Evaluator, Networks, Task
 from autodas_dsl.execution.jobs import Executor
-from autodas_dsl.execution.processes import local
+from autodas_dsl.execution.executors import local
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic

@@ -29,7 +29,7 @@ from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
 from autodas_dsl.language.parse import SHORTHANDS, parse
-from autodas_dsl.language.user_files import load_module
+from autodas_dsl.language.user_files import UserFile, load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -98,9 +98,9 @@ def load_installed() -> tuple[Extension, ...]:
     return tuple(found)
 
 
-def loaded() -> tuple[str, ...]:
+def loaded() -> tuple[UserFile, ...]:
     """The files that were loaded: a new process loads them before it reads a formula."""
-    return tuple(str(file) for file in _LOADED if file.is_absolute())
+    return tuple(UserFile.of(file) for file in _LOADED if file.is_absolute())
 
 
 def definitions() -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 import numpy as np
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.nearest import nearest
+from autodas_dsl.language.user_files import UserFile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,12 +64,12 @@ class Space(ABC, Generic[Arch]):
     source: str = ""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Pickled by file and digest: another process cannot import a class of a user's file."""
+        """Pickled with its file: another process cannot import a class of a user's file."""
         if not self.file:
             return super().__reduce_ex__(protocol)
         from autodas_dsl.spaces.registry import load_same
 
-        return load_same, (self.file, self.source)
+        return load_same, (UserFile.of(Path(self.file), self.source),)
 
     @property
     def fields(self) -> tuple[str, ...]:

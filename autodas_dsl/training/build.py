@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
 from autodas_dsl.execution.jobs import DEADLY, Job, Lost, persistent
-from autodas_dsl.execution.processes import local
+from autodas_dsl.execution.executors import local
 from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
