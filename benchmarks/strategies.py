@@ -27,6 +27,7 @@ from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import Search, statistics_needed
 from autodas_dsl.evolution.watch import Progress
+from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.report.plots import Curve, save, search_curve
 from autodas_dsl.scoring.setting import usual_setting
 from autodas_dsl.tables.read import load_table
@@ -88,8 +89,9 @@ def main() -> None:
     table = load_table(options.table)
     space = spaces.get(table.space or "")
     base = Config(iterations=10**6, max_evaluations=options.evaluations)
-    with prepare(table, space, statistics_needed(base, ()), usual_setting(space)) as prepared:
-        compare(base, prepared, options)
+    needed = statistics_needed(base, ())
+    with InProcess() as executor:
+        compare(base, prepare(table, space, needed, usual_setting(space), executor), options)
 
 
 def compare(base: Config, prepared: Prepared, options: argparse.Namespace) -> None:

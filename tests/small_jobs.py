@@ -89,5 +89,8 @@ class Backwards(Executor):
     def run(self, jobs: Iterable[Job[Any, Any]]) -> Iterator[tuple[int, Any | Lost]]:
         yield from list(InProcess().run(jobs))[::-1]
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing is kept."""

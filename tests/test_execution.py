@@ -19,8 +19,8 @@ from tiny_space import Tiny
 from autodas_dsl import spaces
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.shards import Shard, Sharded
-from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.executors import local
+from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.parse import parse

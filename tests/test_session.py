@@ -16,6 +16,7 @@ from autodas_dsl.evolution.prepare import prepare
 from autodas_dsl.evolution.run_folder import free_folder
 from autodas_dsl.evolution.session import search
 from autodas_dsl.evolution.simplified import simplified
+from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
@@ -127,8 +128,10 @@ def test_what_one_table_selects_on_no_other_reports_on() -> None:
 def test_the_best_formula_is_simplified_where_that_is_proved() -> None:
     space = spaces.get("digits-resnet")
     wanted = load("l2_norm").check().statistics
-    with prepare(SMALL, space, wanted, usual_setting(space, Data("digits", 4))) as prepared:
-        found = simplified(load("exp(log(sum(|W|_F))) + 0"), [prepared.task], seed=0)
+    setting = usual_setting(space, Data("digits", 4))
+    with InProcess() as executor:
+        task = prepare(SMALL, space, wanted, setting, executor).task
+        found = simplified(load("exp(log(sum(|W|_F))) + 0"), [task], seed=0)
     assert format_expression(found.proxy.expression) == "sum(|W|_F)"
     assert found.proxy.name == "simplified"
 

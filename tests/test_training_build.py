@@ -75,7 +75,7 @@ def test_rows_are_the_same_from_other_processes(folder: Path) -> None:
 
 
 def test_a_row_that_ends_two_workers_is_told_and_the_others_are_kept(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
 ) -> None:
     class Losing(InProcess):
         """Loses every job with the second architecture."""
@@ -86,10 +86,9 @@ def test_a_row_that_ends_two_workers_is_told_and_the_others_are_kept(
                 yield number, Lost(job) if lost else job.state()(job.argument)
 
     archs = build.sampling_order("digits-resnet")[:5]
-    monkeypatch.setattr(build, "local", lambda workers: Losing())
     out = folder / "table.csv"
     with pytest.raises(InputError) as error:
-        build.build_table("digits-resnet", out)
+        build.build_table("digits-resnet", out, executor=Losing())
     assert code_of(error) == "E724"
     assert archs[1] in str(error.value)
     kept = load_table(out, "digits-resnet").architectures

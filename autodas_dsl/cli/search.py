@@ -72,6 +72,7 @@ class Amount(click.ParamType):
 @options.dtype()
 @options.seed()
 @options.device()
+@options.workers()
 @options.extensions()
 @options.output_format()
 def command(
@@ -87,6 +88,8 @@ def command(
     dtype: str,
     seed: int,
     device: str,
+    workers: int | str,
+    ray: str | None,
     format: str,
     **teaching: Any,
 ) -> None:
@@ -110,7 +113,8 @@ def command(
             family, proxy, teacher=teacher_of(**teaching),
             data=data_of(data_spec or family.data, batch_size), max_params=max_params,
             max_flops=max_flops, budget=budget, top=top, seed=seed, classes=classes,
-            dtype=dtype_of(dtype), device=device_of(device), progress=progress,
+            dtype=dtype_of(dtype), device=device_of(device),
+            executor=options.executor(workers, ray), progress=progress,
         )  # fmt: skip
     for text in found.notes:
         note(text)

@@ -119,7 +119,7 @@ def _on_table(
     with tally("collecting statistics", len(names)) as progress:
         stored = collect_table(names, family, bind(proxy).statistics,
                                setting_of(family, **networks), seed=seed, progress=progress)  # fmt: skip
-    for text in stored.notes:
+    for text in stored.known.notes:
         note(text)
     evaluate = stored.evaluator(range(len(names)))
 

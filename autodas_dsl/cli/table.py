@@ -36,15 +36,15 @@ def command() -> None:
               help="Networks of each architecture trained alone.")  # fmt: skip
 @click.option("--kd-seeds", type=click.IntRange(1), metavar="N",
               help="Networks of each architecture taught.")  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N",
-              help="Processes; the accuracies do not depend on it.")  # fmt: skip
+@options.workers()
 def build(
     space: str,
     out: Path | None,
     limit: int | None,
     vanilla_seeds: int | None,
     kd_seeds: int | None,
-    workers: int,
+    workers: int | str,
+    ray: str | None,
 ) -> None:
     """Train the architectures of SPACE, alone and taught, and write their accuracies.
 
@@ -57,7 +57,8 @@ def build(
     with progress_bar(f"training {space}", total) as advance:
         written = build_table(
             space, out or Path(f"{space}.csv"), limit=limit, vanilla_seeds=vanilla_seeds,
-            kd_seeds=kd_seeds, workers=workers, progress=lambda done, _: advance(done, ""),
+            kd_seeds=kd_seeds, executor=options.executor(workers, ray),
+            progress=lambda done, _: advance(done, ""),
         )  # fmt: skip
     note(f"wrote {written}")
 

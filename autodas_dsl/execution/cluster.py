@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from autodas_dsl.execution.pool import Heard, Pool, Worker
-from autodas_dsl.execution.serving import Keeper, Said, Saying, packed, settle
+from autodas_dsl.execution.serving import Keeper, Key, Said, Saying, packed, settle
 from autodas_dsl.execution.versions import require_same, versions
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import loaded
@@ -168,7 +168,7 @@ class Actor(Worker):
     def ready(self) -> bool:
         return bool(self.node)
 
-    def post(self, key: int, state: Any, argument: Any) -> None:
+    def post(self, key: Key, state: Any, argument: Any) -> None:
         self.begun = False  # it may be dead since its last job, which shows here too late
         self.awaited += [
             self._server.make.remote(key, state),
@@ -199,10 +199,10 @@ class Server:
             return Said.WRONG, error
         return Said.READY, importlib.import_module("ray").get_runtime_context().get_node_id()
 
-    def make(self, key: int, state: bytes | None) -> Saying:
+    def make(self, key: Key, state: bytes | None) -> Saying:
         return self._keeper.make(key, state)
 
-    def call(self, key: int, argument: Any) -> Saying:
+    def call(self, key: Key, argument: Any) -> Saying:
         return self._keeper.call(key, argument)
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodas_dsl.execution.jobs import Executor, InProcess
+from autodas_dsl.execution.jobs import MOST, RAY, Executor, InProcess
 from autodas_dsl.execution.processes import Processes
 from autodas_dsl.language.errors import InputError
-
-RAY = "ray"
-MOST = 256
 
 
 def local(workers: int) -> Executor:
@@ -17,7 +14,9 @@ def local(workers: int) -> Executor:
     return InProcess() if workers == 1 else Processes(workers)
 
 
-def executor_of(workers: int | str = 1, executor: Any = None, address: str | None = None) -> Executor:
+def executor_of(
+    workers: int | str = 1, executor: Any = None, address: str | None = None
+) -> Executor:
     """The executor that is meant.
 
     Parameters

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from autodas_dsl.execution.jobs import Argument, Executor, Job, Result, Results
-from autodas_dsl.execution.serving import Keeper, Said, Saying, packed, settle
+from autodas_dsl.execution.serving import Keeper, Key, Said, Saying, packed, settle
 from autodas_dsl.execution.versions import require_same, versions
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import loaded
@@ -49,6 +49,7 @@ class Futures(Executor):
         self.workers = workers or getattr(executor, "_max_workers", None) or os.cpu_count() or 1
         self._asked = _Asked(uuid4().hex, versions(), loaded())
         self._states: dict[int, tuple[object, bytes]] = {}
+        self._forgotten = 0
 
     def run(self, jobs: Iterable[Job[Argument, Result]]) -> Results[Result]:
         waiting = iter(enumerate(jobs))
@@ -72,8 +73,12 @@ class Futures(Executor):
             for future in running:
                 future.cancel()
 
-    def close(self) -> None:
+    def forget(self) -> None:
+        self._forgotten += 1
         self._states.clear()
+
+    def close(self) -> None:
+        self.forget()
 
     def _submitted(self, job: Job[Any, Any], whole: bool) -> Any:
         """A job on its way, with its state where the worker may not know it."""
@@ -81,7 +86,9 @@ class Futures(Executor):
         if key not in self._states:
             self._states[key], whole = (job.state, packed(job.state)), True
         state = self._states[key][1] if whole else None
-        return self._executor.submit(_work, self._asked, key, state, job.argument)
+        return self._executor.submit(
+            _work, self._asked, (self._forgotten, key), state, job.argument
+        )
 
     def _result(self, future: Any) -> Saying:
         try:
@@ -107,7 +114,7 @@ _keepers: dict[str, Keeper] = {}
 """What this process keeps as a worker, of the last executor that asked."""
 
 
-def _work(asked: _Asked, key: int, state: bytes | None, argument: Any) -> Saying:
+def _work(asked: _Asked, key: Key, state: bytes | None, argument: Any) -> Saying:
     """Run a job in the process that this is; GONE where its state is to be sent along."""
     try:
         if asked.token not in _keepers:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from autodas_dsl.execution.jobs import Argument, Executor, Job, Lost, Result, Results
-from autodas_dsl.execution.serving import Said, packed
+from autodas_dsl.execution.serving import Key, Said, packed
 from autodas_dsl.language.errors import InputError
 
 Numbered = tuple[int, Job[Any, Any]]
@@ -21,16 +21,16 @@ class Worker(ABC):
 
     def __init__(self) -> None:
         self.begun = False
-        self.known: set[int] = set()
+        self.known: set[Key] = set()
 
-    def send(self, key: int, state: bytes, argument: Any) -> None:
+    def send(self, key: Key, state: Any, argument: Any) -> None:
         """Hand a job over, with the state that the worker is to make where it does not know it."""
         self.begun = key in self.known
         self.post(key, None if self.begun else state, argument)
         self.known.add(key)
 
     @abstractmethod
-    def post(self, key: int, state: bytes | None, argument: Any) -> None:
+    def post(self, key: Key, state: Any, argument: Any) -> None:
         """Hand a job over."""
 
     @abstractmethod
@@ -50,7 +50,8 @@ class Pool(Executor):
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.crew: list[Worker | None] = [None] * workers
-        self._states: dict[int, tuple[object, bytes]] = {}
+        self._states: dict[int, tuple[object, Any]] = {}
+        self._forgotten = 0
         self._stillborn: Counter[int] = Counter()
 
     @abstractmethod
@@ -61,7 +62,7 @@ class Pool(Executor):
     def heard(self, busy: Collection[int]) -> Iterator[Heard]:
         """What workers say, once one of them has something to say."""
 
-    def dumps(self, state: object) -> bytes:
+    def dumps(self, state: object) -> Any:
         """A state, ready to travel."""
         return packed(state)
 
@@ -78,8 +79,8 @@ class Pool(Executor):
                 seats = self.seats()
                 for place in seats:
                     if place not in busy and (numbered := waiting.next(place, seats)) is not None:
-                        busy[place] = numbered
                         self._send(place, numbered[1])
+                        busy[place] = numbered
                 yield from found
                 if not busy and not waiting:
                     return
@@ -92,10 +93,14 @@ class Pool(Executor):
             for place in busy:  # what it still says would be taken for the answer to another job
                 self.bury(place)
 
+    def forget(self) -> None:
+        self._forgotten += 1
+        self._states.clear()
+
     def close(self) -> None:
+        self.forget()
         for place in range(self.workers):
             self.bury(place)
-        self._states.clear()
 
     def worker(self, place: int) -> Worker:
         found = self.crew[place]
@@ -113,7 +118,7 @@ class Pool(Executor):
         key = id(job.state)  # no other's while the state is held beside what it became
         if key not in self._states:
             self._states[key] = job.state, self.dumps(job.state)
-        self.worker(place).send(key, self._states[key][1], job.argument)
+        self.worker(place).send((self._forgotten, key), self._states[key][1], job.argument)
 
     def _taken(
         self, place: int, said: Said, value: Any, busy: dict[int, Numbered], waiting: _Waiting
@@ -126,7 +131,8 @@ class Pool(Executor):
             return [(busy.pop(place)[0], value)]
         elif said is Said.WRONG:
             if place in busy:
-                self.worker(place).known.discard(id(busy.pop(place)[1].state))  # perhaps not made
+                key = (self._forgotten, id(busy.pop(place)[1].state))
+                self.worker(place).known.discard(key)  # perhaps it was not made
             raise value
         elif said is Said.DIED:
             return self._died(place, *busy.pop(place), waiting)

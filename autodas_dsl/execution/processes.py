@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from autodas_dsl.execution.pool import Heard, Pool, Worker
-from autodas_dsl.execution.serving import Keeper, Said, settle
+from autodas_dsl.execution.serving import Keeper, Key, Said, settle
 from autodas_dsl.language.extend import loaded
 from autodas_dsl.language.user_files import UserFile
 
@@ -67,7 +67,7 @@ class Process(Worker):
             os.environ.update(before)
         theirs.close()
 
-    def post(self, key: int, state: bytes | None, argument: Any) -> None:
+    def post(self, key: Key, state: bytes | None, argument: Any) -> None:
         try:
             self.pipe.send((key, state, argument))
         except OSError:  # it died since its last job: not for this one

@@ -30,6 +30,8 @@ class Said(IntEnum):
 
 
 Saying = tuple[Said, Any]
+Key = tuple[int, int]
+"""Of a state: how often the executor was told to forget before, and a number."""
 
 
 def settle(extensions: Sequence[UserFile]) -> None:
@@ -46,24 +48,25 @@ class Keeper:
     """What one worker keeps, each under the key of its state."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Callable[[Any], Any]] = {}
+        self._kept: dict[Key, Callable[[Any], Any]] = {}
 
-    def make(self, key: int, packed: bytes | None) -> Saying:
+    def make(self, key: Key, packed: bytes | None) -> Saying:
         """Make a state and keep it; where it was made before, nothing is packed."""
         try:
             if packed is not None:
+                self._kept = {one: kept for one, kept in self._kept.items() if one[0] == key[0]}
                 self._kept[key] = unpacked(packed)()
         except InputError as error:
             return Said.WRONG, error
         return Said.MADE, None
 
-    def call(self, key: int, argument: Any) -> Saying:
+    def call(self, key: Key, argument: Any) -> Saying:
         try:
             return Said.DONE, self._kept[key](argument)
         except InputError as error:
             return Said.WRONG, error
 
-    def work(self, key: int, state: bytes | None, argument: Any) -> Saying:
+    def work(self, key: Key, state: bytes | None, argument: Any) -> Saying:
         """Both in one; GONE where nothing is kept under the key and nothing is packed."""
         if state is None and key not in self._kept:
             return Said.GONE, None

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -15,8 +16,8 @@ from safetensors.numpy import load_file, save
 from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
+from autodas_dsl.execution.executors import executor_of
 from autodas_dsl.execution.jobs import DEADLY, Job, Lost, persistent
-from autodas_dsl.execution.executors import local
 from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
@@ -81,13 +82,14 @@ def build_table(
     limit: int | None = None,
     vanilla_seeds: int | None = None,
     kd_seeds: int | None = None,
-    workers: int = 1,
+    workers: int | str = 1,
+    executor: Any = None,
     progress: Progress | None = None,
 ) -> Path:
     """Train a sample of a space and write its table; a second call goes on where one stopped.
 
     The teacher's weights are kept beside the table, in `TEACHER_FILE`, and used from there when
-    present. The accuracies do not depend on `workers`.
+    present. The accuracies do not depend on the workers.
 
     Parameters
     ----------
@@ -97,8 +99,10 @@ def build_table(
         The CSV file.
     limit, vanilla_seeds, kd_seeds : int, optional
         Other numbers than the plan's. A finished table may be taken up again with a larger limit.
-    workers : int
-        Processes, each with one thread.
+    workers : int or str
+        Processes, each with one thread, or ``"ray"``.
+    executor : optional
+        Trains instead, see `executor_of`; it is closed at the end.
     progress : callable, optional
 
     Returns
@@ -128,7 +132,7 @@ def build_table(
     if not out.parent.is_dir():
         raise InputError("E721", f"there is no folder {out.parent}", "make it, or choose another")
     order = sampling_order(space_name)
-    with one_thread(), local(workers) as executor:
+    with one_thread(), executor_of(workers, executor) as trainers:
         teacher = _teacher(out.with_name(TEACHER_FILE))
         provenance = _provenance(plan.recipe, (alone, taught), teacher)
         rows = begun(out, space_name, provenance, (alone, taught))
@@ -138,7 +142,7 @@ def build_table(
             progress(len(rows), total)
         training = Training(space_name, plan.recipe, (alone, taught), teacher.logits)
         lost = []
-        for number, row in persistent(executor, (Job(training, arch) for arch in waiting)):
+        for number, row in persistent(trainers, (Job(training, arch) for arch in waiting)):
             if isinstance(row, Lost):
                 lost.append(waiting[number])
                 continue
