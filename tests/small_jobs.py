@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +81,55 @@ class Deadly(Tiny):
         if arch.width == (4, 4):
             os._exit(9)
         return super().build(arch, classes)
+
+
+class Slow(Tiny):
+    """Takes its time to build a network in another process than it was made in."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def build(self, arch: TinyArch, classes: int | None = None) -> nn.Module:
+        if os.getpid() != self.home:
+            time.sleep(0.1)
+        return super().build(arch, classes)
+
+
+class Slowly:
+    """Gives numbers back after a while."""
+
+    def __call__(self) -> Callable[[int], int]:
+        def slowly(number: int) -> int:
+            time.sleep(0.1)
+            return number
+
+        return slowly
+
+
+@dataclass(frozen=True)
+class Locked:
+    """Holds what cannot be pickled."""
+
+    lock: Any
+
+    def __call__(self) -> Callable[[int], int]:
+        return adding(0)
+
+
+class Unreadable:
+    """Needs a module that is in no process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, ("nowhere",)
+
+    def __call__(self) -> Callable[[int], int]:
+        return adding(0)
+
+
+def adding(more: int) -> Callable[[int], int]:
+    return lambda number: number + more
 
 
 class Backwards(Executor):

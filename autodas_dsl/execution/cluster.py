@@ -28,6 +28,8 @@ _FORM = re.compile(r"(?:ray://)?\[?([\w.:-]+?)\]?:(\d{1,5})")
 _CONNECTED_IN = 5.0
 _STARTED_IN = 60.0
 _TRIES = 3
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+_SETTINGS = b"\4"
 
 
 class Ray(Pool):
@@ -120,11 +122,13 @@ class Ray(Pool):
                 return
             actor.awaited.remove(ref)
             if said is Said.READY:
-                actor.node, self._failures = value, 0
+                actor.node, self._failures = value or actor.node, 0
             elif said is Said.WRONG:
                 actor.awaited.clear()
                 yield place, said, value
             else:
+                if said is Said.MADE:
+                    actor.go_on()
                 yield place, said, value
 
     def _failed(self, place: int, error: Exception) -> None:
@@ -169,11 +173,15 @@ class Actor(Worker):
         return bool(self.node)
 
     def post(self, key: Key, state: Any, argument: Any) -> None:
-        self.begun = False  # it may be dead since its last job, which shows here too late
-        self.awaited += [
-            self._server.make.remote(key, state),
-            self._server.call.remote(key, argument),
-        ]
+        self._next = key, argument
+        if state is None:
+            self.go_on()
+        else:
+            self.awaited.append(self._server.make.remote(key, state))
+
+    def go_on(self) -> None:
+        """Have the job run, now that what it calls was made."""
+        self.awaited.append(self._server.call.remote(*self._next))
 
     def end(self) -> None:
         self._ray.kill(self._server)
@@ -190,7 +198,7 @@ class Server:
             require_same(asked)
         except InputError as error:
             return Said.WRONG, error
-        return Said.MADE, None
+        return Said.READY, ""
 
     def settle(self, extensions: Sequence[UserFile]) -> Saying:
         try:
@@ -207,6 +215,8 @@ class Server:
 
 
 def _library() -> Any:
+    # What Ray notices it prints on standard output, where results are printed.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         return importlib.import_module("ray")
     except ImportError:
@@ -224,7 +234,7 @@ def _connect(ray: Any, address: str) -> None:
                 "E783", f"`{address}` is no address of a Ray cluster",
                 "write HOST:PORT, such as 10.0.0.1:6379",
             )  # fmt: skip
-        reason = _reach(form[1], int(form[2]))
+        reason = _reach(form[1], int(form[2]), hello=not os.environ.get("RAY_USE_TLS"))
         if reason:
             raise _nobody(f"no Ray cluster answers at {address}: {reason}")
     try:
@@ -246,10 +256,17 @@ def _nobody(message: str) -> InputError:
     )
 
 
-def _reach(host: str, port: int) -> str:
-    """Why nothing answers there; empty where something does."""
+def _reach(host: str, port: int, hello: bool = False) -> str:
+    """Why nothing answers there, with `hello` as Ray's servers do; empty where something does.
+
+    Ray itself tries for minutes. Its servers speak HTTP/2 and begin with a frame of settings.
+    """
     try:
-        socket.create_connection((host, port), timeout=_CONNECTED_IN).close()
+        with socket.create_connection((host, port), timeout=_CONNECTED_IN) as connection:
+            if not hello:
+                return ""
+            connection.sendall(_HELLO)
+            answer = connection.recv(9)
     except OSError as error:
         return error.strerror or str(error)
-    return ""
+    return "" if answer[3:4] == _SETTINGS else "something else is there"
