@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent import futures
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -214,9 +213,13 @@ class Polled:
     def __init__(self, executor: futures.Executor) -> None:
         self._executor = executor
 
-    def submit(self, *asked: Any) -> Any:
-        found = self._executor.submit(*asked)
-        return SimpleNamespace(done=found.done, result=found.result, cancel=found.cancel)
+    def submit(self, *asked: Any) -> Polling:
+        return Polling(self._executor.submit(*asked))
+
+
+class Polling:
+    def __init__(self, future: futures.Future[Any]) -> None:
+        self.done, self.result, self.cancel = future.done, future.result, future.cancel
 
 
 def test_an_executor_of_somebody_else_runs_jobs(tmp_path: Path) -> None:

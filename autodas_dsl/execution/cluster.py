@@ -236,13 +236,13 @@ def _connect(ray: Any, address: str) -> None:
             )  # fmt: skip
         reason = _reach(form[1], int(form[2]), hello=not os.environ.get("RAY_USE_TLS"))
         if reason:
-            raise _nobody(f"no Ray cluster answers at {address}: {reason}")
+            raise _nobody(f"at {address}: {reason}")
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         if address == _THIS_MACHINE:
-            raise _nobody("this machine is part of no Ray cluster") from error
-        raise _nobody(f"no Ray cluster answers at {address}") from error
+            raise _nobody("on this machine") from error
+        raise _nobody(f"at {address}") from error
     except RuntimeError as error:
         raise InputError(
             "E785", f"the Ray cluster cannot be used from here: {one_line(error)}",
@@ -250,10 +250,11 @@ def _connect(ray: Any, address: str) -> None:
         ) from error  # fmt: skip
 
 
-def _nobody(message: str) -> InputError:
+def _nobody(where: str) -> InputError:
     return InputError(
-        "E784", message, "start one with `ray start --head`, or name one with --ray HOST:PORT"
-    )
+        "E784", f"there is no Ray cluster {where}",
+        "start one with `ray start --head`, or name one with --ray HOST:PORT",
+    )  # fmt: skip
 
 
 def _reach(host: str, port: int, hello: bool = False) -> str:

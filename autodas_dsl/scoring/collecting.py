@@ -146,7 +146,7 @@ class Collecting:
 
 def _collecting(*described: Any) -> Collecting:
     *facts, stored = described
-    return Collecting(*facts, store=user_store() if stored else None)
+    return Collecting(*facts, user_store() if stored else None)
 
 
 def collecting(

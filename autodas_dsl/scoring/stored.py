@@ -183,7 +183,8 @@ class Keeping:
     collecting: Collecting
     parts: tuple[Part, ...]
 
-    def __call__(self) -> Callable[[Collect | Evaluate], About | list[Outcome]]:
+    def __call__(self) -> Callable[[Collect | Evaluate], Any]:
+        """What gives an `About` or outcomes."""
         return _Kept(self)
 
 
