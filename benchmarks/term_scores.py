@@ -101,7 +101,7 @@ def _collected(
     torch.set_num_threads(1)
     tune_memory()
     read = load_table(Path(table) if table.endswith(".csv") else table)
-    read = _drawn(read, limit)
+    read = drawn_rows(read, limit)
     space = spaces.get(read.space or "")
     config = Config(inputs=tuple(inputs)) if inputs else Config()
     needed = {*statistics_needed(config, ()), *(Statistic(name) for name in SIZES)}
@@ -133,7 +133,7 @@ def _collected(
     )
 
 
-def _drawn(table: Table, limit: int | None) -> Table:
+def drawn_rows(table: Table, limit: int | None) -> Table:
     """Some rows; a row without any accuracy is left out."""
     known = np.stack([np.isfinite(table.columns[name]) for name in table.targets]).any(axis=0)
     table = table.rows(np.flatnonzero(known))

@@ -110,10 +110,7 @@ def search(
         stack.enter_context(one_thread())
         executor = stack.enter_context(executor or InProcess())
         loaded = [table_and_space(table, config.space) for table in tables]
-        watch.phase(
-            "collecting statistics",
-            sum(len(table.measured(config.target)[0]) for table, _ in loaded),
-        )
+        watch.phase("collecting statistics", sum(_rows(loaded, config)))
         networks = count(1)
         prepared = [
             _prepared(place, loaded, config, executor, lambda _, __: watch.reached(next(networks)))
@@ -166,6 +163,11 @@ def _classes(table: Table, space: Space[Any], target: str | None) -> tuple[str, 
     return splits.isomorphism_classes(table.measured(target)[0], space)
 
 
+def _rows(loaded: Sequence[tuple[Table, Space[Any]]], config: Config) -> list[int]:
+    """The architectures of each table."""
+    return [len(table.measured(config.target)[0]) for table, _ in loaded]
+
+
 def _prepared(
     place: int,
     loaded: Sequence[tuple[Table, Space[Any]]],
@@ -184,12 +186,14 @@ def _prepared(
         space, config.data or Data(space.data, config.size), config.teacher,
         dtype=getattr(torch, config.dtype), device=config.device,
     )  # fmt: skip
+    rows = _rows(loaded, config)
+    memory = int(config.memory * 2**30) * rows[place] // sum(rows)
     needed = statistics_needed(config, ())
     _require_teacher(needed, setting)
     return prepare(
         table, space, needed, setting, executor, optional=sorted(statistics_of(config.baselines)),
         target=config.target, split=config.split, beside=beside, seed=config.seed,
-        screening=config.screening, memory=int(config.memory * 2**30),
+        screening=config.screening, memory=memory,
         store=user_store(), progress=collecting,
     )  # fmt: skip
 
