@@ -23,7 +23,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import load
 from autodas_dsl.report.run_plots import draw
-from autodas_dsl.scoring import stored
+from autodas_dsl.scoring import collecting
 from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.tables.read import load_table
 
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> Non
 
 def test_a_second_search_collects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     before = search([SMALL], CONFIG)
-    monkeypatch.setattr(stored, "collect", _never)
+    monkeypatch.setattr(collecting, "collect", _never)
     again = search([SMALL], CONFIG)
     assert again.run.best == before.run.best
 
