@@ -144,9 +144,12 @@ class Collecting:
         return hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
 
 
-def _collecting(*described: Any) -> Collecting:
-    *facts, stored = described
-    return Collecting(*facts, user_store() if stored else None)
+def _collecting(
+    space: Space[Any], needed: tuple[Statistic, ...], optional: tuple[Statistic, ...],
+    setting: Setting, batch: Batch, seed: int, stored: bool,
+) -> Collecting:  # fmt: skip
+    store = user_store() if stored else None
+    return Collecting(space, needed, optional, setting, batch, seed, store)
 
 
 def collecting(
