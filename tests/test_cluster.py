@@ -30,11 +30,9 @@ from autodas_dsl.language.library import load
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.setting import Data, Setting
 from autodas_dsl.students.find import find_student
-from autodas_dsl.tables.read import builtin_folder
 from autodas_dsl.tables.table import Table
-from autodas_dsl.training import build
+from autodas_dsl.training.build import build_table
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.teacher import TEACHER_FILE
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install autodas-dsl[ray]")
 
@@ -169,8 +167,10 @@ def evolved(folder: Path, executor: Executor | None, told: Progress) -> bytes:
 
 def built(folder: Path, executor: Executor | None, told: Progress) -> bytes:
     out = folder / "table.csv"
-    out.with_name(TEACHER_FILE).write_bytes((builtin_folder() / TEACHER_FILE).read_bytes())
-    build.build_table("digits-resnet", out, executor=executor, progress=told)
+    build_table(
+        "digits-resnet", out, sample=6, seeds=(2, 3), recipe=Recipe(steps=8), executor=executor,
+        progress=told,
+    )  # fmt: skip
     return out.read_bytes()
 
 
@@ -179,8 +179,6 @@ def test_a_lost_node_changes_no_byte(
     nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., bytes]
 ) -> None:
     monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 3)
-    plan = build.Plan(limit=6, seeds=(2, 3), recipe=Recipe(steps=8))
-    monkeypatch.setitem(build.PLANS, "digits-resnet", plan)
     told = []
 
     def kill(*_: object) -> None:

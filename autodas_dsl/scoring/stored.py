@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from autodas_dsl.compiler.engine import MEMORY, Engine
-from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
+from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.populated import is_populated
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
@@ -84,7 +85,8 @@ class Known:
         if is_populated(root):
             return "it sees a network against others: searches build such sums themselves"
         if self.absent:
-            lacking = [s for s in sorted(statistics_of([root])) if s in self.absent]
+            read = [one for s in needed([root]) for one in (s, s.whole)]
+            lacking = [s for s in read if s in self.absent]
             if lacking:
                 return self.absent[lacking[0]]
         reasons = map(self._unmet, requirements_of(root))

@@ -114,13 +114,14 @@ def size_of(collected: Iterable[Collected]) -> int:
 def sizes_at(collected: Collected) -> tuple[int, ...]:
     """Bytes of one network's tensors at every level of `LADDER`, without thinning them."""
     tensors = {
-        id(tensor): (tensor, kind_of(statistic))
+        id(tensor): (tensor, None if statistic.through else kind_of(statistic))
         for statistic, value in collected.values.items()
         for tensor in (value if isinstance(value, tuple) else (value,))
     }
     return tuple(
         sum(
-            tensor.element_size() * math.prod(_lengths(tensor, kind, sample))
+            tensor.element_size()
+            * math.prod(_lengths(tensor, kind, sample) if kind else tensor.shape)
             for tensor, kind in tensors.values()
         )
         for sample in LADDER
@@ -150,6 +151,9 @@ def _lengths(value: Tensor, kind: Kind, sample: Sample) -> list[int]:
 def _network(collected: Collected, sample: Sample, before: Sample, shared: _Shared) -> Collected:
     found: dict[Statistic, Value] = {}
     for statistic, value in collected.values.items():
+        if statistic.through:  # square matrices stay square
+            found[statistic] = value
+            continue
         kind = kind_of(statistic)
         if isinstance(value, tuple):
             found[statistic] = tuple(_tensor(entry, kind, sample, before) for entry in value)
