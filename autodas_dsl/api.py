@@ -15,6 +15,7 @@ from torch import nn
 
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation import rank as ranking
+from autodas_dsl.execution.executors import executor_of
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.models.load import load_models
@@ -91,6 +92,8 @@ def rank(
     seed: int = 0,
     limit: int | None = None,
     split: str | None = None,
+    workers: int | str = 1,
+    executor: Any = None,
 ) -> ranking.Ranking:
     """Rank the architectures of a table and correlate with their accuracies.
 
@@ -104,6 +107,10 @@ def rank(
         Where the table does not say.
     data : str, (inputs, labels), Dataset or DataLoader, optional
         As in `score`; by default what the space is usually scored on.
+    workers : int or str
+        Processes that score, or ``"ray"``; the scores do not depend on it.
+    executor : optional
+        Scores instead, as in `evolve`.
 
     Raises
     ------
@@ -116,6 +123,7 @@ def rank(
         return ranking.rank(
             loaded, family, _proxies(proxies), target=target, setting=setting,
             seeds=seeds, seed=seed, limit=limit, split=split, book=book,
+            executor=executor_of(workers, executor),
         )  # fmt: skip
 
 

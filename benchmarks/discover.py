@@ -32,6 +32,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
+from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.extend import Input, kind, load_extension, register
 from autodas_dsl.language.format import format_expression
@@ -97,7 +98,7 @@ def library_scores(
     names = [*BESIDE, *(n for n in published if n not in (*BESIDE, *SLOW))]
     formulas = [bind(load(name)) for name in (*extra, *names)]
     with ScoreBook() as book:
-        runs, _ = score_table(table, space, formulas, setting, 1, 0, book)
+        runs, _ = score_table(table, space, formulas, setting, 1, 0, book, InProcess())
     found = {}
     for place, formula in enumerate(formulas):
         column = [scores[place] for scores in runs[0]]
@@ -153,7 +154,7 @@ def discover(
             own, measured = values[parted.report], accuracies[parted.report]
             reports[name].append(reported(agreement(own, measured, ("spearman",))))
         for seed in range(options.seeds):
-            run = evolve(replace(config, seed=seed), [task], stored.allowed, baselines=())
+            run = evolve(replace(config, seed=seed), [task], stored.known.allowed, baselines=())
             found.append(searched(run))
             print(f"# {target} split {number} seed {seed}: selection {found[-1].selection:+.3f} "
                   f"report {found[-1].report.spearman:+.3f} {found[-1].formula}", flush=True)  # fmt: skip
@@ -228,14 +229,15 @@ def main() -> None:
         stored, names = with_scores(stored, beside)
         config = replace(config, inputs=names, terms="instinct")
     if options.sample:
-        small = thinned(stored.collected, SIXTEENTH, stored.sample)
+        small = thinned(stored.collected, SIXTEENTH, stored.known.sample)
         stored = replace(stored, collected=tuple(small))
     scores = Remembered(table.name, stored.evaluator(range(len(table))))
     classes = splits.isomorphism_classes(table, space)
     for target in targets:
         discover(target, table, classes, stored, scores, beside, config, options)
     print(
-        f"{len(scores)} formulas evaluated on {len(table)} architectures; {', '.join(stored.notes)}"
+        f"{len(scores)} formulas evaluated on {len(table)} architectures; "
+        f"{', '.join(stored.known.notes)}"
     )
 
 

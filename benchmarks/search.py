@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -33,10 +32,9 @@ from autodas_dsl.evolution.fitness import Fitness, Objective
 from autodas_dsl.evolution.prepare import SCREENED_ON
 from autodas_dsl.evolution.shards import Shard, Sharded, shards
 from autodas_dsl.evolution.task import Evaluator
+from autodas_dsl.execution.executors import local
 from autodas_dsl.execution.memory import tune_memory
-from autodas_dsl.execution.processes import local
 from autodas_dsl.language.library import load
-from autodas_dsl.scoring.stored import Stored
 from autodas_dsl.scoring.thinning import SCREEN, thinned
 from autodas_dsl.statistics.collect import Collected
 
@@ -112,15 +110,11 @@ def screened_rows() -> list[int]:
     return [int(row) for row in chosen]
 
 
-def stored(cache: Path, rows: Sequence[int], thin: bool) -> Stored:
-    whole = s0.collected(cache)
-    part = Stored(tuple(s0.architectures()[i] for i in rows), tuple(whole[i] for i in rows), "", ())
-    return replace(part, collected=tuple(thinned(part.collected, SCREEN))) if thin else part
-
-
 def evaluator(cache: Path, rows: Sequence[int], thin: bool) -> Evaluator:
     """Of one shard, as a search makes it."""
-    return stored(cache, rows, thin).evaluator(range(len(rows)))
+    whole = s0.collected(cache)
+    part = [whole[row] for row in rows]
+    return Engine(thinned(part, SCREEN) if thin else part).evaluate
 
 
 @contextmanager

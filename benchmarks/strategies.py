@@ -131,9 +131,9 @@ def main() -> None:
     space = spaces.get(table.space or "")
     stored = collected(table, space, options)
     options.out.mkdir(parents=True, exist_ok=True)
-    with closing(Journal(options.out / f"scores-{stored.fingerprint[:16]}.txt")) as journal:
+    with closing(Journal(options.out / f"scores-{stored.known.fingerprint[:16]}.txt")) as journal:
         scores = Remembered(table.name, stored.evaluator(range(len(table))), journal)
-        compare(table.measured(options.target)[0], space, scores, stored.allowed, options)
+        compare(table.measured(options.target)[0], space, scores, stored.known.allowed, options)
 
 
 def collected(table: Table, space: Space, options: argparse.Namespace) -> Stored:

@@ -128,10 +128,10 @@ def _collected(
                 read.architectures[first : first + together], space, needed, setting
             )
             formulas = formulas or _drawn_formulas(config, stored, terms)
-            evaluate = stored.evaluator(range(len(stored.architectures)))
+            evaluate = stored.evaluator(range(len(stored.known.architectures)))
             scores = _evaluated(evaluate, formulas)
             np.savez_compressed(
-                part, scores=scores, notes=np.array(stored.notes), formulas=np.array(formulas)
+                part, scores=scores, notes=np.array(stored.known.notes), formulas=np.array(formulas)
             )
         with np.load(part) as kept:
             formulas, notes = kept["formulas"].tolist(), kept["notes"]
@@ -156,7 +156,7 @@ def drawn_rows(table: Table, limit: int | None) -> Table:
 def _drawn_formulas(config: Config, stored: Stored, terms: int) -> list[str]:
     """The sizes, and random formulas, no two of one core tree."""
     vocabulary = Vocabulary(
-        chosen_statistics(config.inputs), chosen_operators(), config.terms, stored.allowed
+        chosen_statistics(config.inputs), chosen_operators(), config.terms, stored.known.allowed
     )
     generator = Generator(vocabulary, config.max_complexity)
     formulas, seen = list(SIZES), set()

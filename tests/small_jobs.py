@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +83,55 @@ class Deadly(Tiny):
         return super().build(arch, classes)
 
 
+class Slow(Tiny):
+    """Takes its time to build a network in another process than it was made in."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def build(self, arch: TinyArch, classes: int | None = None) -> nn.Module:
+        if os.getpid() != self.home:
+            time.sleep(0.1)
+        return super().build(arch, classes)
+
+
+class Slowly:
+    """Gives numbers back after a while."""
+
+    def __call__(self) -> Callable[[int], int]:
+        def slowly(number: int) -> int:
+            time.sleep(0.1)
+            return number
+
+        return slowly
+
+
+@dataclass(frozen=True)
+class Locked:
+    """Holds what cannot be pickled."""
+
+    lock: Any
+
+    def __call__(self) -> Callable[[int], int]:
+        return adding(0)
+
+
+class Unreadable:
+    """Needs a module that is in no process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, ("nowhere",)
+
+    def __call__(self) -> Callable[[int], int]:
+        return adding(0)
+
+
+def adding(more: int) -> Callable[[int], int]:
+    return lambda number: number + more
+
+
 class Backwards(Executor):
     """Runs all jobs here and gives the last result first."""
 
@@ -88,6 +139,9 @@ class Backwards(Executor):
 
     def run(self, jobs: Iterable[Job[Any, Any]]) -> Iterator[tuple[int, Any | Lost]]:
         yield from list(InProcess().run(jobs))[::-1]
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
     def close(self) -> None:
         """Nothing is kept."""

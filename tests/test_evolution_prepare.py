@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,14 +18,23 @@ from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.evolution.shared import Shared
 from autodas_dsl.evolution.vocabulary import chosen_statistics
+from autodas_dsl.execution.executors import local
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
 from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.setting import Data, Setting, Teacher
-from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
+from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.thinning import (
+    LADDER,
+    WHOLE,
+    Sample,
+    level_within,
+    size_of,
+    sizes_at,
+    thinned,
+)
 from autodas_dsl.spaces import get
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.tables.read import load_table
@@ -49,15 +59,27 @@ def table() -> Table:
     )
 
 
+def setting() -> Setting:
+    return Setting(
+        Data("digits", 8), Teacher(load_models("digits-resnet:depth=1-1-1,width=32-64-64")[0])
+    )
+
+
+@contextmanager
 def prepared(
-    table: Table, workers: int = 1, screening: bool = False,
-    inputs: tuple[str, ...] = INPUTS, memory: int = module.MEMORY,
-) -> AbstractContextManager[Prepared]:  # fmt: skip
-    teacher = Teacher(load_models("digits-resnet:depth=1-1-1,width=32-64-64")[0])
-    return prepare(
-        table, get("digits-resnet"), chosen_statistics(inputs),
-        Setting(Data("digits", 8), teacher), workers=workers, screening=screening, memory=memory,
-    )  # fmt: skip
+    table: Table, workers: int = 1, screening: bool = False, inputs: tuple[str, ...] = INPUTS,
+    memory: int = module.MEMORY,
+) -> Iterator[Prepared]:  # fmt: skip
+    with local(workers) as executor:
+        yield prepare(
+            table, get("digits-resnet"), chosen_statistics(inputs), setting(), executor,
+            screening=screening, memory=memory,
+        )  # fmt: skip
+
+
+def collected(table: Table, inputs: tuple[str, ...], memory: int | None = None) -> Stored:
+    space, wanted = get("digits-resnet"), chosen_statistics(inputs)
+    return collect_table(table.architectures, space, wanted, setting(), memory=memory)
 
 
 def test_halves_are_apart_and_complete(table: Table) -> None:
@@ -69,11 +91,11 @@ def test_halves_are_apart_and_complete(table: Table) -> None:
         (outcome,) = task.selection.evaluate([to_ir(parse("params"))])
         (other,) = task.report.evaluate([to_ir(parse("params"))])
     space = get("digits-resnet")
-    networks = [space.build(space.parse(name)) for name in found.stored.architectures]
+    networks = [space.build(space.parse(name)) for name in found.known.architectures]
     expected = [sum(p.numel() for p in network.parameters()) for network in networks]
     assert list(np.concatenate([outcome.scores, other.scores])) == expected
     accuracy = dict(zip(table.architectures, table.columns["kd"], strict=True))
-    measured = [accuracy[name] for name in found.stored.architectures]
+    measured = [accuracy[name] for name in found.known.architectures]
     assert list(np.concatenate([task.selection.accuracies, task.report.accuracies])) == measured
 
 
@@ -92,6 +114,20 @@ def test_workers_change_nothing(table: Table, monkeypatch: pytest.MonkeyPatch) -
     assert "requires" in found[0][5].reasons[0]
     assert not found[0][4].valid.any()
     assert found[0][1].valid.all()
+
+
+def test_how_far_statistics_are_thinned_does_not_depend_on_workers(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 3)
+    nodes = [to_ir(parse("sum(mean(A * grad A))"))]
+    found, inputs = [], ("A", "grad A", "W", "P_t")
+    memory = size_of(collected(table, inputs).collected)
+    for workers in (1, 3):
+        with prepared(table, workers, inputs=inputs, memory=memory) as one:
+            found.append((one.known.sample, one.task.selection.evaluate(nodes)[0].scores.tolist()))
+    assert found[0] == found[1]
+    assert found[0][0] in LADDER[1:]
 
 
 def test_large_selections_are_raced_on_a_part(
@@ -114,8 +150,7 @@ def test_large_selections_are_raced_on_a_part(
 
 
 def test_thinned_statistics_of_the_same_networks(table: Table) -> None:
-    with prepared(table) as found:
-        whole = found.stored.collected
+    whole = collected(table, INPUTS).collected
     thin = thinned(whole, Sample(4, share=3))
     before, after = whole[0].values, thin[0].values
     by_name = {str(statistic): statistic for statistic in before}
@@ -131,14 +166,21 @@ def test_thinned_statistics_of_the_same_networks(table: Table) -> None:
 def test_nothing_thinned_keeps_a_file_or_a_larger_tensor_in_memory() -> None:
     weights, logits = Statistic("W"), Statistic("P_s")
     own = torch.rand(4, 16)
-    found = [Collected({weights: (own,), logits: torch.rand(64, 10)}, {})]
-    bytes_kept = size_of(found)
-    assert within(found, 0, bytes_kept) == 0
-    assert found[0].values[weights][0] is own
-    assert LADDER[within(found, 0, bytes_kept // 2)].samples == 16
-    (kept,) = found[0].values[weights]
+    one = Collected({weights: (own,), logits: torch.rand(64, 10)}, {})
+    (whole,) = thinned([one], WHOLE)
+    assert whole.values[weights][0] is own
+    level = level_within(sizes_at(one), size_of([one]) // 2)
+    assert LADDER[level].samples == 16
+    ((kept,),) = (small.values[weights] for small in thinned([one], LADDER[level]))
     assert torch.equal(kept, own)
     assert kept.data_ptr() != own.data_ptr()
+
+
+def test_sizes_are_told_without_thinning(table: Table) -> None:
+    one = collected(table.rows([3]), ("A", "grad A", "W", "F_s", "P_s", "P_t")).collected
+    assert sizes_at(one[0]) == tuple(size_of(thinned(one, level)) for level in LADDER)
+    assert [level_within((9, 5, 2), budget) for budget in (10, 9, 8, 2)] == [0, 0, 1, 2]
+    assert level_within(sizes_at(one[0]), 0) == len(LADDER) - 1, "the last where nothing fits"
 
 
 def test_maps_are_thinned_by_rows_and_columns() -> None:
@@ -170,9 +212,8 @@ def test_large_selections_are_screened_and_raced(
 
 def test_thinning_step_by_step_is_thinning_at_once(table: Table) -> None:
     inputs = ("A", "grad A", "W", "P_s")
-    with prepared(table, inputs=inputs) as found:
-        whole = list(found.stored.collected)
-    steps = whole
+    whole = collected(table, inputs).collected
+    steps: Sequence[Collected] = whole
     for earlier, later in pairwise(LADDER):
         steps = thinned(steps, later, earlier)
         at_once = thinned(whole, later)
@@ -185,17 +226,17 @@ def test_thinning_step_by_step_is_thinning_at_once(table: Table) -> None:
 
 def test_activations_are_thinned_until_they_fit(table: Table) -> None:
     inputs = ("A", "grad A", "W", "P_t")
-    with prepared(table, inputs=inputs) as found:
-        whole = size_of(found.stored.collected)
-        assert found.stored.sample == WHOLE
-    with prepared(table, inputs=inputs, memory=whole) as found:
-        assert size_of(found.stored.collected) <= whole // 2
-        assert found.stored.sample in LADDER[1:]
-        assert any("thinned to" in note for note in found.stored.notes)
-        of_teacher = {id(one.values[Statistic("P_t")]) for one in found.stored.collected}
-        assert len(of_teacher) == 1, "in memory once"
-        (outcome,) = found.task.selection.evaluate([to_ir(parse("sum(mean(A * grad A))"))])
-        assert outcome.valid.all()
+    found = collected(table, inputs)
+    whole = size_of(found.collected)
+    assert (found.known.bytes, found.known.sample) == (whole, WHOLE)
+    found = collected(table, inputs, memory=whole // 2)
+    assert size_of(found.collected) == found.known.bytes <= whole // 2
+    assert found.known.sample in LADDER[1:]
+    assert any("thinned to" in note for note in found.known.notes)
+    of_teacher = {id(one.values[Statistic("P_t")]) for one in found.collected}
+    assert len(of_teacher) == 1, "in memory once"
+    (outcome,) = found.evaluator(range(3))([to_ir(parse("sum(mean(A * grad A))"))])
+    assert outcome.valid.all()
 
 
 def test_a_screened_search(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,23 +275,3 @@ def test_a_search_in_one_call(table: Table, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "null.json").exists()
     with pytest.raises(InputError, match="already holds a run"):
         autodas_dsl.evolve(table, run=tmp_path / "run")
-
-
-def test_folders_of_processes_that_were_killed_are_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    abandoned, other = tmp_path / "autodas-dsl-abandoned", tmp_path / "autodas-dsl-notes"
-    for folder in (abandoned, other):
-        folder.mkdir()
-    for folder in (abandoned, other):  # a new folder is not held yet
-        (folder / "lock").touch()
-    (abandoned / "held").touch()
-    with ExitStack() as first:
-        Shared(first)
-        (own,) = set(tmp_path.iterdir()) - {abandoned, other}
-        assert not abandoned.exists()
-        with ExitStack() as second:
-            Shared(second)
-            assert own.exists(), "in use"
-    assert list(tmp_path.iterdir()) == [other]

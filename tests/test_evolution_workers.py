@@ -61,7 +61,7 @@ def test_workers_share_the_formulas_of_a_single_shard() -> None:
     with Processes(2) as executor:
         evaluate = Sharded(executor, HELD_OUT)
         found = evaluate(NODES)
-        alive = [worker is not None and worker.process.is_alive() for worker in executor._workers]
+        alive = [worker is not None and worker.process.is_alive() for worker in executor.crew]
         fewer = evaluate(NODES[:1])
     assert alive == [True, True]
     expected = Fake(5, 20)(NODES)
@@ -93,7 +93,7 @@ def test_a_worker_that_is_killed_is_replaced() -> None:
     with Processes(1) as executor:
         evaluate = Sharded(executor, WHOLE)
         before = evaluate(NODES)
-        worker = executor._workers[0]
+        worker = executor.crew[0]
         assert worker is not None
         assert worker.process.pid is not None
         os.kill(worker.process.pid, signal.SIGKILL)
@@ -114,7 +114,7 @@ def test_workers_that_cannot_start_are_an_error() -> None:
 def test_workers_end_with_their_executor() -> None:
     with Processes(2) as executor:
         Sharded(executor, WHOLE)(NODES)
-        alive = [w.process for w in executor._workers if w is not None]
+        alive = [w.process for w in executor.crew if w is not None]
         assert len(alive) == 2
     deadline = time.monotonic() + 10
     while any(process.is_alive() for process in alive) and time.monotonic() < deadline:
@@ -134,7 +134,7 @@ if __name__ == "__main__":
     executor = Processes(2)
     shards = [Shard(partial(Fake, 5), 5), Shard(partial(Fake, 5, 5), 5)]
     Sharded(executor, shards)([to_ir(parse("params"))])
-    print(*(worker.process.pid for worker in executor._workers), flush=True)
+    print(*(worker.process.pid for worker in executor.crew), flush=True)
     time.sleep(60)
 """
 

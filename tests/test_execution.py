@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import pickle
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent import futures
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,22 +16,27 @@ from typing import Any
 import numpy as np
 import pytest
 from evolution_tables import Fake
-from small_jobs import Backwards, Building, Deadly, Doubling, Dying, refusing
+from small_jobs import Backwards, Building, Deadly, Doubling, Dying, Locked, Unreadable, refusing
 from tiny_space import Tiny
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.lower import lower
 from autodas_dsl.evolution.shards import Shard, Sharded
+from autodas_dsl.execution.executors import executor_of, local
+from autodas_dsl.execution.futures import Futures
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
-from autodas_dsl.execution.processes import local
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.parse import parse
+from autodas_dsl.language.user_files import UserFile
 from autodas_dsl.models.load import load_models
 from autodas_dsl.models.spaces import space_source
+from autodas_dsl.scoring.collecting import collecting
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Score, bind
 from autodas_dsl.scoring.setting import Data, Setting, Teacher
+from autodas_dsl.scoring.stored import Keeping, collected_by
 from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory
@@ -171,6 +179,71 @@ def test_results_that_nobody_asks_for_any_more_are_not_taken_for_others(
     assert {number: value[0] for number, value in found.items()} == {0: 200, 1: 400}
 
 
+def test_workers_forget(two: Executor, tmp_path: Path) -> None:
+    for executor in executors(two):
+        state = Doubling(tmp_path / f"log-{executor.workers}")
+        for _ in range(2):
+            assert sum_of(executor, [Job(state, 4, 0)])[0][0] == 8
+            executor.forget()
+        assert len(state.log.read_text().split()) == 2, "made again"
+
+
+def test_what_does_not_travel_is_a_diagnostic(two: Executor) -> None:
+    with pytest.raises(InputError, match=r"E780.*cannot be sent to workers.*lock"):
+        sum_of(two, [Job(Locked(threading.Lock()), 1)])
+    with pytest.raises(InputError, match=r"E780.*cannot be sent to workers"):
+        sum_of(two, [Job(lambda: None, 1)])
+    with pytest.raises(InputError, match=r"E781.*cannot read its work.*nowhere"):
+        sum_of(two, [Job(Unreadable(), 1)])
+    assert sum_of(two, [Job(refusing, 3)]) == {0: 3}
+
+
+@pytest.mark.parametrize("given", [0, -1, 257, "many", "2", None, 1.5])
+def test_what_is_no_number_of_workers(given: Any) -> None:
+    with pytest.raises(InputError, match=r"E791.*is no number of workers"):
+        executor_of(given)
+
+
+# --- executors of others ------------------------------------------------------------------------
+
+
+class Polled:
+    """An executor whose results are no futures of the standard library, as submitit's."""
+
+    def __init__(self, executor: futures.Executor) -> None:
+        self._executor = executor
+
+    def submit(self, *asked: Any) -> Polling:
+        return Polling(self._executor.submit(*asked))
+
+
+class Polling:
+    def __init__(self, future: futures.Future[Any]) -> None:
+        self.done, self.result, self.cancel = future.done, future.result, future.cancel
+
+
+def test_an_executor_of_somebody_else_runs_jobs(tmp_path: Path) -> None:
+    spawned = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(2, spawned) as pool:
+        executor = executor_of(executor=pool)
+        assert executor.workers == 2
+        for one in (executor, Futures(Polled(pool), workers=2)):
+            state = Doubling(tmp_path / f"log-{type(one._executor).__name__}")
+            found = sum_of(one, (Job(state, number) for number in range(9)))
+            check_run_once(2, found, sum_of(one, [Job(state, 5)]), state.log)
+            with pytest.raises(InputError, match=r"E999.*one is refused"):
+                sum_of(one, [Job(refusing, 1)])
+            assert sum_of(one, [Job(refusing, 3)]) == {0: 3}
+            one.close()
+        with executor, pytest.raises(InputError, match=r"E790.*lost a worker"):
+            sum_of(executor, [Job(Dying(tmp_path, (1,), 9), 1)])
+
+
+def test_threads_are_no_workers() -> None:
+    with futures.ThreadPoolExecutor(2) as pool, pytest.raises(InputError, match="E789"):
+        executor_of(executor=pool)
+
+
 # --- descriptions -------------------------------------------------------------------------------
 
 
@@ -190,6 +263,31 @@ def test_every_kind_of_network_is_built_alike_in_another_process(
     build = Building()
     here = sum_of(InProcess(), [Job(build, source) for source in sources])
     assert sum_of(two, [Job(build, source) for source in sources]) == here
+
+
+def test_files_travel_to_where_they_are_not(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SPACE)
+    (tmp_path / "net.py").write_text(MODEL)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"weights")
+    sources = [
+        *load_models(f"{tmp_path}/mine.py:width=2"),
+        *load_models(f"{tmp_path}/net.py:Net(5)"),
+    ]
+    teacher = Teacher(sources[0], 8, str(weights))
+    build, packed = Building()(), pickle.dumps((sources, teacher, UserFile.of(weights)))
+    here = [build(source) for source in sources]
+    for name in ("mine.py", "net.py", "weights.safetensors"):
+        (tmp_path / name).unlink()
+    found, other, file = pickle.loads(packed)
+    assert [build(source) for source in found] == here
+    assert (other.size, Path(other.weights).read_bytes()) == (8, b"weights")
+    weights.write_bytes(b"others")
+    assert file.here() != weights, "what lies there now says something else"
+    file.here().write_bytes(b"damaged")
+    assert file.here().read_bytes() == b"weights"
+    weights.write_bytes(b"weights")
+    assert file.here() == weights
 
 
 @pytest.mark.parametrize("name", ["mine.py:width=2", "net.py:Net(5)"])
@@ -234,6 +332,17 @@ def test_a_network_that_ends_two_workers_has_no_score_and_is_not_stored(
     assert all(math.isnan(score.value) for score in found[2])
     others = [found[place] for place in (0, 1, 3)]
     assert all(isinstance(score, Score) and score.valid for row in others for score in row)
+
+
+def test_a_network_that_ends_two_workers_cannot_be_collected(two: Executor) -> None:
+    described, absent = collecting(
+        Deadly(), [Statistic("W")], [], Setting(Data("noise", 4)), 0, None
+    )
+    places = dict.fromkeys(ARCHITECTURES, 0)
+    with pytest.raises(InputError, match=r"E792.*deadly:4-4 cannot be collected"):
+        collected_by(
+            two, Keeping(described, ()), described, ARCHITECTURES, places, absent, math.inf
+        )
 
 
 def test_outcomes_do_not_depend_on_the_order_of_results() -> None:

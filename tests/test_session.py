@@ -17,12 +17,13 @@ from autodas_dsl.evolution.prepare import prepare
 from autodas_dsl.evolution.run_folder import free_folder
 from autodas_dsl.evolution.session import search
 from autodas_dsl.evolution.simplified import simplified
+from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import load
 from autodas_dsl.report.run_plots import draw
-from autodas_dsl.scoring import stored
+from autodas_dsl.scoring import collecting
 from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.tables.read import load_table
 
@@ -71,7 +72,7 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> Non
 
 def test_a_second_search_collects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     before = search([SMALL], CONFIG)
-    monkeypatch.setattr(stored, "collect", _never)
+    monkeypatch.setattr(collecting, "collect", _never)
     again = search([SMALL], CONFIG)
     assert again.run.best == before.run.best
 
@@ -153,8 +154,10 @@ def test_tables_share_the_memory_and_keep_their_halves_apart(
 def test_the_best_formula_is_simplified_where_that_is_proved() -> None:
     space = spaces.get("digits-resnet")
     wanted = load("l2_norm").check().statistics
-    with prepare(SMALL, space, wanted, usual_setting(space, Data("digits", 4))) as prepared:
-        found = simplified(load("exp(log(sum(|W|_F))) + 0"), [prepared.task], seed=0)
+    setting = usual_setting(space, Data("digits", 4))
+    with InProcess() as executor:
+        task = prepare(SMALL, space, wanted, setting, executor).task
+        found = simplified(load("exp(log(sum(|W|_F))) + 0"), [task], seed=0)
     assert format_expression(found.proxy.expression) == "sum(|W|_F)"
     assert found.proxy.name == "simplified"
 

@@ -38,8 +38,8 @@ Examples:
 
 \b
 The first Ctrl-C finishes the generation, the second stops now; --resume goes on with the options
-of the run. Of them only --iterations can change, and only grow; --workers, --max-time and --format
-are not remembered."""
+of the run. Of them only --iterations can change, and only grow; --workers, --ray, --max-time
+and --format are not remembered."""
 
 
 class Listed(click.ParamType):
@@ -84,6 +84,7 @@ def _option(one: Field[Any]) -> options.Decorator:
 @click.command("evolve", epilog=_EPILOG)
 @click.argument("tables", nargs=-1, metavar="[TABLE]...", type=options.TABLE)
 @options.together(*(_SHARED.get(one.name) or _option(one) for one in fields(Config)))
+@options.workers
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
@@ -120,10 +121,11 @@ def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
     where = given["resume"] or given["folder"] or free_folder(RUNS, names)
     config = config_of(given)
     tune_memory()
+    executor = options.executor(given["workers"], given["ray"])
     with watching() as watch:
         session = search(
-            names, config, folder=where, resume=given["resume"] is not None, command=words,
-            watch=watch,
+            names, config, executor=executor, folder=where, resume=given["resume"] is not None,
+            command=words, watch=watch,
         )  # fmt: skip
         watch.phase("drawing")
         draw(session, where)

@@ -6,13 +6,16 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from autodas_dsl.execution.jobs import MOST, RAY
 from autodas_dsl.training.losses import LOSSES
 
+if TYPE_CHECKING:
+    from autodas_dsl.execution.jobs import Executor
 FORMATS = ("table", "csv", "json")
 EXTENSIONS = "autodas-dsl.extensions"
 """Under which the context keeps the files of ``--with``."""
@@ -257,6 +260,44 @@ input_shape = click.option(
     "--input-shape", type=Shape(), metavar="CxHxW",
     help="Shape of one input, 3x32x32.  [default: what MODEL says]",
 )  # fmt: skip
+
+
+class WorkersType(click.ParamType):
+    """How many processes work, or that a Ray cluster does."""
+
+    name = "workers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        if value == RAY:
+            return RAY
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+            self.fail(f"{text!r} is neither a number from 1 to {MOST} nor {RAY}", param, ctx)
+        return int(text)
+
+
+workers = together(
+    click.option(
+        "--workers", type=WorkersType(), default=1, show_default=True, metavar="N|ray",
+        help="Processes, each with one thread, or the Ray cluster that this machine is part of; "
+        "results do not depend on it.",
+    ),
+    click.option(
+        "--ray", "ray", metavar="HOST:PORT",
+        help="Work on this Ray cluster.  [default: RAY_ADDRESS, with --workers ray]",
+    ),
+)  # fmt: skip
+
+
+def executor(workers: int | str, ray: str | None) -> Executor:
+    """Who works: as many processes, or a Ray cluster."""
+    from autodas_dsl.execution.executors import executor_of
+
+    if ray is not None and workers not in (1, RAY):
+        raise click.UsageError("--ray works on a cluster: leave --workers out")
+    return executor_of(workers if ray is None else RAY, address=ray)
 
 
 def classes(default_text: str) -> Decorator:

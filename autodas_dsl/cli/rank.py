@@ -47,6 +47,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
               help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
+@options.workers
 @options.output_format
 @options.extensions
 def command(
@@ -63,6 +64,8 @@ def command(
     sensitivity: bool,
     keep: Path | None,
     plot: Path | None,
+    workers: int | str,
+    ray: str | None,
     format: str,
     **networks: Any,
 ) -> None:
@@ -98,6 +101,7 @@ def command(
     table, family = table_and_space(name, space)
     where: dict[str, Any] = {
         "target": target, "setting": setting_of(family, **networks), "seed": seed, "limit": limit,
+        "executor": options.executor(workers, ray),
     }  # fmt: skip
     moved: list[Sensitivity] = []
     with ScoreBook() as book:

@@ -101,6 +101,7 @@ class Duration(click.ParamType):
               help="Score with N initialisations and batches; scores are means.")  # fmt: skip
 @options.seed
 @options.device
+@options.workers
 @options.extensions
 @options.output_format
 def command(
@@ -114,6 +115,8 @@ def command(
     batch_size: int | None,
     dtype: str,
     device: str,
+    workers: int | str,
+    ray: str | None,
     format: str,
     teacher: str | None,
     teacher_weights: str | None,
@@ -143,7 +146,8 @@ def command(
         found = find_student(
             family, proxies, teacher=teacher_of(teacher, teacher_weights, teacher_size),
             data=data_of(data_spec or family.data, batch_size), budget=budget, seed=seed,
-            dtype=dtype_of(dtype), device=device_of(device), progress=progress, **limits,
+            dtype=dtype_of(dtype), device=device_of(device),
+            executor=options.executor(workers, ray), progress=progress, **limits,
         )  # fmt: skip
     note(*found.notes)
     _print(found, format)

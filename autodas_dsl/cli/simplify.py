@@ -119,7 +119,7 @@ def _on_table(
     with tally("collecting statistics", len(names)) as progress:
         stored = collect_table(names, family, bind(proxy).statistics,
                                setting_of(family, **networks), seed=seed, progress=progress)  # fmt: skip
-    note(*stored.notes)
+    note(*stored.known.notes)
     evaluate = stored.evaluator(range(len(names)))
 
     def scores(expr: Expr) -> Sequence[float]:

@@ -60,7 +60,7 @@ class SeedCounts(click.ParamType):
         return int(found[1]), int(found[2] or found[1])
 
 
-_UNSAID = ("out", "workers")
+_UNSAID = ("out", "workers", "ray")
 """Options of ``build`` on which the table does not depend, so that it does not name them."""
 
 
@@ -82,8 +82,7 @@ _UNSAID = ("out", "workers")
               help="Highest rate, after warm-up and before the cosine.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N",
-              help="Processes; the accuracies do not depend on it.")  # fmt: skip
+@options.workers
 @options.extensions
 @click.pass_context
 def build(
@@ -95,7 +94,8 @@ def build(
     sample: int | None,
     seeds: tuple[int, int] | None,
     out: Path | None,
-    workers: int,
+    workers: int | str,
+    ray: str | None,
     **other: Any,
 ) -> None:
     """Train the architectures of SPACE, alone and taught, and write their accuracies.
@@ -119,7 +119,8 @@ def build(
             family, out or Path(f"{family.name}.csv"), data=data_spec, test_data=test_data,
             teacher=teacher_of(**other), loss=loss, sample=sample, seeds=seeds,
             recipe=replace(plan.recipe, **{k: v for k, v in told.items() if v is not None}),
-            workers=workers, progress=lambda done, _: advance(done, ""), command=_said(ctx),
+            executor=options.executor(workers, ray), progress=lambda done, _: advance(done, ""),
+            command=_said(ctx),
         )  # fmt: skip
     note(f"wrote {written}")
 

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from autodas_dsl.evaluation import best, regret, splits
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.evaluation.correlations import STATISTICS, beyond_size
+from autodas_dsl.execution.jobs import Executor, InProcess
 from autodas_dsl.execution.progress import Progress, silent
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.shown import Shown
@@ -116,6 +118,7 @@ def rank(
     limit: int | None = None,
     split: str | None = None,
     book: ScoreBook | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Ranking:
     """Score every architecture of a table and correlate with its accuracies.
@@ -139,6 +142,9 @@ def rank(
         Only the report side of a split, as `splits.split` names it.
     book : ScoreBook, optional
         Serves scores that were computed before and stores new ones.
+    executor : Executor, optional
+        Scores the networks, and is closed at the end; by default this process. Each network is
+        scored with one thread, so that the scores do not depend on it.
 
     Raises
     ------
@@ -153,7 +159,10 @@ def rank(
     unknown = len(table) - len(chosen)
     rows = chosen_rows(chosen, space, limit, split, seed)
     chosen, accuracies = chosen.rows(rows), accuracies[rows]
-    runs, notes = score_table(chosen, space, formulas, setting, seeds, seed, book, progress)
+    with one_thread(), executor or InProcess() as workers:
+        runs, notes = score_table(
+            chosen, space, formulas, setting, seeds, seed, book, workers, progress
+        )
     if unknown:
         notes = (*notes, f"{unknown} of {len(table)} architectures have no {table.target(target)}")
     ranking = summarize(formulas, runs, accuracies, chosen.architectures, notes, split or "all")

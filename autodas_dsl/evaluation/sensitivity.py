@@ -16,8 +16,9 @@ from torch import nn
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evaluation.rank import chosen_rows, with_baselines
-from autodas_dsl.execution.jobs import InProcess
+from autodas_dsl.execution.jobs import Executor, InProcess
 from autodas_dsl.execution.progress import Progress, silent
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Bound
@@ -64,21 +65,29 @@ def sensitivity(
     seed: int = 0,
     limit: int | None = None,
     book: ScoreBook | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> list[Sensitivity]:
     """Score again under another batch, noise images, shuffled labels, another initial seed and
-    another teacher, one change at a time.
+    another teacher, one change at a time; `executor` as in `rank`.
 
     Formulas that have no valid score before anything is changed are left out.
     """
     formulas = with_baselines(proxies)
     chosen, _ = table.measured(target)
     chosen = chosen.rows(chosen_rows(chosen, space, limit, None, seed))
-    base = _Variation(chosen, space, formulas, setting or Setting(), seed, book, progress)
-    plain = base.values()
+    with one_thread(), executor or InProcess() as workers:
+        base = _Variation(
+            chosen, space, formulas, setting or Setting(), seed, book, workers, progress
+        )
+        return _moved(base)
+
+
+def _moved(base: _Variation) -> list[Sensitivity]:
+    plain, setting, formulas = base.values(), base.setting, base.formulas
     out: list[Sensitivity] = []
     for changed in CHANGES:
-        if changed == "teacher" and (setting is None or setting.teacher is None):
+        if changed == "teacher" and setting.teacher is None:
             continue
         other = base.values(changed)
         for place, formula in enumerate(formulas):
@@ -92,10 +101,11 @@ class _Variation:
 
     def __init__(
         self, table: Table, space: Space[Any], formulas: Sequence[Bound], setting: Setting,
-        seed: int, book: ScoreBook | None, progress: Progress,
+        seed: int, book: ScoreBook | None, executor: Executor, progress: Progress,
     ) -> None:  # fmt: skip
         self.table, self.space, self.formulas = table, space, formulas
         self.setting, self.seed, self.book, self.progress = setting, seed, book, progress
+        self.executor = executor
 
     def values(self, changed: str = "") -> Floats:
         """[architectures, formulas]"""
@@ -116,10 +126,10 @@ class _Variation:
             teacher = _fixed(teacher, self.seed, changed == "teacher")
         weights = self.seed + (1000 if changed == "initial weights" else 0)
         scoring = Scoring(self.space, self.formulas, self.setting, teacher, batch, weights)
-        with InProcess() as executor:
-            scores = scores_of(
-                self.table.architectures, scoring, executor, self.book, self.progress
-            )
+        scores = scores_of(
+            self.table.architectures, scoring, self.executor, self.book, self.progress
+        )
+        self.executor.forget()
         return np.array([[one.value for one in row] for row in scores])
 
     def _batch(self, data: Data) -> Batch:

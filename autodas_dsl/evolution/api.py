@@ -14,6 +14,7 @@ from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.run import SILENT
 from autodas_dsl.evolution.session import BUILTIN, search
 from autodas_dsl.evolution.watch import Progress, Told
+from autodas_dsl.execution.executors import executor_of
 from autodas_dsl.scoring.setting import Data, Teacher, data_from, teacher_from
 from autodas_dsl.tables.table import Table
 
@@ -31,7 +32,8 @@ def evolve(
     device: str = "cpu",
     split: str = "half",
     baselines: Sequence[str] = BASELINES,
-    workers: int = 1,
+    workers: int | str = 1,
+    executor: Any = None,
     screening: bool = False,
     null_repeats: int = 0,
     run: str | Path | None = None,
@@ -62,8 +64,10 @@ def evolve(
         ``half``, or ``K/N``: architectures to select on and to report on.
     baselines : sequence of str
         Formulas reported beside the best one.
-    workers : int
-        Processes that evaluate; the result does not depend on it.
+    workers : int or str
+        Processes that evaluate, or ``"ray"``; the result does not depend on it.
+    executor : optional
+        Evaluates instead: an `Executor`, or one of somebody else, see `execution.futures`.
     screening : bool
         Look at formulas on a few architectures and a sample of their statistics first.
     null_repeats : int
@@ -106,7 +110,6 @@ def evolve(
         device=device,
         split=split,
         baselines=tuple(baselines),
-        workers=workers,
         screening=screening,
         null_repeats=null_repeats,
         max_time=max_time,
@@ -115,4 +118,8 @@ def evolve(
     )
     folder = Path(run) if run is not None else None
     watch = Told(progress) if progress else SILENT
-    return search(tables, config, folder=folder, resume=resume, watch=watch).run
+    found = search(
+        tables, config, executor=executor_of(workers, executor), folder=folder, resume=resume,
+        watch=watch,
+    )  # fmt: skip
+    return found.run

@@ -126,8 +126,6 @@ class Config:
         Of the passes and of the formulas, ``float32`` or ``float64``.
     device : str
         Where networks run; formulas are evaluated on the processor.
-    workers : int
-        Processes that evaluate formulas; the result does not depend on it.
 
     Raises
     ------
@@ -213,7 +211,6 @@ class Config:
     seed: int = _option(0, low=0, high=2**63 - 1)
     dtype: str = _option("float32", choices=("float32", "float64"))
     device: str = _option("cpu")
-    workers: int = _option(1, "Processes that evaluate formulas.", 1, 256, shown=True)
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -30,6 +30,7 @@ from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
+from autodas_dsl.execution.jobs import Executor, InProcess
 from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
@@ -70,6 +71,7 @@ def search(
     tables: Sequence[str | Path | Table] = (BUILTIN,),
     config: Config | None = None,
     *,
+    executor: Executor | None = None,
     folder: Path | None = None,
     resume: bool = False,
     command: Sequence[str] = (),
@@ -82,6 +84,8 @@ def search(
     tables : sequence of str, Path or Table
         Built-in names, CSV files, or tables.
     config : Config, optional
+    executor : Executor, optional
+        Evaluates formulas, and is closed at the end; by default this process.
     folder : Path, optional
         Where journal and results go; nothing is written without it.
     resume : bool
@@ -107,13 +111,12 @@ def search(
     before = kept.best_bytes() if kept is not None else b""
     with ExitStack() as stack:
         stack.enter_context(one_thread())
+        executor = stack.enter_context(executor or InProcess())
         loaded = [table_and_space(table, config.space) for table in tables]
         watch.phase("collecting statistics", sum(_rows(loaded, config)))
         networks = count(1)
         prepared = [
-            stack.enter_context(
-                _prepared(place, loaded, config, lambda _, __: watch.reached(next(networks)))
-            )
+            _prepared(place, loaded, config, executor, lambda _, __: watch.reached(next(networks)))
             for place in range(len(loaded))
         ]
         interrupt = stack.enter_context(listening(watch.stopping))
@@ -134,7 +137,7 @@ def search(
         null = _null(config, [one.task for one in prepared], allowed, run, interrupt, watch)
         if kept is not None:
             kept.save_null(null)
-    notes = [note for one in prepared for note in one.stored.notes]
+    notes = [note for one in prepared for note in one.known.notes]
     if kept is not None and before not in (b"", kept.best_bytes()) and kept.drop_sensitivity():
         notes.insert(0, "the best formula is another now: measure again what it depends on")
     return Session(
@@ -172,8 +175,9 @@ def _prepared(
     place: int,
     loaded: Sequence[tuple[Table, Space[Any]]],
     config: Config,
+    executor: Executor,
     collecting: Callable[[int, str], None],
-) -> AbstractContextManager[Prepared]:
+) -> Prepared:
     table, space = loaded[place]
     beside = [
         name
@@ -190,9 +194,9 @@ def _prepared(
     needed = statistics_needed(config, ())
     _require_teacher(needed, setting)
     return prepare(
-        table, space, needed, setting, optional=sorted(statistics_of(config.baselines)),
+        table, space, needed, setting, executor, optional=sorted(statistics_of(config.baselines)),
         target=config.target, split=config.split, beside=beside, seed=config.seed,
-        workers=config.workers, screening=config.screening, memory=memory,
+        screening=config.screening, memory=memory,
         store=user_store(), progress=collecting,
     )  # fmt: skip
 
@@ -213,7 +217,7 @@ def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> TableScor
     return TableScores(
         task=prepared.task.name,
         target=prepared.task.target,
-        architectures=prepared.stored.architectures,
+        architectures=prepared.known.architectures,
         held_out=np.concatenate([np.full(len(h), i == 1) for i, h in enumerate(halves)]),
         accuracies=np.concatenate([half.accuracies for half in halves]),
         scores={name: np.concatenate([half[name].scores for half in found]) for name in found[0]},

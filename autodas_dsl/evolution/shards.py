@@ -8,21 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.execution.jobs import DEADLY, Executor, Job, Lost
 
 _PER_SHARD = 32
-_MOST = 8
+_USUAL = 8
+_LARGEST = 512 << 20
 
 
-def shards(architectures: int) -> list[range]:
-    """Consecutive parts of nearly equal size; how many depends on the number alone."""
-    count = max(1, min(_MOST, architectures // _PER_SHARD))
+def shards(architectures: int, memory: int = 0) -> list[range]:
+    """Consecutive parts of nearly equal size; how many does not depend on the workers.
+
+    Parameters
+    ----------
+    architectures : int
+    memory : int
+        Bytes that all of them may take; a shard is to take no more than `_LARGEST` of them.
+    """
+    count = max(1, min(max(_USUAL, memory // _LARGEST), architectures // _PER_SHARD))
     edges = [architectures * number // count for number in range(count + 1)]
     return [range(edges[number], edges[number + 1]) for number in range(count)]
 
@@ -38,13 +46,16 @@ class Shard:
 
     Parameters
     ----------
-    load : callable
-        Picklable; makes the evaluator inside the worker.
+    state : callable
+        Of the jobs that evaluate formulas on it.
     architectures : int
+    ask : callable
+        The argument of such a job, made of formulas.
     """
 
-    load: Callable[[], Evaluator]
+    state: Callable[[], Callable[[Any], list[Outcome]]]
     architectures: int
+    ask: Callable[[list[Node]], Any] = list
 
 
 @dataclass(frozen=True)
@@ -106,10 +117,7 @@ class Sharded:
     ) -> list[_Deal]:
         """Add the outcomes of all deals to what was found; returns those that were lost."""
         lost: list[_Deal] = []
-        jobs = (
-            Job(self._shards[one.shard].load, [nodes[i] for i in one.formulas], one.worker)
-            for one in deals
-        )
+        jobs = (self._job(one, [nodes[i] for i in one.formulas]) for one in deals)
         for number, outcomes in self._executor.run(jobs):
             deal = deals[number]
             if isinstance(outcomes, Lost):
@@ -117,3 +125,7 @@ class Sharded:
             else:
                 found[deal.shard].update(zip(deal.formulas, outcomes, strict=True))
         return lost
+
+    def _job(self, deal: _Deal, nodes: list[Node]) -> Job[Any, list[Outcome]]:
+        shard = self._shards[deal.shard]
+        return Job(shard.state, shard.ask(nodes), deal.worker)

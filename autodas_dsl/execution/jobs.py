@@ -16,6 +16,10 @@ from typing import Any, Generic, TypeVar
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
+RAY = "ray"
+MOST = 256
+"""Workers: so many processes of this machine at most, or those of a Ray cluster."""
+
 DEADLY = "it ended two worker processes, perhaps for want of memory"
 """Why a job that is lost a second time has no result."""
 
@@ -28,7 +32,7 @@ class Job(Generic[Argument, Result]):
     ----------
     state : callable
         Picklable; makes what is called. The same object in many jobs is made once in each worker
-        that runs one of them, and kept there until the executor is closed.
+        that runs one of them, and kept there until the executor is closed or told to forget.
     argument
         Picklable, as is the result.
     place : int, optional
@@ -77,6 +81,10 @@ class Executor(ABC):
         """
 
     @abstractmethod
+    def forget(self) -> None:
+        """Have workers let go of what they keep, at the latest when they are to keep something new."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of what workers keep, and of the workers, whatever they are doing."""
 
@@ -100,8 +108,11 @@ class InProcess(Executor):
                 self._kept[key] = (job.state, job.state())
             yield number, self._kept[key][1](job.argument)
 
-    def close(self) -> None:
+    def forget(self) -> None:
         self._kept.clear()
+
+    def close(self) -> None:
+        self.forget()
 
 
 def persistent(executor: Executor, jobs: Iterable[Job[Argument, Result]]) -> Results[Result]:

@@ -37,7 +37,7 @@ from autodas_dsl.language.searchers import (
     OwnStrategy,
     Proposer,
 )
-from autodas_dsl.language.user_files import load_module
+from autodas_dsl.language.user_files import UserFile, load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -110,9 +110,9 @@ def load_installed() -> tuple[Extension, ...]:
     return tuple(found)
 
 
-def loaded() -> tuple[str, ...]:
+def loaded() -> tuple[UserFile, ...]:
     """The files that were loaded: a new process loads them before it reads a formula."""
-    return tuple(str(file) for file in _LOADED if file.is_absolute())
+    return tuple(UserFile.of(file) for file in _LOADED if file.is_absolute())
 
 
 def definitions() -> dict[str, str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.spans import Source
 
@@ -44,22 +49,67 @@ def load_module(file: Path, name: str) -> ModuleType:
 
 def digest_of(file: Path) -> str:
     """A digest of what a file says."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return _digest(file.read_bytes())
 
 
-def require_same(file: Path, digest: str) -> None:
-    """Make sure that a file says what it said elsewhere, where this digest was taken of it.
+@dataclass(frozen=True)
+class UserFile:
+    """A file of the user on its way to another process, which may be on another machine.
 
-    Raises
-    ------
-    InputError
-        E415 when it does not, or is not there.
+    Parameters
+    ----------
+    path : Path
+        Absolute.
+    digest : str
+    content : bytes
     """
-    if not file.is_file() or digest_of(file) != digest:
-        raise InputError(
-            "E415", f"{file} is not the file that this work began with",
-            "leave a file as it is while networks are built from it, or begin again",
-        )  # fmt: skip
+
+    path: Path
+    digest: str
+    content: bytes
+
+    @classmethod
+    def of(cls, path: Path, digest: str = "") -> UserFile:
+        """A file as it is now.
+
+        Raises
+        ------
+        InputError
+            E415 when a digest was taken of it before and it says something else now.
+        """
+        content = path.read_bytes() if path.is_file() else b""
+        found = _digest(content)
+        if digest and found != digest:
+            raise InputError(
+                "E415", f"{path} is not the file that this work began with",
+                "leave a file as it is while networks are built from it, or begin again",
+            )  # fmt: skip
+        return cls(path.resolve(), found, content)
+
+    def here(self) -> Path:
+        """The file, where it says the same on this machine; else a copy."""
+        if _says(self.path, self.digest):
+            return self.path
+        copy = _copies() / self.digest / self.path.name
+        if not _says(copy, self.digest):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(copy, self.content)
+        return copy
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _says(file: Path, digest: str) -> bool:
+    return file.is_file() and digest_of(file) == digest
+
+
+@cache
+def _copies() -> Path:
+    """Where files of other machines lie: what they say is run, so that nobody else writes there."""
+    kept = cache_folder()
+    return kept / "files" if kept else Path(tempfile.mkdtemp(prefix="autodas-dsl-files-"))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import nn
 
 from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.user_files import digest_of, require_same, run_file, users_code
+from autodas_dsl.language.user_files import UserFile, digest_of, run_file, users_code
 from autodas_dsl.models.calls import (
     Call,
     call_text,
@@ -88,7 +88,7 @@ def file_sources(
 
 @dataclass(frozen=True)
 class FromFile:
-    """Runs a file and builds a network of it; pickled with a digest of what the file says.
+    """Runs a file and builds a network of it; pickled with what the file says.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class FromFile:
     key: str | None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _same, (self.file.resolve(), self.digest, self.call, self.key)
+        return _same, (UserFile.of(self.file, self.digest), self.call, self.key)
 
     def __call__(self) -> Any:
         found = _call(self.file, _run(self.file), self.call)
@@ -123,9 +123,8 @@ class FromFile:
             return network()
 
 
-def _same(file: Path, digest: str, call: Call, key: str | None) -> FromFile:
-    require_same(file, digest)
-    return FromFile(file, digest, call, key)
+def _same(file: UserFile, call: Call, key: str | None) -> FromFile:
+    return FromFile(file.here(), file.digest, call, key)
 
 
 def _usual(path: str, module: ModuleType) -> Call:

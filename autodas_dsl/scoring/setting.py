@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from autodas_dsl import spaces
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.data.samples import Samples, as_batch
+from autodas_dsl.language.user_files import UserFile
 from autodas_dsl.models.load import load_model
 from autodas_dsl.models.source import ModelSource, given_source
 from autodas_dsl.models.spaces import space_source
@@ -82,6 +84,11 @@ class Teacher:
     size: int | None = None
     weights: str = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """With the file of weights, which may not be where the network is built."""
+        weights = UserFile.of(Path(self.weights)) if self.weights else None
+        return _teacher, (self.source, self.size, weights)
+
     def build(self, seed: int = 0) -> nn.Module:
         """The network with its weights.
 
@@ -101,6 +108,10 @@ class Teacher:
         weights = f"weights of {self.weights}" if self.weights else self.source.weights
         resized = f", at {self.size}x{self.size}" if self.size else ""
         return f"teacher: {self.source.name}, {weights}{resized}"
+
+
+def _teacher(source: ModelSource, size: int | None, weights: UserFile | None) -> Teacher:
+    return Teacher(source, size, str(weights.here()) if weights else "")
 
 
 def teacher_from(given: str | nn.Module | Teacher | None) -> Teacher | None:

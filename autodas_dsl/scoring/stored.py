@@ -1,108 +1,87 @@
-"""The statistics of all architectures of a table, collected once for a search."""
+"""The statistics of all architectures of a table: at hand, or kept by the workers that use them."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.compiler.reading import needed
-from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
-from autodas_dsl.language.inputs import Statistic, definition_of
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
-from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
-from autodas_dsl.scoring.scorebook import setting_key
+from autodas_dsl.scoring.collecting import Absent, Collecting, collecting
 from autodas_dsl.scoring.setting import Setting
-from autodas_dsl.scoring.table import table_batch
-from autodas_dsl.scoring.thinning import LADDER, WHOLE, Sample, size_of, thinned, within
-from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.collect import (
-    Collected,
-    belongs_to_teacher,
-    collect,
-    collect_teacher,
-    no_teacher,
+from autodas_dsl.scoring.thinning import (
+    LADDER,
+    SCREEN,
+    WHOLE,
+    Sample,
+    level_within,
+    sizes_at,
+    thinned,
 )
-from autodas_dsl.statistics.errors import of_network
-from autodas_dsl.statistics.fingerprint import fingerprint
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.store import Store
+
+Evaluator = Callable[[Sequence[Node]], list[Outcome]]
 
 _TRIMMED_EVERY = 8
 """Networks after which freed memory is returned: what is kept of each lies scattered between
 activations that are gone, which took gigabytes after a hundred networks."""
 
 
+# --- what is known of them ----------------------------------------------------------------------
+
+
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """Statistics of architectures, in order, and what they were collected from.
+class Known:
+    """What is known of the statistics of architectures, wherever they are.
 
     Parameters
     ----------
     architectures : tuple of str
-    collected : tuple of Collected
-        One per architecture; the teacher's tensors are one object in all of them.
+    sizes : sequence of Sizes
+        One per architecture.
     fingerprint : str
         Of everything the values depend on.
     notes : tuple of str
     sample : Sample
-        What the statistics were thinned to.
+        What they are thinned to.
+    bytes : int
+        That they take, those of the teacher once.
     absent : mapping of Statistic to str
         Statistics that could be done without and that some network lacks, and why.
     """
 
     architectures: tuple[str, ...]
-    collected: tuple[Collected, ...]
+    sizes: Sequence[Sizes]
     fingerprint: str
     notes: tuple[str, ...]
     sample: Sample = WHOLE
-    absent: Mapping[Statistic, str] = field(default_factory=dict)
+    bytes: int = 0
+    absent: Absent = field(default_factory=dict)
 
-    def evaluator(
-        self, rows: Sequence[int] | npt.NDArray[Any], memory: int = MEMORY
-    ) -> Callable[[Sequence[Node]], list[Outcome]]:
-        """Scores of formulas on some of the architectures.
+    def allowed(self, requirement: Requirement) -> bool:
+        """Whether a requirement holds for every architecture."""
+        return not self._unmet(requirement)
 
-        A formula whose requirements do not hold for all architectures, or that reads a statistic
-        which some of them lack, is invalid on each of them, with that as the reason; so is one that
-        is far too much work for a search.
-
-        Parameters
-        ----------
-        rows : sequence of int
-        memory : int
-            Bytes for an `Engine` to keep beside the statistics.
-        """
-        engine = Engine([self.collected[row] for row in rows], memory=memory)
-        misfits: dict[Node, str] = {}
-
-        def evaluate(roots: Sequence[Node]) -> list[Outcome]:
-            for root in roots:
-                if root not in misfits:
-                    misfits[root] = self._misfit(root) or engine.excess(root)
-            scored = iter(engine.evaluate([root for root in roots if not misfits[root]]))
-            return [
-                Outcome(np.full(len(rows), np.nan), (misfits[root],) * len(rows))
-                if misfits[root]
-                else next(scored)
-                for root in roots
-            ]
-
-        return evaluate
-
-    def _misfit(self, root: Node) -> str:
+    def misfit(self, root: Node) -> str:
+        """Why a formula does not fit all architectures; empty where it does."""
         if is_populated(root):
             return "it sees a network against others: searches build such sums themselves"
         if self.absent:
@@ -119,18 +98,263 @@ class Stored:
 
         @cache
         def reason(requirement: Requirement) -> str:
-            found = (unmet([requirement], sizes) for sizes in self._sizes)
+            found = (unmet([requirement], sizes) for sizes in self.sizes)
             return next(filter(None, found), "")
 
         return reason
 
-    @cached_property
-    def _sizes(self) -> list[Sizes]:
-        return [sizes_of(one) for one in self.collected]
 
-    def allowed(self, requirement: Requirement) -> bool:
-        """Whether a requirement holds for every architecture."""
-        return not self._unmet(requirement)
+def where_fitting(misfit: Callable[[Node], str], evaluate: Evaluator, networks: int) -> Evaluator:
+    """An evaluator for which formulas that are no misfits are evaluated; others have its reason."""
+    reasons: dict[Node, str] = {}
+
+    def evaluated(roots: Sequence[Node]) -> list[Outcome]:
+        for root in roots:
+            if root not in reasons:
+                reasons[root] = misfit(root)
+        fit = [root for root in roots if not reasons[root]]
+        scored = iter(evaluate(fit) if fit else [])
+        return [_invalid(reasons[root], networks) if reasons[root] else next(scored)
+                for root in roots]  # fmt: skip
+
+    return evaluated
+
+
+def _invalid(reason: str, networks: int) -> Outcome:
+    return Outcome(np.full(networks, np.nan), (reason,) * networks)
+
+
+def _evaluator(collected: Sequence[Collected], memory: int) -> Evaluator:
+    """Scores on these networks; a formula that is far too much work for a search is invalid."""
+    engine = Engine(_alike(collected), memory=memory)
+    return where_fitting(engine.excess, engine.evaluate, len(collected))
+
+
+def _alike(collected: Sequence[Collected]) -> list[Collected]:
+    """The networks with the statistics that all of them have."""
+    common = set.intersection(*(set(one.values) for one in collected)) if collected else set()
+    return [
+        one if len(one.values) == len(common)
+        else replace(one, values={s: v for s, v in one.values.items() if s in common})
+        for one in collected
+    ]  # fmt: skip
+
+
+# --- kept by workers ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Asks for an architecture to be collected, or the teacher, thinned to a level of `LADDER`."""
+
+    architecture: str | None
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Asks for the scores of formulas on a part, whose engine may take so many bytes."""
+
+    part: int
+    level: int
+    memory: int
+    nodes: Sequence[Node]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is told of the statistics of one network, which stay where they are."""
+
+    sizes: Sizes
+    bytes: tuple[int, ...]
+    absent: Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Architectures that are evaluated together, perhaps on a sample of their statistics."""
+
+    architectures: tuple[str, ...]
+    screen: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Keeping:
+    """What workers keep for a search; picklable."""
+
+    collecting: Collecting
+    parts: tuple[Part, ...]
+
+    def __call__(self) -> Callable[[Collect | Evaluate], Any]:
+        """What gives an `About` or outcomes."""
+        return _Kept(self)
+
+
+class _Kept:
+    """The statistics that this worker has collected, and evaluators over its parts.
+
+    What a part lacks is collected when it is evaluated: a worker that takes the place of another
+    needs no one to tell it what that one had.
+    """
+
+    def __init__(self, keeping: Keeping) -> None:
+        self._collecting, self._parts = keeping.collecting, keeping.parts
+        self._level = 0
+        self._teacher, self._absent = self._collecting.of_teacher()
+        self._collected: dict[str, Collected] = {}
+        self._evaluators: dict[int, Evaluator] = {}
+
+    def __call__(self, asked: Collect | Evaluate) -> About | list[Outcome]:
+        self.thin(asked.level)
+        if isinstance(asked, Evaluate):
+            return self._evaluator(asked.part, asked.memory)(asked.nodes)
+        if asked.architecture is None:
+            return About(sizes_of(self._teacher), sizes_at(self._teacher), self._absent)
+        return self._collect(asked.architecture)
+
+    def thin(self, level: int) -> None:
+        """Thin everything to a level of `LADDER`, where it is not yet."""
+        if level <= self._level:
+            return
+        before, self._level = LADDER[self._level], level
+        (self._teacher,) = thinned([self._teacher], LADDER[level], before)
+        for name, one in self._collected.items():  # one by one: twice all of them would not fit
+            (self._collected[name],) = thinned([one], LADDER[level], before)
+        return_freed_memory()
+
+    def _collect(self, architecture: str) -> About:
+        found, absent = self._collecting.of_student(architecture)
+        if len(self._collected) % _TRIMMED_EVERY == 0:
+            return_freed_memory()
+        (self._collected[architecture],) = thinned([found], LADDER[self._level])
+        return About(sizes_of(found.merged(self._teacher)), sizes_at(found), absent)
+
+    def collected(self, architectures: Sequence[str]) -> tuple[Collected, ...]:
+        """What is kept of these, with the statistics of the teacher."""
+        return tuple(self._collected[name].merged(self._teacher) for name in architectures)
+
+    def _evaluator(self, number: int, memory: int) -> Evaluator:
+        if number not in self._evaluators:
+            part = self._parts[number]
+            for architecture in part.architectures:
+                if architecture not in self._collected:
+                    self._collect(architecture)
+            found: Sequence[Collected] = self.collected(part.architectures)
+            if part.screen:
+                found = thinned(found, SCREEN, LADDER[self._level])
+            self._evaluators[number] = _evaluator(found, memory)
+        return self._evaluators[number]
+
+
+def collected_by(
+    executor: Executor, keeping: Callable[[], Any], described: Collecting,
+    architectures: Sequence[str], placed: Mapping[str, int], absent: Absent, memory: float,
+    progress: Progress = silent,
+) -> tuple[Known, int]:  # fmt: skip
+    """Have workers collect what they will evaluate.
+
+    Activations are thinned, alike in all networks, until the statistics fit: how far depends on
+    what all of them take, not on who holds them.
+
+    Parameters
+    ----------
+    executor : Executor
+    keeping : Keeping
+        The state of all jobs.
+    described : Collecting
+    architectures : sequence of str
+    placed : mapping of str to int
+        For each of them the place of the jobs that will read it.
+    absent : mapping of Statistic to str
+        What none of them has.
+    memory : float
+        Bytes that all statistics may take together.
+
+    Returns
+    -------
+    Known
+    int
+        The level of `LADDER`.
+
+    Raises
+    ------
+    StatisticError
+        When a statistic that is needed cannot be collected.
+    InputError
+        E792 when a network ended two workers.
+    """
+    names = list(placed)
+    told: dict[str | None, About] = {}
+    totals = [0] * len(LADDER)
+
+    def jobs(asked: Sequence[str | None]) -> Iterator[Job[Collect, About]]:
+        for name in asked:
+            place = 0 if name is None else placed[name]
+            yield Job(keeping, Collect(name, level_within(totals, memory)), place)
+
+    for asked in ([None], names):  # the teacher first: it is thinned like the others
+        for number, about in persistent(executor, jobs(asked)):
+            name = asked[number]
+            if isinstance(about, Lost):
+                raise _deadly("the teacher" if name is None else f"{described.space.name}:{name}")
+            told[name] = about
+            totals[:] = map(sum, zip(totals, about.bytes, strict=True))
+            if name is not None:
+                progress(1, name)
+    level = level_within(totals, memory)
+    lacking = dict(absent)
+    for name in (None, *names):
+        lacking = {**told[name].absent, **lacking}
+    notes = [f"data: {described.batch.source}"]
+    if level:
+        notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
+    known = Known(
+        tuple(architectures), [told[name].sizes for name in names],
+        described.fingerprint(architectures, LADDER[level]), tuple(notes), LADDER[level],
+        totals[level], lacking,
+    )  # fmt: skip
+    return known, level
+
+
+def _deadly(name: str) -> InputError:
+    return InputError(
+        "E792", f"the statistics of {name} cannot be collected: {DEADLY}",
+        "use a smaller --batch-size or fewer --inputs, or leave the network out of the table",
+    )  # fmt: skip
+
+
+# --- at hand ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Statistics of architectures in this process.
+
+    Parameters
+    ----------
+    collected : tuple of Collected
+        One per architecture; the teacher's tensors are one object in all of them.
+    known : Known
+    """
+
+    collected: tuple[Collected, ...]
+    known: Known
+
+    def evaluator(self, rows: Sequence[int] | npt.NDArray[Any], memory: int = MEMORY) -> Evaluator:
+        """Scores of formulas on some of the architectures.
+
+        A formula whose requirements do not hold for all architectures, or that reads a statistic
+        which some of them lack, is invalid on each of them, with that as the reason; so is one that
+        is far too much work for a search.
+
+        Parameters
+        ----------
+        rows : sequence of int
+        memory : int
+            Bytes for an `Engine` to keep beside the statistics.
+        """
+        own = _evaluator([self.collected[row] for row in rows], memory)
+        return where_fitting(self.known.misfit, own, len(rows))
 
 
 def collect_table(
@@ -145,7 +369,7 @@ def collect_table(
     memory: int | None = None,
     progress: Progress = silent,
 ) -> Stored:
-    """Build and run every architecture once.
+    """Build and run every architecture once, in this process.
 
     Parameters
     ----------
@@ -155,7 +379,7 @@ def collect_table(
         Those of the teacher are collected once.
     setting : Setting
     optional : collection of Statistic
-        Collected too; what a network or the teacher does not have is told in `Stored.absent`.
+        Collected too; what a network or the teacher does not have is told in `Known.absent`.
     store : Store, optional
         Serves what was collected before, and keeps what was not.
     memory : int, optional
@@ -166,97 +390,12 @@ def collect_table(
     StatisticError
         When a statistic cannot be collected, or the teacher is missing.
     """
-    batch = table_batch(space, setting, setting.data.size, seed)
-    collecting = _Collecting(statistics, optional, batch, setting, seed, store)
-    teacher = setting.teacher
-    network: nn.Module | None = None
-    size = teacher.size if teacher else None
-    found: list[Collected] = []  # the teacher's first, so that they are thinned like the others
-    if teacher is None:
-        collecting.without_teacher()
-    elif any(map(belongs_to_teacher, collecting.wanted)):
-        network = teacher.build(seed).to(setting.device)
-        found.append(collecting.of_teacher(network, size))
-    level, bytes_at_most = 0, size_of(found)
-    for architecture in architectures:
-        source = space_source(space, architecture, setting.classes)
-        with of_network(source.name):
-            student = source.build(seed).to(setting.device)
-            one = collecting.of_student(source.name, student)
-        if len(found) % _TRIMMED_EVERY == 0:
-            return_freed_memory()
-        found += thinned([one], LADDER[level])
-        bytes_at_most += size_of(found[-1:])
-        if memory is not None and bytes_at_most > memory:
-            level = within(found, level, memory)
-            bytes_at_most = size_of(found)
-        progress(1, architecture)
-    if network is not None:
-        from_teacher, *students = found
-        found = [one.merged(from_teacher) for one in students]
-    key = setting_key(batch, network, size, setting.dtype, seed)
-    defined = sorted(map(definition_of, collecting.wanted))
-    facts = [space.name + space.source, key, *defined, *architectures, str(LADDER[level])]
-    digest = hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()
-    notes = [f"data: {batch.source}"]
-    if level:
-        notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
-    return Stored(
-        tuple(architectures), tuple(found), digest, tuple(notes), LADDER[level], collecting.absent
-    )
-
-
-class _Collecting:
-    """Collects from one network after the other, as far as possible from a store."""
-
-    def __init__(
-        self, statistics: Collection[Statistic], optional: Collection[Statistic], batch: Batch,
-        setting: Setting, seed: int, store: Store | None,
-    ) -> None:  # fmt: skip
-        self._needed = frozenset(statistics)
-        self.wanted = [*statistics, *(s for s in optional if s not in self._needed)]
-        self.absent: dict[Statistic, str] = {}
-        self._batch, self._store = batch, store
-        self._how: dict[str, Any] = {"seed": seed, "dtype": setting.dtype}
-
-    def without_teacher(self) -> None:
-        """Do without everything about a teacher.
-
-        Raises
-        ------
-        StatisticError
-            E444 when that cannot be done.
-        """
-        for statistic in sorted(filter(belongs_to_teacher, self.wanted)):
-            if statistic in self._needed:
-                raise no_teacher(statistic)
-            self.absent[statistic] = no_teacher(statistic).told
-
-    def of_teacher(self, network: nn.Module, size: int | None) -> Collected:
-        own = [s for s in self.wanted if belongs_to_teacher(s)]
-        collector = partial(collect_teacher, network, self._batch, size=size, **self._how)
-        return self._collected(f"teacher at {size}", network, own, collector)
-
-    def of_student(self, name: str, network: nn.Module) -> Collected:
-        """Statistics that an earlier network lacked are not looked for any more."""
-        own = [s for s in self.wanted if not belongs_to_teacher(s) and s not in self.absent]
-        return self._collected(
-            name, network, own, partial(collect, network, self._batch, **self._how)
-        )
-
-    def _collected(
-        self, name: str, network: nn.Module, own: list[Statistic], collector: Callable[..., Collected]
-    ) -> Collected:  # fmt: skip
-        make = partial(collector, own, absent={})
-        if self._store is None:
-            found = make()
-        else:
-            named = fingerprint(name, network, self._batch, own, **self._how)
-            found = self._store.fetch(named, make)
-        lacking = [s for s in own if s not in found.values]
-        needed = [s for s in lacking if s in self._needed]
-        if needed:
-            collector(needed)  # the error that says what is wrong with the first of them
-        if lacking:  # a store does not keep why
-            collector(lacking, absent=self.absent)
-        return found
+    described, absent = collecting(space, statistics, optional, setting, seed, store)
+    kept = _Kept(Keeping(described, ()))
+    with InProcess() as executor:
+        known, level = collected_by(
+            executor, lambda: kept, described, architectures, dict.fromkeys(architectures, 0),
+            absent, math.inf if memory is None else memory, progress,
+        )  # fmt: skip
+    kept.thin(level)
+    return Stored(kept.collected(architectures), known)

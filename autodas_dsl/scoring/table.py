@@ -14,7 +14,7 @@ from torch import nn
 
 from autodas_dsl import spaces
 from autodas_dsl.data.batches import Batch, load_batch
-from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
+from autodas_dsl.execution.jobs import DEADLY, Executor, Job, Lost, persistent
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.models.named import are_models, named_models
@@ -40,6 +40,7 @@ def score_table(
     seeds: int,
     seed: int,
     book: ScoreBook | None,
+    executor: Executor,
     progress: Progress = silent,
 ) -> tuple[list[list[list[Score]]], tuple[str, ...]]:
     """Scores ``[seed][architecture][formula]``, and notes on how they were made.
@@ -59,8 +60,10 @@ def score_table(
                 sources.append(f"data: {batch.source}")
                 teacher = setting.teacher if needs else None
                 scoring = Scoring(space, together.flat, setting, teacher, batch, seed + repeat)
-                with InProcess() as executor:
+                try:
                     each = scores_of(table.architectures, scoring, executor, book, progress)
+                finally:
+                    executor.forget()
                 runs.append(together.assemble(each))
         except OutOfMemory as error:
             if batch.size < 2:

@@ -10,7 +10,8 @@ one: whether a network was thinned once or step by step makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -18,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Kind, symbol
 from autodas_dsl.statistics.collect import Collected, Value
@@ -101,31 +101,6 @@ def thinned(
     return [_network(one, sample, before, shared) for one in collected]
 
 
-def within(collected: list[Collected], level: int, budget: int) -> int:
-    """Thin further while they are larger than `budget` bytes.
-
-    Parameters
-    ----------
-    collected : list of Collected
-        Changed in place, one network after the other: twice all of them would pass the budget.
-    level : int
-        What they are thinned to already.
-
-    Returns
-    -------
-    int
-        The level of `LADDER` that was reached.
-    """
-    while size_of(collected) > budget and level + 1 < len(LADDER):
-        shared: _Shared = {}
-        for place, one in enumerate(collected):
-            collected[place] = _network(one, LADDER[level + 1], LADDER[level], shared)
-        level += 1
-        shared.clear()
-        return_freed_memory()
-    return level
-
-
 def size_of(collected: Iterable[Collected]) -> int:
     """Bytes of all tensors, those shared by several networks counted once."""
     seen: dict[int, int] = {}
@@ -134,6 +109,43 @@ def size_of(collected: Iterable[Collected]) -> int:
             for tensor in value if isinstance(value, tuple) else (value,):
                 seen[id(tensor)] = tensor.numel() * tensor.element_size()
     return sum(seen.values())
+
+
+def sizes_at(collected: Collected) -> tuple[int, ...]:
+    """Bytes of one network's tensors at every level of `LADDER`, without thinning them."""
+    tensors = {
+        id(tensor): (tensor, None if statistic.through else kind_of(statistic))
+        for statistic, value in collected.values.items()
+        for tensor in (value if isinstance(value, tuple) else (value,))
+    }
+    return tuple(
+        sum(
+            tensor.element_size()
+            * math.prod(_lengths(tensor, kind, sample) if kind else tensor.shape)
+            for tensor, kind in tensors.values()
+        )
+        for sample in LADDER
+    )
+
+
+def level_within(sizes: Sequence[int], budget: float) -> int:
+    """The first level of `LADDER` at which what takes these bytes is within a budget, or the last."""
+    return next((level for level, size in enumerate(sizes) if size <= budget), len(LADDER) - 1)
+
+
+def _lengths(value: Tensor, kind: Kind, sample: Sample) -> list[int]:
+    """The shape of what is kept of a tensor."""
+    activation = any(axis.size == symbol("B") for axis in kind.axes)
+    found = list(value.shape)
+    for place, axis in enumerate(kind.axes):
+        length = value.shape[place]
+        if axis.size == symbol("B") and sample.samples is not None:
+            found[place] = min(sample.samples, length)
+        elif axis.name == "R" and sample.orders(activation):
+            found[place] = sample.of(length)
+        elif axis.name in _ROWS:
+            found[place] = -(-length // sample.step(length))
+    return found
 
 
 def _network(collected: Collected, sample: Sample, before: Sample, shared: _Shared) -> Collected:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 import numpy as np
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.nearest import nearest
+from autodas_dsl.language.user_files import UserFile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,13 +64,13 @@ class Space(ABC, Generic[Arch]):
     note: str = ""
     file: str = ""
     source: str = ""
-    load_again: Callable[[str, str], Space[Any]] | None = None
+    load_again: Callable[[UserFile], Space[Any]] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Pickled by file and digest: another process cannot import a class of a user's file."""
+        """Pickled with its file: another process cannot import a class of a user's file."""
         if self.load_again is None:
             return super().__reduce_ex__(protocol)
-        return self.load_again, (self.file, self.source)
+        return self.load_again, (UserFile.of(Path(self.file), self.source),)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.user_files import digest_of, require_same, run_file, users_code
+from autodas_dsl.language.user_files import UserFile, digest_of, run_file, users_code
 from autodas_dsl.spaces.base import Space, suggestion
 from autodas_dsl.spaces.functions import FunctionSpace
 
@@ -67,16 +67,9 @@ def load(path: str | Path) -> Space[Any]:
     return space
 
 
-def load_same(path: str, source: str) -> Space[Any]:
-    """The space of a file that another process loaded, as it was then.
-
-    Raises
-    ------
-    InputError
-        The file has changed or is gone (E415), or as `load`.
-    """
-    require_same(Path(path), source)
-    return load(path)
+def load_same(file: UserFile) -> Space[Any]:
+    """The space of a file that another process loaded, perhaps on another machine; as `load`."""
+    return load(file.here())
 
 
 def holds_space(module: ModuleType) -> bool:

@@ -19,8 +19,10 @@ from torch import nn
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation.agreement import agreement
-from autodas_dsl.execution.jobs import Executor, InProcess
+from autodas_dsl.execution.executors import executor_of
+from autodas_dsl.execution.jobs import Executor
 from autodas_dsl.execution.progress import Progress, silent
+from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
@@ -141,6 +143,8 @@ def find_student(
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
     book: ScoreBook | None = None,
+    workers: int | str = 1,
+    executor: Any = None,
     progress: Progress = silent,
 ) -> Students:
     """Search a space for the networks that a formula scores best.
@@ -178,6 +182,10 @@ def find_student(
         Of the networks, by default the space's.
     book : ScoreBook, optional
         Where scores are stored, by default in the user's cache folder.
+    workers : int or str
+        Processes that score, or ``"ray"``; the result does not depend on it.
+    executor : optional
+        Scores instead, see `executor_of`; it is closed at the end.
 
     Raises
     ------
@@ -221,12 +229,13 @@ def find_student(
     notes += [NOISE_NOTE] if setting.data.spec == NOISE else []
     notes += [guide.note] if guide else []
     with ExitStack() as stack:
+        stack.enter_context(one_thread())
         if book is None:
             book = stack.enter_context(ScoreBook(Path(":memory:") if _at_hand(space) else None))
         search = _Search(
             scorings,
             Candidates(family, sizes, seed),
-            stack.enter_context(InProcess()),
+            stack.enter_context(executor_of(workers, executor)),
             book,
             progress,
         )

@@ -15,8 +15,8 @@ from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
+from autodas_dsl.execution.executors import executor_of
 from autodas_dsl.execution.jobs import DEADLY, Job, Lost, persistent
-from autodas_dsl.execution.processes import local
 from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.visible import visible
@@ -84,14 +84,15 @@ def build_table(
     sample: int | None = None,
     seeds: tuple[int, int] | None = None,
     recipe: Recipe | None = None,
-    workers: int = 1,
+    workers: int | str = 1,
+    executor: Any = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Path:
     """Train a sample of a space and write its table; a second call goes on where one stopped.
 
-    Each row stands in the file as soon as it is trained. The accuracies do not depend on
-    `workers`. Networks that cannot be built or trained are left out, which the table says.
+    Each row stands in the file as soon as it is trained. The accuracies do not depend on the
+    workers. Networks that cannot be built or trained are left out, which the table says.
 
     Parameters
     ----------
@@ -110,8 +111,10 @@ def build_table(
     seeds : tuple of int, optional
         Networks of each architecture trained alone, and taught; 0 leaves that column out.
     recipe : Recipe, optional
-    workers : int
-        Processes, each with one thread.
+    workers : int or str
+        Processes, each with one thread, or ``"ray"``.
+    executor : optional
+        Trains instead, see `executor_of`; it is closed at the end.
     progress : callable, optional
     command : str
         The command line behind it, for the table to name.
@@ -139,7 +142,7 @@ def build_table(
         raise InputError("E721", f"there is no folder {out.parent}", "make it, or choose another")
     order = sampling_order(family, plan.sample if sample is None else sample)
     lessons = lessons_of(family, data, test_data)
-    with one_thread(), local(workers) as executor:
+    with one_thread(), executor_of(workers, executor) as trainers:
         taught = consult(guide, lessons, family) if guide and both[1] else None
         used = recipe or plan.recipe
         table = _Growing(family, out, _provenance(family, lessons, used, both, taught, loss), both)
@@ -157,7 +160,7 @@ def build_table(
         if progress is not None:
             progress(len(table.rows), total)
         lost, left_out = [], []
-        for number, row in persistent(executor, (Job(training, arch) for arch in waiting)):
+        for number, row in persistent(trainers, (Job(training, arch) for arch in waiting)):
             if isinstance(row, Lost):
                 lost.append(waiting[number])
             elif isinstance(row, Untrainable):
