@@ -92,19 +92,17 @@ class Duration(click.ParamType):
 @click.option("--export", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write the best student: student.py, its weights, a card.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a student that DIR holds.")
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
-@options.data("by default what the space is usually scored on")
-@options.batch_size()
+@options.taught
+@options.data()
+@options.batch_size
 @options.classes("the space's")
-@options.dtype()
+@options.dtype
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Score with N initialisations and batches; scores are means.")  # fmt: skip
-@options.seed()
-@options.device()
-@options.extensions()
-@options.output_format()
+@options.seed
+@options.device
+@options.extensions
+@options.output_format
 def command(
     space: str,
     specs: tuple[str, ...],
@@ -147,8 +145,7 @@ def command(
             data=data_of(data_spec or family.data, batch_size), budget=budget, seed=seed,
             dtype=dtype_of(dtype), device=device_of(device), progress=progress, **limits,
         )  # fmt: skip
-    for text in found.notes:
-        note(text)
+    note(*found.notes)
     _print(found, format)
     student = f"{space}:{found.best[0].architecture}"
     if folder is not None:
@@ -199,8 +196,7 @@ def _print(found: Students, format: str) -> None:
     if found.size_agreement is not None:
         said.append(f"Kendall {found.size_agreement:+.3f} between scores and parameters: at +1 "
                     "the formula only counts parameters")  # fmt: skip
-    for text in said:
-        if format == "table":
-            click.echo(text)
-        else:
-            note(text)
+    if format == "table":
+        click.echo("".join(f"{text}\n" for text in said), nl=False)
+    else:
+        note(*said)

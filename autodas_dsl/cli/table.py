@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from autodas_dsl.tables.info import TableInfo
     from autodas_dsl.tables.table import Table
 
+_OUT = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
+                    metavar="FILE", help="The CSV file to write.")  # fmt: skip
 _EPILOG = """\b
 Examples:
   autodas-dsl table info digits-resnet
@@ -86,9 +89,7 @@ _UNSAID = ("out", "workers")
 @options.data("by default what the space is usually scored on")
 @click.option("--test-data", metavar="SOURCE",
               help="Samples to test on.  [default: a quarter of --data, held out]")  # fmt: skip
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
+@options.taught
 @click.option("--kd", "loss", type=options.LOSS, default="kd", show_default=True, metavar="METHOD",
               help="How the taught learn: a loss of `distill`.")  # fmt: skip
 @click.option("--sample", type=click.IntRange(1), metavar="N",
@@ -100,7 +101,7 @@ _UNSAID = ("out", "workers")
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Processes; the accuracies do not depend on it.")  # fmt: skip
-@options.extensions()
+@options.extensions
 @click.pass_context
 def build(
     ctx: click.Context,
@@ -161,134 +162,120 @@ def import_() -> None:
     """Turn published files into a CSV table."""
 
 
-def _out() -> options.Decorator:
-    return click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-                        metavar="FILE", help="The CSV file to write.")  # fmt: skip
-
-
-def _force() -> options.Decorator:
-    return click.option("--force", is_flag=True, help="Replace a file that exists.")
-
-
 def _file(kind: str = "FILE") -> options.Decorator:
     return click.argument("path", metavar=kind, type=click.Path(path_type=Path))
 
 
-@import_.command("nats")
-@_file("FILE|FOLDER")
-@_out()
-@_force()
+def _imports(
+    name: str, *sources: options.Decorator
+) -> Callable[[Callable[..., Table]], click.Command]:
+    """A command that reads a table from what the first parameters name, and writes it."""
+
+    def define(read: Callable[..., Table]) -> click.Command:
+        @wraps(read)
+        def run(out: Path, force: bool, **given: Any) -> None:
+            keep_existing(out, force)
+            from autodas_dsl.report.terminal import note
+            from autodas_dsl.tables.write import write_table
+
+            table = read(**given)
+            write_table(table, out)
+            note(f"wrote {out}: {len(table)} architectures, {', '.join(table.targets)}")
+
+        return import_.command(name)(options.together(*sources, _OUT, options.force)(run))
+
+    return define
+
+
+def _epochs(default: int) -> options.Decorator:
+    return click.option("--epochs", type=click.IntRange(1), default=default, show_default=True,
+                        metavar="N", help="Length of the training.")  # fmt: skip
+
+
+@_imports("nats", _file("FILE|FOLDER"))
 @click.option("--epochs", type=click.Choice(["12", "200"]), default="200", show_default=True,
               help="Length of the training.")  # fmt: skip
 @click.option("--trust", is_flag=True,
               help="The file comes from the authors of NATS-Bench: unpickle it.")  # fmt: skip
-def import_nats_command(path: Path, out: Path, force: bool, epochs: str, trust: bool) -> None:
+def nats(path: Path, epochs: str, trust: bool) -> Table:
     """NATS-Bench topology space (NAS-Bench-201), through the package nats_bench.
 
     The package unpickles the file, which can run any code: give it only one from its authors, and
     say so with --trust.
     """
-    keep_existing(out, force)
     from autodas_dsl.report.terminal import progress_bar
     from autodas_dsl.tables.importers import import_nats
 
     with progress_bar("reading", None) as advance:
-        table = import_nats(
+        return import_nats(
             path, trust=trust, epochs=int(epochs),
             progress=lambda done, total: advance(done, f"of {total}"),
         )  # fmt: skip
-    _write(table, out)
 
 
-@import_.command("diswot")
-@click.option("--kd", type=click.Path(path_type=Path), metavar="FILE", help="Distilled networks.")
-@click.option("--vanilla", type=click.Path(path_type=Path), metavar="FILE",
-              help="Networks trained alone.")  # fmt: skip
-@_out()
-@_force()
-def import_diswot_command(kd: Path | None, vanilla: Path | None, out: Path, force: bool) -> None:
+@_imports(
+    "diswot",
+    click.option("--kd", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Distilled networks."),
+    click.option("--vanilla", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Networks trained alone."),
+)  # fmt: skip
+def diswot(kd: Path | None, vanilla: Path | None) -> Table:
     """The text tables of DisWOT, of cifar-resnets."""
-    keep_existing(out, force)
     from autodas_dsl.tables.importers import import_diswot
 
-    _write(import_diswot(kd, vanilla), out)
+    return import_diswot(kd, vanilla)
 
 
-@import_.command("autoprox")
-@_file()
-@_out()
-@_force()
-def import_autoprox_command(path: Path, out: Path, force: bool) -> None:
+@_imports("autoprox", _file())
+def autoprox(path: Path) -> Table:
     """A ViT table of Auto-Prox (.pth, plain data only; nothing in it is run)."""
-    keep_existing(out, force)
     from autodas_dsl.tables.importers import import_autoprox
 
-    _write(import_autoprox(path), out)
+    return import_autoprox(path)
 
 
-@import_.command("nasbench101")
-@_file()
-@_out()
-@_force()
-@click.option("--epochs", type=click.IntRange(1), default=108, show_default=True, metavar="N",
-              help="Length of the training.")  # fmt: skip
-def import_nasbench101_command(path: Path, out: Path, force: bool, epochs: int) -> None:
+@_imports("nasbench101", _file())
+@_epochs(108)
+def nasbench101(path: Path, epochs: int) -> Table:
     """NAS-Bench-101, from its .tfrecord (no TensorFlow needed), JSON or CSV.
 
     JSON and CSV hold module_adjacency and module_operations (or matrix and ops) and
     validation_accuracy, test_accuracy, train_accuracy as shares: one, or a list of trainings.
     """
-    keep_existing(out, force)
     from autodas_dsl.tables.benchmarks import import_nasbench101
 
-    _write(import_nasbench101(path, epochs=epochs), out)
+    return import_nasbench101(path, epochs=epochs)
 
 
-@import_.command("nasbench301")
-@_file("FILE|FOLDER")
-@_out()
-@_force()
-@click.option("--epochs", type=click.IntRange(1), default=100, show_default=True, metavar="N",
-              help="Length of the training.")  # fmt: skip
-def import_nasbench301_command(path: Path, out: Path, force: bool, epochs: int) -> None:
+@_imports("nasbench301", _file("FILE|FOLDER"))
+@_epochs(100)
+def nasbench301(path: Path, epochs: int) -> Table:
     """NAS-Bench-301, from the folder of its results_*.json, or genotypes as JSON.
 
     A genotype is an object with normal and reduce, lists of operation and input, beside
     val_accuracy and test_accuracy. Trainings of networks of other sizes are left out.
     """
-    keep_existing(out, force)
     from autodas_dsl.tables.benchmarks import import_nasbench301
 
-    _write(import_nasbench301(path, epochs=epochs), out)
+    return import_nasbench301(path, epochs=epochs)
 
 
-@import_.command("transnas")
-@_file()
-@_out()
-@_force()
-def import_transnas_command(path: Path, out: Path, force: bool) -> None:
+@_imports("transnas", _file())
+def transnas(path: Path) -> Table:
     """TransNAS-Bench-101, macro level, from its .pth (plain data only), JSON or CSV.
 
     A CSV holds arch, such as 64-1234-basic or 1-2-3-4, and a column for each task.
     """
-    keep_existing(out, force)
     from autodas_dsl.tables.benchmarks import import_transnas
 
-    _write(import_transnas(path), out)
-
-
-def _write(table: Table, out: Path) -> None:
-    from autodas_dsl.report.terminal import note
-    from autodas_dsl.tables.write import write_table
-
-    write_table(table, out)
-    note(f"wrote {out}: {len(table)} architectures, {', '.join(table.targets)}")
+    return import_transnas(path)
 
 
 @command.command("info")
 @click.argument("name", metavar="TABLE", type=options.TABLE)
-@options.space()
-@options.output_format()
+@options.space
+@options.output_format
 def info(name: str, space: str | None, format: str) -> None:
     """Count and measure a table: ranges, repeats, gaps, noise ceiling, provenance.
 

@@ -24,6 +24,7 @@ from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.shown import Shown
 from autodas_dsl.models.named import NamedModels
 from autodas_dsl.models.source import ModelSource, given_source
 from autodas_dsl.models.spaces import space_source
@@ -82,7 +83,7 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Students:
+class Students(Shown):
     """What a student search found.
 
     Parameters
