@@ -97,8 +97,8 @@ def test_table_import(tmp_path: Path) -> None:
 
 
 def test_table_build_refuses(tmp_path: Path) -> None:
-    refused(run("table", "build", "digits-resnt"), "E722", "digits-resnet")
-    refused(run("table", "build", "digits-resnet", "--limit", 2), "E723")
+    refused(run("table", "build", "digits-resnt"), "E710", "digits-resnet")
+    refused(run("table", "build", "digits-resnet", "--sample", 2), "E723")
 
 
 # --- compile ------------------------------------------------------------------------------------

@@ -60,6 +60,26 @@ class SeedCounts(click.ParamType):
         return int(found[1]), int(found[2] or found[1])
 
 
+_RECIPE: dict[str, tuple[click.ParamType, str]] = {
+    "--optimizer": (click.Choice(["sgd", "adamw"]), "sgd has Nesterov momentum 0.9."),
+    "--learning-rate": (click.FloatRange(0, min_open=True), "Highest rate, after the warm-up."),
+    "--weight-decay": (click.FloatRange(0), "Weight decay of the optimizer."),
+    "--steps": (click.IntRange(1), "Batches to train on."),
+    "--batch-size": (click.IntRange(2), "Samples in a batch."),
+    "--warmup": (click.FloatRange(0, 1), "Share of the steps in which the rate climbs."),
+    "--temperature": (click.FloatRange(0, min_open=True), "Softens the logits of kd."),
+    "--alpha": (click.FloatRange(0, 1), "Share of the distillation loss."),
+}
+"""What a recipe says; by default as the tables that ship, else as `distill`."""
+
+
+def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name, (kind, help) in reversed(_RECIPE.items()):
+        field = "batch" if name == "--batch-size" else name[2:].replace("-", "_")
+        command = click.option(name, field, type=kind, help=help)(command)
+    return command
+
+
 _UNSAID = ("out", "workers", "ray")
 """Options of ``build`` on which the table does not depend, so that it does not name them."""
 
@@ -76,10 +96,7 @@ _UNSAID = ("out", "workers", "ray")
               help="Architectures, drawn at random.  [default: 64; 96 of the digits spaces]")  # fmt: skip
 @click.option("--seeds", type=SeedCounts(), metavar="N[,M]",
               help="N networks trained alone and M taught; 0 leaves that column out.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(1), metavar="N", help="Batches to train on.")
-@click.option("--optimizer", type=click.Choice(["sgd", "adamw"]), help="[default: sgd]")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), metavar="X",
-              help="Highest rate, after warm-up and before the cosine.")  # fmt: skip
+@_recipe_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
 @options.workers
@@ -113,14 +130,15 @@ def build(
 
     family = spaces.get(space)
     plan = PLANS.get(family.name, Plan())
-    told = {name: other.pop(name) for name in ("steps", "optimizer", "learning_rate")}
+    teaching = {name: other.pop(name) for name in ("teacher", "teacher_weights", "teacher_size")}
+    changed = {name: value for name, value in other.items() if value is not None}
     with progress_bar(f"training {family.name}", sample or plan.sample) as advance:
         written = build_table(
             family, out or Path(f"{family.name}.csv"), data=data_spec, test_data=test_data,
-            teacher=teacher_of(**other), loss=loss, sample=sample, seeds=seeds,
-            recipe=replace(plan.recipe, **{k: v for k, v in told.items() if v is not None}),
-            executor=options.executor(workers, ray), progress=lambda done, _: advance(done, ""),
-            command=_said(ctx),
+            teacher=teacher_of(**teaching), loss=loss, sample=sample, seeds=seeds,
+            recipe=replace(plan.recipe, **changed),
+            executor=options.executor(workers, ray),
+            progress=lambda done, _: advance(done, ""), command=_said(ctx),
         )  # fmt: skip
     note(f"wrote {written}")
 
