@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import command_line
 import gallery
 import results
 import which
@@ -48,6 +49,7 @@ def _strategy() -> str:
 
 
 MADE = {
+    "commands": command_line.reference,
     "gallery": gallery.cards,
     "which": which.choices,
     "which-listed": which.without_halves,
