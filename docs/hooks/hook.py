@@ -15,6 +15,7 @@ import results
 import which
 from listings import listings
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -59,6 +60,7 @@ MADE = {
     "strategy": _strategy,
 }
 _MADE = re.compile(r"^<!-- made: ([\w-]+) -->$", re.M)
+_FETCHED = re.compile(r'<(?:script|img|iframe|link)[^>]*?(?:src|href)="(https?://[^"]+)"')
 _LINK = re.compile(r"\]\((?!https?:|#)(?:\.\./)*(?P<path>[\w./-]+)(?P<anchor>#[\w-]+)?\)")
 
 
@@ -83,6 +85,14 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     markdown = _MADE.sub(lambda match: MADE[match[1]](), markdown)
     up = "../" * path.count("/")
     return re.sub(r"\]\((?:\.\./)+examples/", f"]({up}examples/", markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Nothing is fetched from elsewhere by a page that is read."""
+    fetched = _FETCHED.search(output)
+    if fetched:
+        raise PluginError(f"{page.file.src_uri} would fetch {fetched[1]}")
+    return output
 
 
 def _with_links(text: str) -> str:
