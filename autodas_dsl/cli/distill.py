@@ -29,10 +29,10 @@ Examples:
 @click.command("distill", epilog=_EPILOG)
 @click.argument("student", metavar="STUDENT")
 @options.teacher(required=True)
-@options.teacher_weights()
+@options.teacher_weights
 @click.option("--data", "data_spec", metavar="SOURCE", required=True,
               help="FILE.npz (x, y), a folder of images per class, digits or torchvision:NAME.")  # fmt: skip
-@options.input_shape()
+@options.input_shape
 @options.classes("what MODEL says")
 @click.option("--samples", type=click.IntRange(2), metavar="N",
               help="Use only N samples, chosen by the seed.  [default: all]")  # fmt: skip
@@ -56,12 +56,12 @@ Examples:
               help="Batches to train on.")  # fmt: skip
 @click.option("--batch-size", "batch", type=click.IntRange(2), default=32, show_default=True,
               help="Samples in a batch.")  # fmt: skip
-@options.seed()
-@options.device()
+@options.seed
+@options.device
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.safetensors",
               help="Write the trained weights.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
-@options.output_format()
+@options.force
+@options.output_format
 def command(
     student: str,
     teacher: str,
@@ -105,8 +105,7 @@ def command(
         classes=source.classes, everything=True,
     ).to(where)  # fmt: skip
     train, test = hold_out(batch, held_out, seed)
-    for text in (f"data: {batch.source}", f"student: {source.name}, {source.weights}", guide.note):
-        note(text)
+    note(f"data: {batch.source}", f"student: {source.name}, {source.weights}", guide.note)
     if data_spec == NOISE:
         note(NOISE_NOTE)
     network, expert = source.build(seed).to(where), guide.build(seed).to(where)

@@ -36,7 +36,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 @options.proxies(required=False)
 @click.option("--library", is_flag=True, help="Every formula of the library.")
 @click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
-@measured_on()
+@measured_on
 @click.option("--split", metavar="half|K/N",
               help="Only the report side of a split: half, or N others than the K selected on.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
@@ -47,8 +47,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
               help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 def command(
     name: str,
     specs: tuple[str, ...],
@@ -111,8 +111,7 @@ def command(
                 moved = measure(table, family, proxies, book=book, progress=progress, **where)
     if keep is not None:
         note(f"wrote {RunFolder(keep).save_sensitivity(moved)}")
-    for text in ranking.notes:
-        note(text)
+    note(*ranking.notes)
     column = table.target(target)
     _print(ranking, moved, f"{table.name}, {column}, {split or 'all'}", format)
     if plot is not None:
@@ -158,8 +157,7 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
                      Column("change", "relative change"), Column("depends")]  # fmt: skip
             show([asdict(one) for one in moved], shown, format, title="What the scores depend on")
         return
-    for text in said:
-        note(text)
+    note(*said)
 
 
 def _draw(ranking: Ranking, target: str, split: str, folder: Path) -> None:

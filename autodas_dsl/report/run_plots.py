@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.measure import SPEARMAN, TableScores
-from autodas_dsl.evolution.run import Run
 from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.evolution.run_records import BEST, Generation
 from autodas_dsl.evolution.session import Session

@@ -182,9 +182,11 @@ def to_json(value: object) -> str:
     return json_text(value) + "\n"
 
 
-def note(message: str) -> None:
-    """Say something that is not a result: on stderr, wrapped on a terminal."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(visible_lines(message)))
+def note(*messages: str) -> None:
+    """Say what is not a result, a line each: on stderr, wrapped on a terminal."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for message in messages:
+        console.print(Text(visible_lines(message)))
 
 
 @contextmanager
