@@ -56,6 +56,13 @@ _STYLE: dict[Any, Any] = {
 Arguments = ParamSpec("Arguments")
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows though pyplot is not used."""
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self)
+
+
 def _styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Draw in the house style, and lay out once: every file of a figure shows the same."""
 
@@ -164,7 +171,7 @@ def summary(proxies: Mapping[str, Agreement], *, target: str, n: int, split: str
 def scores(found: Mapping[str, Mapping[str, float]]) -> Figure:
     """Scores of networks, a panel for each formula, the highest above; NaN where invalid."""
     models = list(dict.fromkeys(model for one in found.values() for model in one))
-    figure = Figure(
+    figure = Drawing(
         figsize=(6.4, 0.7 + len(found) * (0.5 + 0.26 * len(models))), layout="constrained"
     )
     FigureCanvasAgg(figure)
@@ -366,7 +373,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Drawing(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 

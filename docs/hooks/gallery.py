@@ -74,7 +74,7 @@ def _places(proxy: Proxy) -> str:
     head = "".join(
         f"<th>{h}</th>" for h in ("table", "networks", "place", "Spearman", "<code>params</code>")
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<table class="places"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 @cache

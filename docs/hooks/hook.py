@@ -9,11 +9,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import command_line
 import gallery
 import results
 import which
 from listings import listings
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -25,6 +27,10 @@ INCLUDED = {
     "contributing.md": "CONTRIBUTING.md",
 }
 """Pages of the site that are files elsewhere in the repository."""
+
+_PAGES = {path: page for page, path in INCLUDED.items()}
+_OUTSIDE = re.compile(r"\]\((?:\.\./)+(examples/[\w./-]*|[\w/]*[A-Z]+\.md)")
+"""A link of a page to a file of the repository outside docs/."""
 
 
 def _section(heading: str, path: str = "README.md") -> str:
@@ -42,21 +48,23 @@ def _readme_intro() -> str:
     return _section("# autodas-dsl").partition("\n\n")[0]
 
 
-def _strategy() -> str:
-    code = (REPOSITORY / "autodas_dsl/evolution/strategies/aging.py").read_text(encoding="utf-8")
-    return f"```python\n{code[code.index('class ') :].rstrip()}\n```"
+def _proposer() -> str:
+    code = (REPOSITORY / "examples/my_proposer.py").read_text(encoding="utf-8")
+    return f"```python\n{code.rstrip()}\n```"
 
 
 MADE = {
+    "commands": command_line.reference,
     "gallery": gallery.cards,
     "which": which.choices,
     "which-listed": which.without_halves,
     "readme-intro": _readme_intro,
     "readme-install": lambda: "## Install and run\n\n" + _section("## Install and run"),
     "readme-tour": lambda: "## A tour in a minute\n\n" + _section("## A tour in a minute"),
-    "strategy": _strategy,
+    "proposer": _proposer,
 }
 _MADE = re.compile(r"^<!-- made: ([\w-]+) -->$", re.M)
+_FETCHED = re.compile(r'<(?:script|img|iframe|link)[^>]*?(?:src|href)="(https?://[^"]+)"')
 _LINK = re.compile(r"\]\((?!https?:|#)(?:\.\./)*(?P<path>[\w./-]+)(?P<anchor>#[\w-]+)?\)")
 
 
@@ -64,9 +72,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, path in INCLUDED.items():
         text = (REPOSITORY / path).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=_with_links(text)))
-    for path in sorted((REPOSITORY / "examples").iterdir()):
-        if path.is_file():
-            files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
+    for path in sorted((REPOSITORY / "examples").rglob("*.*")):
+        name = path.relative_to(REPOSITORY).as_posix()
+        if "__pycache__" not in name:
+            files.append(File.generated(config, name, abs_src_path=str(path)))
     for number, listing in enumerate(listings()):
         name = results.csv_name(number, listing)
         files.append(File.generated(config, name, content=results.as_csv(listing)))
@@ -80,15 +89,22 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         markdown = results.page(markdown)
     markdown = _MADE.sub(lambda match: MADE[match[1]](), markdown)
     up = "../" * path.count("/")
-    return re.sub(r"\]\((?:\.\./)+examples/", f"]({up}examples/", markdown)
+    return _OUTSIDE.sub(lambda match: f"]({up}{_PAGES.get(match[1], match[1])}", markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Nothing is fetched from elsewhere by a page that is read."""
+    fetched = _FETCHED.search(output)
+    if fetched:
+        raise PluginError(f"{page.file.src_uri} would fetch {fetched[1]}")
+    return output
 
 
 def _with_links(text: str) -> str:
     """A file of the repository as a page at the top of the site."""
-    pages = {path: page for page, path in INCLUDED.items()}
 
     def link(match: re.Match[str]) -> str:
         path = match["path"].removeprefix("docs/")
-        return f"]({pages.get(path, path)}{match['anchor'] or ''})"
+        return f"]({_PAGES.get(path, path)}{match['anchor'] or ''})"
 
     return _LINK.sub(link, text)

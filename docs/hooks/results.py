@@ -15,6 +15,12 @@ SHOWN = 10
 LONG = 15
 """Rows of a written table from which on it is folded."""
 
+LEGEND = f"""
+Pictures show Spearman and its interval for the {SHOWN} best formulas of a listing (dots), for the
+parameter count and the multiply-adds (squares), and for formulas that a search found on the other
+half (green). Columns of every table are sorted by a click on their head.
+"""
+
 _TABLE = re.compile(rf"(?:^\|.*\n){{{LONG + 2},}}", re.M)
 
 
@@ -24,12 +30,16 @@ def page(markdown: str) -> str:
 
     def listed(match: re.Match[str]) -> str:
         language, block = match.groups()
-        found = [] if language else list(listings_of(block))
-        if not found:
+        if language or not any(listings_of(block)):
             return match[0]
-        return "\n".join(_shown(next(numbers), listing) for listing in found)
+        parts = []
+        for paragraph in block.strip("\n").split("\n\n"):
+            found = next(listings_of(paragraph), None)
+            parts.append(_as_printed(paragraph) if found is None else _shown(next(numbers), found))
+        return "\n".join(parts)
 
-    return FENCE.sub(listed, _TABLE.sub(_folded, markdown))
+    intro, heading, rest = markdown.partition("\n## ")
+    return intro + LEGEND + heading + FENCE.sub(listed, _TABLE.sub(_folded, rest))
 
 
 def csv_name(number: int, listing: Listing) -> str:
@@ -61,6 +71,12 @@ def _shown(number: int, listing: Listing) -> str:
         *(f"    {row}".rstrip() for row in rows), "",
         f"    [As CSV]({csv_name(number, listing)})", "",
     ])  # fmt: skip
+
+
+def _as_printed(paragraph: str) -> str:
+    title = paragraph.partition("\n")[0]
+    body = "\n".join(f"    {line}" for line in paragraph.split("\n"))
+    return f'??? note "{title}"\n\n    ```\n{body}\n    ```\n'
 
 
 def _folded(match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ import cost
 from gallery import measured
 from listings import SEARCH, Line, Listing
 
-from autodas_dsl.language.library import load
+from autodas_dsl.language.library import LIBRARY, load
 
 FAMILIES = {
     "cifar_resnet_s0": "CIFAR ResNets",
@@ -67,14 +67,20 @@ def _summary(listing: Listing) -> str:
     reached = f"{found.spearman:.3f} ± {found.spread:.3f}" if found else "–"
     if found and found.low > size.spearman:
         reached = f"**{reached}**"
-    return (f"| {family} | {data} | [`{taken.proxy}`](gallery.md#{taken.proxy}) | "
+    return (f"| {family} | {data} | {_linked(taken.proxy)} | "
             f"{taken.spearman:.3f} | {_interval(taken)} | {size.spearman:.3f} | {reached} |")  # fmt: skip
+
+
+def _linked(proxy: str) -> str:
+    return f"[`{proxy}`](gallery.md#{proxy})" if proxy in LIBRARY else f"`{proxy}`"
 
 
 def _budgets(listing: Listing) -> str:
     rows = ["| what may be run | best formula | Spearman | 95 % |", "|---|---|---|---|"]
     for words, line in _by_budget(_scored(listing)):
-        rows.append(f"| {words} | `{line.proxy}` | {line.spearman:.3f} | {_interval(line)} |")
+        rows.append(
+            f"| {words} | {_linked(line.proxy)} | {line.spearman:.3f} | {_interval(line)} |"
+        )
     return "\n".join([*rows, ""])
 
 
@@ -121,4 +127,4 @@ def _where(listing: Listing) -> tuple[str, str]:
 
 
 def _interval(line: Line) -> str:
-    return "–" if line.low is None else f"{line.low:.3f} to {line.high:.3f}"
+    return "–" if line.low is None else f"{line.low:.3f}…{line.high:.3f}"
