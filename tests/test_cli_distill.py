@@ -17,7 +17,7 @@ def test_distill_trains_and_writes_weights(tmp_path: Path) -> None:
     result = run("distill", STUDENT, *TEACHER, *QUICK, "--out", out, "--format", "json")
     assert result.exit_code == 0, result.stderr
     (row,) = json.loads(result.stdout)
-    assert (row["train"], row["held_out"], row["steps"]) == (45, 15, 3)
+    assert (row["train"], row["validation"], row["test"], row["steps"]) == (39, 6, 15, 3)
     assert 0 <= row["accuracy"] <= 1
     assert "random weights" in result.stderr
     scored = run("score", STUDENT, "-p", "kd", "--teacher", STUDENT, "--teacher-weights", out)
@@ -62,15 +62,16 @@ def test_distill_refuses_a_place_for_weights_before_it_trains(tmp_path: Path) ->
         assert result.stdout == ""
 
 
-def test_the_defaults_of_distill_are_those_of_the_recipe() -> None:
+def test_the_defaults_of_distill_and_train_are_those_of_the_recipe() -> None:
     from dataclasses import asdict
 
-    from autodas_dsl.cli.distill import command
+    from autodas_dsl.cli import distill, train
     from autodas_dsl.training.recipe import Recipe
 
     recipe = asdict(Recipe())
-    given = {p.name: p.default for p in command.params if p.name in recipe}
-    assert given == {name: value for name, value in recipe.items() if name != "warmup"}
+    for command, others in ((distill.command, set()), (train.command, {"temperature", "alpha"})):
+        given = {p.name: p.default for p in command.params if p.name in recipe}
+        assert given == {name: value for name, value in recipe.items() if name not in others}
 
 
 def test_table_info() -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "evolve": "evolve",
     "search": "search",
     "distill": "distill",
+    "train": "train",
     "table": "table",
     "show": "show",
     "latex": "latex",

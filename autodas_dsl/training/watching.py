@@ -1,140 +1,127 @@
-"""What a distillation loss compares: the formula, and networks run so that its inputs are seen."""
+"""A network run so that what a distillation loss compares of it is seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import replace
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autodas_dsl.compiler.interpret import evaluate
-from autodas_dsl.compiler.ir import requirements_of, statistics_of
-from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import library_proxy
-from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.tree import Call, Expr, transform
-from autodas_dsl.scoring.bind import sizes_of
-from autodas_dsl.statistics.collect import Collected
-from autodas_dsl.statistics.features import FeatureFinder, as_map, embedding
+from autodas_dsl.statistics.features import (
+    FeatureFinder,
+    Head,
+    Seen,
+    as_map,
+    embedding,
+    stage_before,
+)
 from autodas_dsl.statistics.forward import logits_of
 from autodas_dsl.statistics.network import Network
 
-Seen = Mapping[Statistic, Tensor]
-"""The logits P, embedding E and last map F that a network made of one batch."""
+LABELS = Statistic("Y")
+_DEEP = "FEV"
 
 
-class Distance:
-    """A formula of the library with the sign turned: the nearer the teacher, the lower.
+class Watched:
+    """Runs a network on a batch and shows the logits and what else is wanted.
+
+    Embedding, feature maps and classifier are found as for the statistics E, F and V.
 
     Parameters
     ----------
-    name : str
-        A key of `LOSSES`.
-    temperature : float
-        Of every operator that has one.
-
-    Attributes
-    ----------
-    statistics : tuple of Statistic
-        What it compares.
-
-    Raises
-    ------
-    InputError
-        A temperature that such an operator does not take (E739).
+    module : Module
+    who : str
+        ``"s"`` or ``"t"``, student or teacher.
+    wanted : collection of Statistic
+        Those of the other network are left out.
+    layer : str
+        The module whose output is taken for F; empty for the last map before the classifier.
     """
 
-    def __init__(self, name: str, temperature: float) -> None:
-        self._root = to_ir(_at_temperature(library_proxy(name), temperature))
-        self.statistics = tuple(statistics_of([self._root]))
+    def __init__(
+        self, module: nn.Module, who: str, wanted: Collection[Statistic], layer: str = ""
+    ) -> None:
+        self.logits = Statistic(f"P_{who}")
+        self.module = module
+        self._own = [one for one in wanted if one.name.endswith(f"_{who}")]
+        self._labels = who == "s" and LABELS in wanted
+        deep = any(one.name[0] in _DEEP for one in self._own)
+        self._network = Network.of(module) if deep else None
+        self._named = {"F": layer} if layer else {}
 
-    def __call__(self, student: Seen, teacher: Seen) -> Tensor:
-        """One number that carries the student's graph.
+    def __call__(self, x: Tensor, y: Tensor) -> dict[Statistic, Tensor]:
+        """What is seen of inputs ``[B, ...]`` with labels ``[B]``; it carries the graph.
 
         Raises
         ------
-        NotFinite
-            The number is none.
+        InputError
+            No classifier was found (E733), no feature map before it (E735), fewer stages than are
+            asked for (E754), or there is no module of that name (E448).
         """
-        found = evaluate(self._root, Collected({**student, **teacher}))
-        assert isinstance(found, Tensor)
-        return -found
+        if self._network is None:
+            logits = logits_of(self.module(x), len(x))
+            seen = {self.logits: logits}
+        else:
+            stages = any(one.stage != -1 for one in self._own)
+            finder = FeatureFinder(self._network, len(x), self._named, stages)
+            with ExitStack() as stack:
+                finder.attach(stack)
+                logits = logits_of(self.module(x), len(x))
+            seen = {self.logits: logits}
+            head = _head(finder, logits)
+            seen |= {one: self._value(one, finder, head, logits, y) for one in self._own}
+        if self._labels:
+            seen[LABELS] = F.one_hot(y, logits.shape[1]).to(logits.dtype)
+        return seen
 
-    def misfit(self, student: Seen, teacher: Seen) -> tuple[str, int, int] | None:
-        """What must be equal in both networks and is not: in words, and how many each has."""
-        sizes = sizes_of(Collected({**student, **teacher}))
-        for requirement in requirements_of(self._root):
-            one, other = sizes.of(requirement.left), sizes.of(requirement.right)
-            if one is not None and other is not None and one != other:
-                logits = str(requirement.left).startswith("K")
-                return "classes" if logits else "channels", one, other
-        return None
+    def _value(
+        self, one: Statistic, finder: FeatureFinder, head: Head, logits: Tensor, y: Tensor
+    ) -> Tensor:
+        letter = one.name[0]
+        if letter == "P":
+            return logits
+        if letter == "F":
+            return _map(one, finder, head)
+        if letter == "E":
+            return embedding(head)
+        if not one.prefix:
+            weight = head.module.weight
+            assert isinstance(weight, Tensor)
+            return weight.flatten(1)
+        # of the mean cross-entropy with respect to the classifier, in closed form
+        error = logits.softmax(1) - F.one_hot(y, logits.shape[1])
+        return error.T @ embedding(head) / len(y)
 
 
-def _at_temperature(proxy: Proxy, temperature: float) -> Proxy:
-    def heated(node: Expr) -> Expr:
-        if not isinstance(node, Call):
-            return node
-        taken = OPERATORS[node.op].attribute("T")
-        if taken is None:
-            return node
-        if not taken.low <= temperature <= taken.high:
+def _head(finder: FeatureFinder, logits: Tensor) -> Head:
+    head = finder.classifier(logits.shape[1])
+    if head is None:
+        raise InputError(
+            "E733", f"no Conv or Linear layer with {logits.shape[1]} outputs was called",
+            "the loss kd needs logits alone",
+        )  # fmt: skip
+    return head
+
+
+def _map(one: Statistic, finder: FeatureFinder, head: Head) -> Tensor:
+    found: Seen | None = finder.chosen.get("F", head.before)
+    if found is None or found.tensor.dim() < 3:
+        raise InputError(
+            "E735", "no feature map or token sequence was seen before the classifier",
+            "take a loss that compares logits or embeddings",
+        )  # fmt: skip
+    if one.stage != -1:
+        try:
+            found, _ = stage_before(finder, found, -1 - one.stage)
+        except IndexError as error:
             raise InputError(
-                "E739", f"a temperature of {temperature:g} is out of range",
-                f"choose one from {taken.low:g} to {taken.high:g}; 4 is usual",
-            )  # fmt: skip
-        attrs = tuple((key, temperature if key == "T" else old) for key, old in node.attrs)
-        return replace(node, attrs=attrs)
-
-    return replace(proxy, score=replace(proxy.score, expr=transform(proxy.score.expr, heated)))
-
-
-def watched(module: nn.Module, who: str, wanted: Collection[Statistic]) -> Callable[[Tensor], Seen]:
-    """A function that runs the network on a batch and shows the logits and what is wanted.
-
-    The embedding and the feature map are found as for the statistics E and F.
-
-    Parameters
-    ----------
-    who : str
-        ``"s"`` or ``"t"``, student or teacher.
-
-    Raises
-    ------
-    InputError
-        When called: no classifier was found (E733), or no feature map before it (E735).
-    """
-    p, e, f = (Statistic(f"{letter}_{who}") for letter in "PEF")
-    if e not in wanted and f not in wanted:
-        return lambda x: {p: logits_of(module(x), len(x))}
-    network = Network.of(module)
-
-    def look(x: Tensor) -> Seen:
-        finder = FeatureFinder(network, len(x), {})
-        with ExitStack() as stack:
-            finder.attach(stack)
-            logits = logits_of(module(x), len(x))
-        head = finder.classifier(logits.shape[1])
-        if head is None:
-            raise InputError(
-                "E733",
-                f"no Conv or Linear layer with {logits.shape[1]} outputs was called",
-                "the loss kd needs logits alone",
-            )
+                "E754", f"`{one}`: the network has {error.args[0]} stage(s)",
+                "count stages from the end: -1 is the last",
+            ) from error  # fmt: skip
+    with torch.no_grad():
         embedded = embedding(head)
-        if f not in wanted:
-            return {p: logits, e: embedded}
-        if head.before is None:
-            raise InputError(
-                "E735",
-                "no feature map or token sequence was seen before the classifier",
-                "take a loss that compares logits or embeddings",
-            )
-        found, _ = as_map(head.before.tensor, embedded.detach(), channels_first=False)
-        return {p: logits, e: embedded, f: found}
-
-    return look
+    return as_map(found.tensor, embedded, channels_first=False)[0]
