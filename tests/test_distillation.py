@@ -23,10 +23,12 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import autodas_dsl
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.training import distillation
 from autodas_dsl.training.augment import augmented, cropped
 from autodas_dsl.training.distillation import Trained, distill, train
 from autodas_dsl.training.recipe import Recipe
+from autodas_dsl.training.watching import Watched
 
 X = torch.randn(40, 1, 6, 6, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(40) % 4
@@ -355,7 +357,7 @@ def test_a_teacher_no_better_than_chance_is_said() -> None:
     assert "the teacher is no better than chance" in note
     signal = X + 3 * Y[:, None, None, None]
     train(teacher, (signal, Y), recipe=Recipe(steps=150, learning_rate=0.05))
-    done = distill(network(0, 3), teacher, (signal, Y), recipe=QUICK)
+    done = distill(network(0, 3), teacher, (signal, Y), held_out=(signal, Y), recipe=QUICK)
     assert done.notes == ()
     assert done.teacher_accuracy is not None
     assert done.teacher_accuracy > 0.5
@@ -384,6 +386,31 @@ def test_stages_and_classifiers_can_be_compared() -> None:
     assert len(done.losses) == 6
     with pytest.raises(InputError, match=r"E754.*F_s\[-9\].*stage"):
         distill(network(0, 3), network(1, 5), (X, Y), loss="-L2(F_s[-9], F_s)", recipe=QUICK)
+
+
+class Rectified(nn.Module):
+    """The map is changed by a function before it is pooled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 3, 3, padding=1), nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("module", [network(0, 3), Rectified()])
+def test_what_is_watched_is_found_once_and_stays_the_same(module: nn.Module) -> None:
+    wanted = [Statistic("F_s"), Statistic("E_s")]
+    watched = Watched(module.eval(), "s", wanted)
+    first = watched(X, Y)
+    hooks = [m for m in module.modules() if m._forward_hooks]
+    for _ in range(3):
+        again = watched(X, Y)
+        assert all(torch.equal(again[key], value) for key, value in first.items())
+    assert hooks == [m for m in module.modules() if m._forward_hooks] == []
+    assert set(first) == {*wanted, Statistic("P_s")}
+    assert bool((first[Statistic("F_s")] >= 0).all())
 
 
 def test_examples_in_the_docstrings_run() -> None:

@@ -114,4 +114,4 @@ def command(
         row["alone_accuracy"] = lone.accuracy
     row["final_loss"] = done.losses[-1]
     own = {"loss": loss, "weight": weight, "hint_layers": ",".join(hint_layers).strip(",") or None}
-    run.finish("student", student, source, done, row, own)
+    run.finish("student", student, samples, done, row, own)

@@ -42,4 +42,4 @@ def command(ctx: click.Context, model: str, **given: Any) -> None:
             checkpoint=run.checkpoint(samples.told | {"model": model}), progress=advance,
         )  # fmt: skip
     row = {"model": source.name, **samples.counted(done), "final_loss": done.losses[-1]}
-    run.finish("model", model, source, done, row, {})
+    run.finish("model", model, samples, done, row, {})

@@ -263,21 +263,24 @@ class Given:
         return Checkpoint(self.folder / f"{name}{CHECKPOINT}", self.resume, told=told)
 
     def finish(
-        self, role: str, model: str, source: ModelSource, done: Trained, row: Row,
+        self, role: str, model: str, samples: Samples, done: Trained, row: Row,
         own: dict[str, Any],
     ) -> None:  # fmt: skip
         """Print the result, and write what was asked for."""
         from autodas_dsl.report.terminal import Column, note, show
         from autodas_dsl.report.trained import write_model, write_run
+        from autodas_dsl.statistics.collect import classes_of
 
         if self.out is not None:
             path = self.out if self.folder is None else self.folder / f"{role}.safetensors"
-            write_model(done.network, path, model, source.input_shape, source.classes)
+            shape = tuple(samples.train.x.shape[1:])
+            network = done.network.cpu()
+            write_model(network, path, model, shape, classes_of(network, shape))
             if self.folder is not None:
                 shares = {"validation": self.validation, "held_out": self.held_out}
                 said = {name: getattr(self.recipe, name) for name in self.named}
                 recipe = _by_option({**said, **own, **shares, "seed": self.seed})
-                write_run(self.folder, done.log, row, recipe, source.name)
+                write_run(self.folder, done.log, row, recipe, str(row[role]))
         show([row], [Column(key) for key in row], self.format)
         if self.out is not None:
             note(f"wrote {self.out}")

@@ -30,10 +30,12 @@ from autodas_dsl.models.load import load_model
 from autodas_dsl.models.weights import load_weights
 
 HERE = Path(__file__).parent
-{facts}
+input = {shape!r}
+classes = {classes!r}
+
 
 def build_model():
-    model = load_model({text}{told}).build()
+    model = load_model({text}, input_shape=input, classes=classes).build()
     load_weights(model, HERE / {weights!r})
     return model
 '''
@@ -43,8 +45,8 @@ def write_model(
     network: nn.Module,
     path: Path,
     model: str,
-    input_shape: Sequence[int] | None,
-    classes: int | None,
+    input_shape: Sequence[int],
+    classes: int,
 ) -> None:
     """Write weights, and beside them the Python file that rebuilds the network with them.
 
@@ -55,8 +57,9 @@ def write_model(
         A ``.safetensors`` file; the other has the suffix ``.py``.
     model : str
         MODEL as the command line has it; a file of the user's is found from where `path` is.
-    input_shape, classes : optional
-        What is known of its inputs and outputs.
+    input_shape : sequence of int
+        Of one sample.
+    classes : int
 
     Raises
     ------
@@ -66,9 +69,6 @@ def write_model(
     from safetensors.torch import save
 
     write_atomic(path, save(packed(network.state_dict())))
-    said = {"input": None if input_shape is None else tuple(input_shape), "classes": classes}
-    known = {key: value for key, value in said.items() if value is not None}
-    names = {"input": "input_shape", "classes": "classes"}
     file = _PYTHON.fullmatch(model)
     text = repr(model)
     if file is not None:
@@ -77,9 +77,9 @@ def write_model(
     code = _MODEL.format(
         about=f"The network {model}".replace("\\", "/").replace('"', "'"),
         weights=path.name,
-        facts="".join(f"{key} = {value!r}\n" for key, value in known.items()),
+        shape=tuple(input_shape),
+        classes=classes,
         text=text,
-        told="".join(f", {names[key]}={key}" for key in known),
     )
     write_atomic(path.with_suffix(".py"), code)
 

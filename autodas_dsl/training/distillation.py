@@ -15,7 +15,7 @@ from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.checkpoint import Checkpoint
 from autodas_dsl.training.criterion import Criterion, criterion_of
-from autodas_dsl.training.feeding import Feed, feed_of, parts_of
+from autodas_dsl.training.feeding import CHUNK, Feed, feed_of, parts_of
 from autodas_dsl.training.loop import (
     Epoch,
     Loop,
@@ -50,7 +50,7 @@ class Trained:
     accuracy : float or None
         Share of the held-out examples named right, if there were any.
     teacher_accuracy : float or None
-        That of the teacher on the same examples, or on those of validation or training.
+        That of the teacher on the same examples.
     notes : tuple of str
         What should be known about it: a teacher that is no better than chance.
     """
@@ -157,9 +157,12 @@ def distill(
         found = _trained(
             student, feed, recipe, taught, told, validation, held_out, seed, checkpoint, progress
         )
-        tested = next(one for one in (held_out, validation, data) if one is not None)
-        accuracy, notes = _judged(teacher, parts_of(tested))
-    return Trained(*found, teacher_accuracy=accuracy, notes=notes)
+        tested = validation if held_out is None else held_out
+        parts = [_first(feed, device, CHUNK)] if tested is None else parts_of(tested)
+        accuracy = accuracy_of(teacher, parts)
+        notes = _chance(accuracy, parts)
+    known = None if held_out is None else accuracy
+    return Trained(*found, teacher_accuracy=known, notes=notes)
 
 
 def train(
@@ -244,9 +247,9 @@ def _device(network: nn.Module) -> torch.device:
     return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
-def _first(feed: Feed, device: torch.device) -> tuple[Tensor, Tensor]:
+def _first(feed: Feed, device: torch.device, count: int = _MET) -> tuple[Tensor, Tensor]:
     fed = next(iter(feed.batches(0)))
-    return fed.x[:_MET].to(device), fed.y[:_MET].to(device)
+    return fed.x[:count].to(device), fed.y[:count].to(device)
 
 
 def _meet(
@@ -268,15 +271,14 @@ def _check_labels(feed: Feed, first: Tensor, classes: int) -> None:
         raise outside(y, classes)
 
 
-def _judged(teacher: nn.Module, parts: Parts) -> tuple[float, tuple[str, ...]]:
-    """The teacher's accuracy, and a note where the commonest class alone explains it.
+def _chance(accuracy: float, parts: Parts) -> tuple[str, ...]:
+    """A note where the commonest class alone explains the teacher's accuracy.
 
-    An accuracy within two standard errors of the share of that class is no better than chance.
+    Within two standard errors of the share of that class it is no better than chance.
     """
-    accuracy = accuracy_of(teacher, parts)
     labels = torch.cat([y.cpu() for _, y in parts])
     share = float(labels.bincount().max()) / len(labels)
     if accuracy > share + 2 * (share * (1 - share) / len(labels)) ** 0.5:
-        return accuracy, ()
-    note = f"the teacher is no better than chance: {accuracy:.4f} of the examples, and the "
-    return accuracy, (f"{note}commonest class has {share:.4f}; see that its weights are trained",)
+        return ()
+    note = f"the teacher is no better than chance: {accuracy:.4f} of {len(labels)} examples, and "
+    return (f"{note}the commonest class has {share:.4f}; see that its weights are trained",)

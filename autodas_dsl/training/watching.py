@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.statistics.capture import first_tensor
 from autodas_dsl.statistics.features import (
     FeatureFinder,
     Head,
@@ -29,7 +31,8 @@ _DEEP = "FEV"
 class Watched:
     """Runs a network on a batch and shows the logits and what else is wanted.
 
-    Embedding, feature maps and classifier are found as for the statistics E, F and V.
+    Embedding, feature maps and classifier are found as for the statistics E, F and V. To look at
+    every module takes time: once two passes found them at the same modules, only those are watched.
 
     Parameters
     ----------
@@ -52,6 +55,9 @@ class Watched:
         deep = any(one.name[0] in _DEEP for one in self._own)
         self._network = Network.of(module) if deep else None
         self._named = {"F": layer} if layer else {}
+        self._stages = any(one.stage != -1 for one in self._own)
+        self._spots: _Spots | None = None
+        self._sure = False
 
     def __call__(self, x: Tensor, y: Tensor) -> dict[Statistic, Tensor]:
         """What is seen of inputs ``[B, ...]`` with labels ``[B]``; it carries the graph.
@@ -66,20 +72,39 @@ class Watched:
             logits = logits_of(self.module(x), len(x))
             seen = {self.logits: logits}
         else:
-            stages = any(one.stage != -1 for one in self._own)
-            finder = FeatureFinder(self._network, len(x), self._named, stages)
-            with ExitStack() as stack:
-                finder.attach(stack)
-                logits = logits_of(self.module(x), len(x))
+            logits, head, finder = self._watch(self._network, x)
             seen = {self.logits: logits}
-            head = _head(finder, logits)
             seen |= {one: self._value(one, finder, head, logits, y) for one in self._own}
         if self._labels:
             seen[LABELS] = F.one_hot(y, logits.shape[1]).to(logits.dtype)
         return seen
 
+    def _watch(
+        self, network: Network, x: Tensor
+    ) -> tuple[Tensor, Head, FeatureFinder | None]:  # fmt: skip
+        with ExitStack() as stack:
+            known = self._spots.attach(stack) if self._spots is not None else None
+            if known is not None and self._sure:
+                logits = logits_of(self.module(x), len(x))
+                head = known()
+                if head is not None:
+                    return logits, head, None
+                raise InputError(
+                    "E733", "the classifier was not called as in the first passes",
+                    "the loss kd needs logits alone",
+                )  # fmt: skip
+            finder = FeatureFinder(network, len(x), self._named, self._stages)
+            finder.attach(stack)
+            logits = logits_of(self.module(x), len(x))
+        head = _head(finder, logits)
+        head = replace(head, before=finder.chosen.get("F", head.before))
+        if not self._stages:
+            self._sure = known is not None and _are_one(known(), head)
+            self._spots = _Spots.of(head, network)
+        return logits, head, finder
+
     def _value(
-        self, one: Statistic, finder: FeatureFinder, head: Head, logits: Tensor, y: Tensor
+        self, one: Statistic, finder: FeatureFinder | None, head: Head, logits: Tensor, y: Tensor
     ) -> Tensor:
         letter = one.name[0]
         if letter == "P":
@@ -97,6 +122,56 @@ class Watched:
         return error.T @ embedding(head) / len(y)
 
 
+@dataclass(frozen=True, eq=False)
+class _Spots:
+    """The modules that were found: the classifier, and the one whose output is the map."""
+
+    head: Head
+    map: nn.Module | None
+
+    @classmethod
+    def of(cls, head: Head, network: Network) -> _Spots:
+        modules = {name: module for module, name in network.names.items()}
+        before = None if head.before is None else modules.get(head.before.name)
+        bare = replace(head, input=torch.empty(0), output=torch.empty(0), before=None)
+        return cls(bare, before)
+
+    def attach(self, stack: ExitStack) -> Callable[[], Head | None]:
+        """Hook them until the stack closes; what is returned gives what they showed in one call."""
+        calls: list[tuple[Tensor | None, Tensor | None]] = []
+        maps: list[Tensor | None] = []
+        stack.callback(
+            self.head.module.register_forward_hook(
+                lambda _, args, out: calls.append((first_tensor(args), first_tensor(out)))
+            ).remove
+        )
+        if self.map is not None:
+            stack.callback(
+                self.map.register_forward_hook(
+                    lambda _, __, out: maps.append(first_tensor(out))
+                ).remove
+            )
+
+        def shown() -> Head | None:
+            once = len(calls) == 1 and len(maps) == (self.map is not None)
+            if not once or None in calls[0] or None in maps:
+                return None
+            source, output = calls[0]
+            assert source is not None
+            assert output is not None
+            before = Seen("", maps[0]) if maps and maps[0] is not None else None
+            return replace(self.head, input=source, output=output, before=before)
+
+        return shown
+
+
+def _are_one(found: Head | None, head: Head) -> bool:
+    if found is None or found.module is not head.module:
+        return False
+    maps = [None if one.before is None else one.before.tensor for one in (found, head)]
+    return found.input is head.input and maps[0] is maps[1]
+
+
 def _head(finder: FeatureFinder, logits: Tensor) -> Head:
     head = finder.classifier(logits.shape[1])
     if head is None:
@@ -107,14 +182,15 @@ def _head(finder: FeatureFinder, logits: Tensor) -> Head:
     return head
 
 
-def _map(one: Statistic, finder: FeatureFinder, head: Head) -> Tensor:
-    found: Seen | None = finder.chosen.get("F", head.before)
+def _map(one: Statistic, finder: FeatureFinder | None, head: Head) -> Tensor:
+    found = head.before
     if found is None or found.tensor.dim() < 3:
         raise InputError(
             "E735", "no feature map or token sequence was seen before the classifier",
             "take a loss that compares logits or embeddings",
         )  # fmt: skip
     if one.stage != -1:
+        assert finder is not None, "with stages, every module is watched"
         try:
             found, _ = stage_before(finder, found, -1 - one.stage)
         except IndexError as error:
