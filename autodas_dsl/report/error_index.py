@@ -84,6 +84,12 @@ MEANINGS = {
     "E712": "A file of a space that does not run.",
     "E715": "A file of a space that says in a wrong form what its networks take.",
     "E716": "A function of a space that fails or gives something else.",
+    "E731": "Student and teacher differ where a loss needs them equal.",
+    "E734": "A training run that diverges.",
+    "E740": "A recipe that cannot be read.",
+    "E741": "A recipe that says what is no option.",
+    "E742": "A recipe with a value that an option does not take.",
+    "E744": "A formula that cannot be a loss.",
     "E755": "Limits of a student search that leave nothing to find.",
 }
 """What codes mean that are said in several ways, or in no words but those of others."""
