@@ -42,10 +42,12 @@ def augmented(x: Tensor, recipe: Recipe) -> Tensor:
 
 def cropped(x: Tensor, padding: int) -> Tensor:
     """Each image moved by up to `padding` pixels each way, filled with zeros."""
-    count, _, height, width = x.shape
+    count, channels, height, width = x.shape
     padded = F.pad(x, (padding,) * 4)
     down, right = torch.randint(2 * padding + 1, (2, count)).to(x.device)
+    # every axis is indexed: with channels last, oneDNN overwrites memory on AVX2 processors
+    image = torch.arange(count, device=x.device)[:, None, None, None]
+    channel = torch.arange(channels, device=x.device)[:, None, None]
     rows = down[:, None] + torch.arange(height, device=x.device)
     columns = right[:, None] + torch.arange(width, device=x.device)
-    image = torch.arange(count, device=x.device)[:, None, None]
-    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]

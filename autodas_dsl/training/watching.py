@@ -89,10 +89,7 @@ class Watched:
                 head = known()
                 if head is not None:
                     return logits, head, None
-                raise InputError(
-                    "E733", "the classifier was not called as in the first passes",
-                    "the loss kd needs logits alone",
-                )  # fmt: skip
+                raise _no_classifier(logits)
             finder = FeatureFinder(network, len(x), self._named, self._stages)
             finder.attach(stack)
             logits = logits_of(self.module(x), len(x))
@@ -175,11 +172,15 @@ def _are_one(found: Head | None, head: Head) -> bool:
 def _head(finder: FeatureFinder, logits: Tensor) -> Head:
     head = finder.classifier(logits.shape[1])
     if head is None:
-        raise InputError(
-            "E733", f"no Conv or Linear layer with {logits.shape[1]} outputs was called",
-            "the loss kd needs logits alone",
-        )  # fmt: skip
+        raise _no_classifier(logits)
     return head
+
+
+def _no_classifier(logits: Tensor) -> InputError:
+    return InputError(
+        "E733", f"no Conv or Linear layer with {logits.shape[1]} outputs was called",
+        "the loss kd needs logits alone",
+    )  # fmt: skip
 
 
 def _map(one: Statistic, finder: FeatureFinder | None, head: Head) -> Tensor:
