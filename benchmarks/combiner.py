@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +24,11 @@ from term_scores import TermScores, listed_scores, term_scores
 
 from autodas_dsl.compiler.population import percentile, standardise, symlog
 from autodas_dsl.evaluation import splits
-from autodas_dsl.evaluation.correlations import agreement
+from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
 from autodas_dsl.evolution.fitness import shuffled
 from autodas_dsl.evolution.terms import Scored
+from autodas_dsl.language.extend import load_extension
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,10 +79,11 @@ def population_values(scores: Floats, reference: Floats, transform: str) -> Floa
 
 def held_out(found: Sum, scores: Floats, parted: splits.Split, transform: str) -> Floats:
     """A sum on the held-out architectures; NaN where one of its terms is invalid."""
-    return sum(
-        weight * population_values(scores[term, parted.report], scores[term, parted.selection], transform)
-        for term, weight in zip(found.terms, found.weights, strict=True)
-    )  # fmt: skip
+    total = np.zeros(len(parted.report))
+    for term, weight in zip(found.terms, found.weights, strict=True):
+        own = scores[term]
+        total += weight * population_values(own[parted.report], own[parted.selection], transform)
+    return total
 
 
 def measured(
@@ -136,19 +138,24 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="architectures of the table to use")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--inputs", default="")
-    parser.add_argument("--memory", type=float, default=2.0, help="GiB of statistics")
+    parser.add_argument("--data", help="FILE.npz; by default what the space is usually scored on")
+    parser.add_argument("--with", dest="extension")
+    parser.add_argument("--together", type=int, default=8, help="networks in memory")
     parser.add_argument("--split", default="half")
     parser.add_argument("--splits", type=int, default=30)
     parser.add_argument("--first-split", type=int, default=0)
     parser.add_argument("--ways", help="only those whose name contains one of these words")
     options = parser.parse_args()
+    if options.extension:
+        load_extension(options.extension)
     if options.listed:
         table = listed_scores(Path(options.table), options.listed)
     else:
         table = term_scores(
             options.table, options.scores, terms=options.terms, limit=options.limit,
-            batch_size=options.batch_size, inputs=tuple(filter(None, options.inputs.split(","))),
-            memory=options.memory, progress=lambda text: print(f"# {text}", flush=True),
+            data=options.data, batch_size=options.batch_size,
+            inputs=tuple(filter(None, options.inputs.split(","))), together=options.together,
+            progress=lambda text: print(f"# {text}", flush=True),
         )  # fmt: skip
     targets = options.target.split(",") if options.target else list(table.targets)
     words = (options.ways or "").split(",")
@@ -173,21 +180,22 @@ def report(
           f"{len(parts[0].report)} to report, {len(parts)} splits\n"
           f"{'':<20} {'Spearman':<15}  {'Kendall':<15}  selection terms   CPU s")  # fmt: skip
 
-    def show(
-        name: str, make: Callable[[splits.Split, int], Measured], parts: list[splits.Split]
-    ) -> None:
-        each = [make(parted, number) for number, parted in zip(numbers, parts, strict=False)]
-        print(line(name, each), flush=True)
+    def show(name: str, each: Iterable[Measured]) -> None:
+        print(line(name, list(each)), flush=True)
 
+    numbered = list(zip(numbers, parts, strict=True))
     for term, name in enumerate(table.formulas[:2]):
-        show(name, lambda parted, _, term=term: size_alone(term, table, accuracies, parted), parts)
+        show(name, (size_alone(term, table, accuracies, parted) for parted in parts))
     for name, (way, ensemble) in ways.items():
-        show(name, lambda parted, seed, way=way, ensemble=ensemble: measured(
-            replace(way, seed=seed), ensemble, table, accuracies, parted), parts)  # fmt: skip
+        each = (
+            measured(replace(way, seed=seed), ensemble, table, accuracies, parted)
+            for seed, parted in numbered
+        )
+        show(name, each)
     for size in (1, BASE.terms_max):
         way = replace(BASE, terms_max=size)
-        show(f"shuffled, {size}", lambda parted, seed, way=way: on_nothing(
-            way, table, accuracies, parted, seed), parts[:10])  # fmt: skip
+        each = (on_nothing(way, table, accuracies, parted, seed) for seed, parted in numbered[:10])
+        show(f"shuffled, {size}", each)
 
 
 if __name__ == "__main__":

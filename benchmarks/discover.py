@@ -45,7 +45,7 @@ from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.scoring.table import score_table
 from autodas_dsl.scoring.thinning import Sample, thinned
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.statistics.store import Store
+from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
@@ -174,11 +174,11 @@ def discover(
     found: list[Found] = []
     for number in range(options.splits):
         parted = splits.split(classes, options.split, number)
-        halves = [
+        selection, report = (
             Networks(scores.on(rows.tolist()), accuracies[rows])
             for rows in (parted.selection, parted.report)
-        ]
-        task = Task(table.name, target, *halves)
+        )
+        task = Task(table.name, target, selection, report)
         for name, values in beside.items():
             own, measured = values[parted.report], accuracies[parted.report]
             reports[name].append(reported(agreement(own, measured, ("spearman",))))
@@ -250,7 +250,7 @@ def main() -> None:
     )  # fmt: skip
     needed = (Statistic("params"),) if options.library else statistics_needed(config, ())
     stored = collect_table(
-        table.architectures, space, needed, setting, store=Store(),
+        table.architectures, space, needed, setting, store=user_store(),
         memory=int(options.memory * 2**30),
     )  # fmt: skip
     beside = library_scores(table, space, setting, options.beside)

@@ -59,8 +59,8 @@ def grasp(network: nn.Module, x: Tensor, y: Tensor) -> float:
     loss = F.cross_entropy(network(x), y)
     second = torch.autograd.grad(loss, own, create_graph=True)
     network.zero_grad()
-    sum((a * b).sum() for a, b in zip(first, second, strict=True)).backward()  # type: ignore[union-attr]
-    return -sum(float((w * w.grad).sum()) for w in own)
+    torch.stack([(a * b).sum() for a, b in zip(first, second, strict=True)]).sum().backward()
+    return -sum(float((w * w.grad).sum()) for w in own if w.grad is not None)
 
 
 def fisher(network: nn.Module, x: Tensor, y: Tensor) -> float:
@@ -77,8 +77,9 @@ def fisher(network: nn.Module, x: Tensor, y: Tensor) -> float:
         handle.remove()
     total = 0.0
     for layer, out in seen.items():
+        assert out.grad is not None
         product = (out * out.grad).flatten(2).sum(2) if out.dim() > 2 else out * out.grad
-        total += float(layer.weight.numel() * product.square().mean(0).mean() / 2)  # type: ignore[operator, union-attr]
+        total += float(layer.weight.numel() * product.square().mean(0).mean() / 2)  # type: ignore[operator]
     return total
 
 
@@ -86,12 +87,12 @@ def flow(network: nn.Module, x: Tensor, norms: bool) -> float:
     linear = copy.deepcopy(network)
     for module in linear.modules():
         if isinstance(module, nn.BatchNorm2d) and not norms:
-            module.forward = lambda t: t  # type: ignore[method-assign]
+            module.forward = nn.Identity().forward  # type: ignore[method-assign]
     with torch.no_grad():
         for parameter in linear.parameters():
             parameter.abs_()
     linear(torch.ones_like(x[:1])).sum().backward()
-    return sum(float((w * w.grad).abs().sum()) for w in weights(linear))
+    return sum(float((w * w.grad).abs().sum()) for w in weights(linear) if w.grad is not None)
 
 
 def synflow(network: nn.Module, x: Tensor, y: Tensor) -> float:

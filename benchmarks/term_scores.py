@@ -1,6 +1,7 @@
 """Scores of random formulas on all architectures of a table, kept in a file.
 
-What `combiner.py` measures sums on: no network runs twice, and no formula is evaluated twice.
+What `combiner.py` measures sums on: no network runs twice, and no formula is evaluated twice. Cut
+short, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import settled
 from autodas_dsl.evolution.run import statistics_needed
+from autodas_dsl.evolution.task import Evaluator
 from autodas_dsl.evolution.vocabulary import Vocabulary, chosen_operators, chosen_statistics
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.execution.randomness import Purpose, Stream
@@ -51,15 +54,15 @@ class TermScores:
 
 def term_scores(
     table: str, folder: Path, *, terms: int = 2000, limit: int | None = None,
-    batch_size: int | None = None, inputs: Sequence[str] = (), memory: float = 2.0,
-    progress: Callable[[str], None] = print,
+    data: str | None = None, batch_size: int | None = None, inputs: Sequence[str] = (),
+    together: int = 8, progress: Callable[[str], None] = print,
 ) -> TermScores:  # fmt: skip
     """Scores of the sizes and of random formulas, collected unless the folder has them."""
     facts = [Path(table).stem, str(terms), *(str(limit or "all"), str(batch_size or "usual"))]
     path = folder / f"{'-'.join([*facts, *inputs]).replace(' ', '_')}.npz"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _collected(table, path, terms, limit, batch_size, inputs, memory, progress)
+        path.with_suffix(".parts").mkdir(parents=True, exist_ok=True)
+        _collected(table, path, terms, limit, data, batch_size, inputs, together, progress)
     with np.load(path) as kept:
         targets = {key[7:]: kept[key] for key in kept.files if key.startswith("target ")}
         return TermScores(
@@ -91,61 +94,70 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _collected(
-    table: str, path: Path, terms: int, limit: int | None, batch_size: int | None,
-    inputs: Sequence[str], memory: float, progress: Callable[[str], None],
+    table: str, path: Path, terms: int, limit: int | None, data: str | None,
+    batch_size: int | None, inputs: Sequence[str], together: int, progress: Callable[[str], None],
 ) -> None:  # fmt: skip
+    """Some networks at a time: their statistics go when all formulas have been evaluated on them."""
     torch.set_num_threads(1)
     tune_memory()
     read = load_table(Path(table) if table.endswith(".csv") else table)
-    read = _drawn(read, limit)
+    read = drawn_rows(read, limit)
     space = spaces.get(read.space or "")
     config = Config(inputs=tuple(inputs)) if inputs else Config()
     needed = {*statistics_needed(config, ()), *(Statistic(name) for name in SIZES)}
-    setting = usual_setting(space, Data(space.data, batch_size))
-    stored = collect_table(
-        read.architectures, space, needed, setting, memory=int(memory * 2**30),
-        progress=lambda _, name: progress(f"collected {name}"),
-    )  # fmt: skip
-    formulas, scores = _evaluated(config, stored, terms, progress)
+    setting = usual_setting(space, Data(data or space.data, batch_size))
+    formulas: list[str] = []
+    found: list[Floats] = []
+    for first in range(0, len(read), together):
+        part = path.with_suffix(".parts") / f"{first}.npz"
+        if not part.exists():
+            stored = collect_table(
+                read.architectures[first : first + together], space, needed, setting
+            )
+            formulas = formulas or _drawn_formulas(config, stored, terms)
+            evaluate = stored.evaluator(range(len(stored.architectures)))
+            scores = _evaluated(evaluate, formulas)
+            np.savez_compressed(
+                part, scores=scores, notes=np.array(stored.notes), formulas=np.array(formulas)
+            )
+        with np.load(part) as kept:
+            formulas, notes = kept["formulas"].tolist(), kept["notes"]
+            found.append(kept["scores"])
+        progress(f"{min(first + together, len(read))} of {len(read)} networks")
+    scores = np.concatenate(found, axis=1)
+    valid = np.isfinite(scores).any(axis=1)
+    arrays: dict[str, Any] = {f"target {name}": read.columns[name] for name in read.targets}
+    arrays["classes"] = np.array(splits.isomorphism_classes(read, space))
     np.savez_compressed(
-        path, formulas=np.array(formulas), scores=scores,
-        classes=np.array(splits.isomorphism_classes(read, space)), notes=np.array(stored.notes),
-        **{f"target {name}": read.columns[name] for name in read.targets},
-    )  # fmt: skip
+        path, formulas=np.array(formulas)[valid], scores=scores[valid], notes=notes, **arrays
+    )
 
 
-def _drawn(table: Table, limit: int | None) -> Table:
+def drawn_rows(table: Table, limit: int | None) -> Table:
     """Some rows; a row without any accuracy is left out."""
     known = np.stack([np.isfinite(table.columns[name]) for name in table.targets]).any(axis=0)
     table = table.rows(np.flatnonzero(known))
     return table.rows(splits.sample(table.architectures, limit, 0)) if limit else table
 
 
-def _evaluated(
-    config: Config, stored: Stored, terms: int, progress: Callable[[str], None]
-) -> tuple[list[str], Floats]:
-    """Random formulas, no two of one core tree, that are valid on some architecture."""
+def _drawn_formulas(config: Config, stored: Stored, terms: int) -> list[str]:
+    """The sizes, and random formulas, no two of one core tree."""
     vocabulary = Vocabulary(
         chosen_statistics(config.inputs), chosen_operators(), config.terms, stored.allowed
     )
     generator = Generator(vocabulary, config.max_complexity)
-    evaluate = stored.evaluator(range(len(stored.architectures)))
-    formulas = list(SIZES)
-    rows = [outcome.scores for outcome in evaluate([to_ir(parse(name)) for name in SIZES])]
-    seen: set[str] = set()
+    formulas, seen = list(SIZES), set()
     slot = 0
-    while len(rows) < terms + len(SIZES):
-        batch = []
-        while len(batch) < _TOGETHER:
-            expr = settled(generator.formula(Stream(0, 0, slot, Purpose.FRESH)))
-            slot += 1
-            node = to_ir(expr)
-            if repr(node) not in seen:
-                seen.add(repr(node))
-                batch.append((expr, node))
-        for (expr, _), outcome in zip(batch, evaluate([n for _, n in batch]), strict=True):
-            if outcome.valid.any():
-                formulas.append(format_expression(expr))
-                rows.append(outcome.scores)
-        progress(f"{len(rows)} formulas, {slot} drawn")
-    return formulas, np.array(rows)
+    while len(formulas) < terms + len(SIZES):
+        expr = settled(generator.formula(Stream(0, 0, slot, Purpose.FRESH)))
+        slot += 1
+        if (key := repr(to_ir(expr))) not in seen:
+            seen.add(key)
+            formulas.append(format_expression(expr))
+    return formulas
+
+
+def _evaluated(evaluate: Evaluator, formulas: Sequence[str]) -> Floats:
+    nodes = [to_ir(parse(text)) for text in formulas]
+    parts = [nodes[first : first + _TOGETHER] for first in range(0, len(nodes), _TOGETHER)]
+    return np.array([outcome.scores for part in parts for outcome in evaluate(part)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,10 +114,23 @@ def test_run_folders_are_numbered(tmp_path: Path) -> None:
     assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-2"
 
 
-def test_what_one_table_selects_on_no_other_reports_on() -> None:
+def test_tables_share_the_memory_and_keep_their_halves_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What one table selects on, no other reports on."""
+    shares = []
+
+    def noting(*given: Any, memory: int, **more: Any) -> Any:
+        shares.append(memory)
+        return prepare(*given, memory=memory, **more)
+
+    monkeypatch.setattr("autodas_dsl.evolution.session.prepare", noting)
     whole = load_table("digits-resnet").rows(range(24))
-    fewer = replace(load_table("digits-resnet").rows(range(3, 24)), name="fewer")
-    session = search([whole, fewer], CONFIG)
+    fewer = load_table("digits-resnet").rows(range(3, 24))
+    fewer = replace(fewer, name="fewer", columns={"other": fewer.columns["vanilla"]})
+    session = search([whole, fewer], replace(CONFIG, target="kd,other"))
+    assert [one.target for one in session.scores] == ["kd", "other"]
+    assert shares == [int(4 * 2**30 * rows / 45) for rows in (24, 21)]
     sides = [
         {name: held for name, held in zip(one.architectures, one.held_out, strict=True)}
         for one in session.scores

@@ -159,6 +159,15 @@ def test_several_accuracy_columns_must_be_chosen_from() -> None:
     assert table.target("two") == "two"
 
 
+def test_of_several_targets_a_table_takes_the_first_it_has() -> None:
+    table = read("arch,one,two\na,1,2\n")
+    assert table.target("kd,two,one") == "two"
+    assert read('arch,"a,b",c\nx,1,2\n').target("a,b") == "a,b"
+    with pytest.raises(InputError, match=r'E511.*no accuracy column "kd,on"') as caught:
+        table.target("kd,on")
+    assert 'did you mean "one"?' in str(caught.value)
+
+
 def test_an_unknown_target_is_suggested() -> None:
     with pytest.raises(InputError, match="E511") as caught:
         read("arch,vanilla,kd\na,1,2\n").target("vanila")

@@ -19,8 +19,8 @@ def measured_on() -> options.Decorator:
     """Everything about the networks of a table: its space and target, teacher, data, precision."""
     chosen = (
         options.space(),
-        click.option("--target", metavar="COLUMN",
-                     help="The accuracy column.  [default: kd, or the only one]"),
+        click.option("--target", metavar="COLUMN,…",
+                     help="The accuracy column, the first that the table has.  [default: kd, or the only one]"),
         options.teacher(),
         options.teacher_weights(),
         options.teacher_size(),

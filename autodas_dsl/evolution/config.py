@@ -89,7 +89,7 @@ class Config:
     screening : bool
         Look at formulas on a few architectures and a sample of their statistics first.
     memory : float
-        GiB for statistics, see `prepare`.
+        GiB for statistics (see `prepare`), which tables share by their architectures.
     margin : float
         A formula is screened out when its tau on the screen falls this far below the worst of the
         population.
@@ -104,7 +104,7 @@ class Config:
     baselines : tuple of str
         Formulas reported beside the best one; those that do not fit, with the requirement.
     target : str, optional
-        Accuracy column, the same in all tables.
+        Accuracy column; of several, separated by commas, each table takes the first that it has.
     split : str
         How selection and report are parted, see `splits.split`.
     space : str, optional
@@ -191,7 +191,9 @@ class Config:
         metavar="PROXY,…",
     )  # fmt: skip
     target: str | None = _option(
-        None, "The accuracy column.  [default: kd, or the only one]", metavar="COLUMN"
+        None,
+        "The accuracy column, the first that a table has.  [default: kd, or the only one]",
+        metavar="COLUMN,…",
     )
     split: str = _option(
         "half", "Architectures to select on and to report on.", metavar="half|K/N", shown=True

@@ -105,10 +105,7 @@ def search(
     with ExitStack() as stack:
         stack.enter_context(one_thread())
         loaded = [table_and_space(table, config.space) for table in tables]
-        watch.phase(
-            "collecting statistics",
-            sum(len(table.measured(config.target)[0]) for table, _ in loaded),
-        )
+        watch.phase("collecting statistics", sum(_rows(loaded, config)))
         networks = count(1)
         prepared = [
             stack.enter_context(
@@ -163,6 +160,11 @@ def _classes(table: Table, space: Space[Any], target: str | None) -> tuple[str, 
     return splits.isomorphism_classes(table.measured(target)[0], space)
 
 
+def _rows(loaded: Sequence[tuple[Table, Space[Any]]], config: Config) -> list[int]:
+    """The architectures of each table."""
+    return [len(table.measured(config.target)[0]) for table, _ in loaded]
+
+
 def _prepared(
     place: int,
     loaded: Sequence[tuple[Table, Space[Any]]],
@@ -180,12 +182,14 @@ def _prepared(
         space, config.data or Data(space.data, config.size), config.teacher,
         dtype=getattr(torch, config.dtype), device=config.device,
     )  # fmt: skip
+    rows = _rows(loaded, config)
+    memory = int(config.memory * 2**30) * rows[place] // sum(rows)
     needed = statistics_needed(config, ())
     _require_teacher(needed, setting)
     return prepare(
         table, space, needed, setting, optional=sorted(statistics_of(config.baselines)),
         target=config.target, split=config.split, beside=beside, seed=config.seed,
-        workers=config.workers, screening=config.screening, memory=int(config.memory * 2**30),
+        workers=config.workers, screening=config.screening, memory=memory,
         store=user_store(), progress=collecting,
     )  # fmt: skip
 

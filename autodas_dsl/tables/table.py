@@ -70,7 +70,9 @@ class Table:
         Parameters
         ----------
         name : str, optional
-            What the user asked for. Without it ``kd`` when there is one, else the only one.
+            What the user asked for; of several, separated by commas, the first that there is, so
+            that tables with other columns can be named together. Without it ``kd`` when there is
+            one, else the only one.
 
         Raises
         ------
@@ -88,13 +90,15 @@ class Table:
                 f"the table {self.name} has {len(self.targets)} accuracy columns",
                 f"choose one with --target: {known}" if known else "add a column of accuracies",
             )
-        if name not in self.targets:
+        wanted = [name, *name.split(",")]
+        found = next((one for one in wanted if one in self.targets), None)
+        if found is None:
             raise InputError(
                 "E511",
                 f'the table {self.name} has no accuracy column "{name}"',
-                did_you_mean(name, self.targets) + f"targets: {known}",
+                did_you_mean(wanted[-1], self.targets) + f"targets: {known}",
             )
-        return name
+        return found
 
     def rows(self, chosen: Sequence[int] | npt.NDArray[np.integer]) -> Table:
         """The table of these rows, in this order."""
