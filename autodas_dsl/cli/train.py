@@ -21,7 +21,7 @@ Examples:
 @trained_with()
 @click.pass_context
 def command(ctx: click.Context, model: str, **given: Any) -> None:
-    """Train a network on the labels: a teacher, or a student without one.
+    """Train a network on labels alone, such as a teacher.
 
     It is tested on samples that were held out at random, or on --test-data.
     """
