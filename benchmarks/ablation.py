@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gradient-free": {"gradient_free": True},
     "no weights": {"inputs": tuple(i for i in DEFAULT_INPUTS if i not in ("W", "grad W"))},
     "weights only": {"inputs": ("W", "grad W")},
-    "no activations": {"inputs": tuple(i for i in DEFAULT_INPUTS if i not in ("A", "grad A"))},
+    "no activations": {"inputs": tuple(i for i in DEFAULT_INPUTS if not i.endswith(("A", "A)")))},
     "maps and logits only": {"inputs": _PAIRS},
     "no transforms, no spectra": {
         "operators": ("arithmetic", "elementwise", "normalise", "distance", "norm", "reduction")

@@ -48,6 +48,7 @@ WAYS: dict[str, tuple[Settings, int]] = {
     "3, kendall": (replace(BASE, criterion="kendall"), 1),
     "3, standardised": (replace(BASE, transform="standardise"), 1),
     "3, coefficients": (replace(BASE, weights=(0.5, 1.0, 2.0)), 1),
+    "3, fine coefficients": (replace(BASE, weights=(0.5, 0.7, 1.0, 1.4, 2.0)), 1),
     "3, the best one": (replace(BASE, near=0.0), 1),
     "3, near 0.02": (replace(BASE, near=0.02), 1),
     "3, margin 0.005": (replace(BASE, margin=0.005), 1),

@@ -22,16 +22,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from remembered import Remembered
 
 from autodas_dsl import spaces
 from autodas_dsl.cli.networks import teacher_of
-from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.run import Run, evolve, statistics_needed
-from autodas_dsl.evolution.task import Evaluator, Networks, Task
+from autodas_dsl.evolution.finished import Run
+from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.extend import Input, kind, load_extension, register
@@ -53,31 +52,6 @@ BESIDE = ("params", "flops")
 SLOW = ("grasp", "te_nas")
 SIXTEENTH = Sample(share=16)
 Floats = npt.NDArray[np.float64]
-
-
-class Remembered:
-    """Scores of formulas on all architectures, each formula evaluated once."""
-
-    def __init__(self, evaluate: Evaluator) -> None:
-        self._evaluate = evaluate
-        self._known: dict[Node, Outcome] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def on(self, rows: Sequence[int]) -> Evaluator:
-        """The evaluator over some of the architectures."""
-
-        def evaluate(nodes: Sequence[Node]) -> list[Outcome]:
-            new = [node for node in nodes if node not in self._known]
-            self._known.update(zip(new, self._evaluate(new), strict=True))
-            return [_part(self._known[node], rows) for node in nodes]
-
-        return evaluate
-
-
-def _part(outcome: Outcome, rows: Sequence[int]) -> Outcome:
-    return Outcome(outcome.scores[list(rows)], tuple(outcome.reasons[row] for row in rows))
 
 
 class Report(NamedTuple):
@@ -174,11 +148,7 @@ def discover(
     found: list[Found] = []
     for number in range(options.splits):
         parted = splits.split(classes, options.split, number)
-        selection, report = (
-            Networks(scores.on(rows.tolist()), accuracies[rows])
-            for rows in (parted.selection, parted.report)
-        )
-        task = Task(table.name, target, selection, report)
+        task = scores.task(table.name, target, parted, accuracies)
         for name, values in beside.items():
             own, measured = values[parted.report], accuracies[parted.report]
             reports[name].append(reported(agreement(own, measured, ("spearman",))))
@@ -260,7 +230,7 @@ def main() -> None:
     if options.sample:
         small = thinned(stored.collected, SIXTEENTH, stored.sample)
         stored = replace(stored, collected=tuple(small))
-    scores = Remembered(stored.evaluator(range(len(table))))
+    scores = Remembered(table.name, stored.evaluator(range(len(table))))
     classes = splits.isomorphism_classes(table, space)
     for target in targets:
         discover(target, table, classes, stored, scores, beside, config, options)

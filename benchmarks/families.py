@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from discover import BESIDE, library_scores
-from term_scores import drawn_rows, term_scores
+from term_scores import drawn_rows, scored_on, term_scores
 
 from autodas_dsl import spaces
 from autodas_dsl.compiler.population import percentile
@@ -32,10 +32,13 @@ from autodas_dsl.evolution.terms import Scored
 from autodas_dsl.language.extend import load_extension
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.parse import parse
-from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.tables.read import load_table
 
 Floats = npt.NDArray[np.float64]
+
+
+TEACHER = "cifar-resnet:9-9-9"
+"""Of families that have none of their own."""
 
 
 class Family(NamedTuple):
@@ -82,12 +85,12 @@ def known(one: Family, options: argparse.Namespace) -> Known:
     data = None if builtin else str(options.images)
     drawn = term_scores(
         path, options.scores, terms=options.terms, limit=one.limit, data=data,
-        batch_size=one.batch_size, inputs=tuple(filter(None, options.inputs.split(","))),
+        batch_size=one.batch_size, teacher=TEACHER, inputs=tuple(filter(None, options.inputs.split(","))),
         together=one.together, progress=lambda text: print(f"# {one.table}: {text}", flush=True),
     )  # fmt: skip
     table = drawn_rows(load_table(one.table if builtin else Path(path)), one.limit)
     space = spaces.get(table.space or "")
-    setting = usual_setting(space, Data(data or space.data, one.batch_size))
+    setting = scored_on(space, data, one.batch_size, TEACHER)
     library = library_scores(table, space, setting, ())
     accuracies = drawn.targets[one.target]
     measured = np.flatnonzero(np.isfinite(accuracies))

@@ -1,9 +1,13 @@
-"""The search strategies on one table, at equal numbers of evaluated formulas, over several seeds.
+"""The search strategies on one table, at equal numbers of evaluated formulas, with and without sums.
 
-The selection and the held-out architectures are the same in all runs. Writes one line per run and
-the search curves (best tau against evaluations, mean and range over the seeds).
+Over random splits and seeds of the search: Kendall tau of the best formula and of the best sum of
+formulas, on the selection and held out, whenever so many formulas have been evaluated; a search of
+4,000 passes by 250 and 1,000. Prints mean and standard deviation, and for the gain of sums held out
+its mean and standard error over the pairs. Every formula is evaluated once on all architectures,
+whatever the split, and kept in a journal in the folder: a second call goes on from there. Writes one
+line per run and count, and the search curves (best tau against evaluations, mean and range).
 
-    python benchmarks/strategies.py [TABLE] [--seeds 10] [--evaluations 500] [--out FOLDER]
+    python benchmarks/strategies.py [TABLE] [--evaluations 250,1000,4000] [--seeds 5] [--splits 4]
 """
 
 from __future__ import annotations
@@ -11,69 +15,99 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from remembered import Remembered
 
 from autodas_dsl import spaces
-from autodas_dsl.evaluation.agreement import agreement
-from autodas_dsl.evolution.config import STRATEGIES, Config
+from autodas_dsl.evaluation import splits
+from autodas_dsl.evolution.best_sum import BestSum, measure_sum
+from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt
-from autodas_dsl.evolution.journal import Memory
-from autodas_dsl.evolution.null import null_level
-from autodas_dsl.evolution.prepare import Prepared, prepare
-from autodas_dsl.evolution.run import Search, statistics_needed
+from autodas_dsl.evolution.journal import Journal
+from autodas_dsl.evolution.measure import on_both_halves
+from autodas_dsl.evolution.run import Search, statistics_needed, without_truth
+from autodas_dsl.evolution.task import Task
 from autodas_dsl.evolution.watch import Progress
+from autodas_dsl.execution.memory import tune_memory
+from autodas_dsl.language.infer import Allowed
+from autodas_dsl.language.searchers import STRATEGIES
 from autodas_dsl.report.plots import Curve, save, search_curve
-from autodas_dsl.scoring.setting import usual_setting
+from autodas_dsl.scoring.setting import Data, usual_setting
+from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
+from autodas_dsl.tables.table import Table
 
 POINTS = 40
 
 
 @dataclass(frozen=True)
-class Trace:
-    """The best formula after each generation, and how many formulas had been evaluated."""
+class Row:
+    """One search at one number of evaluations; Kendall tau."""
 
-    evaluations: list[int]
-    best: list[Individual]
-    seconds: float
+    strategy: str
+    split: int
+    seed: int
+    evaluations: int
+    selection: float
+    held_out: float
+    sum_selection: float
+    sum_held_out: float
+    terms: int
+    complexity: int
+
+
+class Trace:
+    """The best formula after each generation, and the best sum at some numbers of evaluations."""
+
+    def __init__(self, search: Search, counts: Sequence[int]) -> None:
+        self.evaluations: list[int] = []
+        self.best: list[Individual] = []
+        self.sums: list[tuple[Individual, BestSum | None]] = []
+        self._search, self._counts = search, counts
+        search.go(Interrupt(), None, self._told)
+
+    def _told(self, progress: Progress) -> None:
+        if progress.best is None:
+            return
+        self.evaluations.append(progress.counts.evaluations)
+        self.best.append(progress.best)
+        for _ in filter(progress.counts.evaluations.__ge__, self._counts[len(self.sums) :]):
+            self.sums.append((progress.best, self._search.best_sum()))
 
     def at(self, evaluations: float) -> Individual:
         """The best formula once so many had been evaluated."""
         place = np.searchsorted(self.evaluations, evaluations, side="right") - 1
         return self.best[max(0, int(place))]
 
+    def held_out(self, best: Iterable[Individual]) -> list[float]:
+        """Kendall tau of formulas, as they were oriented, on the held-out architectures."""
+        tasks, evaluator = self._search.tasks, self._search.evaluator
+        halves = evaluator.on_both_halves([individual.formula for individual in best])
+        found = [on_both_halves(tasks, *outcomes)[1][0].agreement for outcomes in halves]
+        return [one.kendall or 0.0 for one in found]
 
-def traced(config: Config, prepared: Prepared, memory: Memory) -> tuple[Trace, Search]:
-    evaluations: list[int] = []
-    best: list[Individual] = []
-
-    def watch(progress: Progress) -> None:
-        if progress.best is not None:
-            evaluations.append(progress.counts.evaluations)
-            best.append(progress.best)
-
-    search = Search(config, [prepared.task], prepared.allowed, memory)
-    began = time.process_time()
-    search.go(Interrupt(), None, watch)
-    return Trace(evaluations, best, time.process_time() - began), search
-
-
-def held_out(search: Search, prepared: Prepared, best: list[Individual]) -> dict[str, float]:
-    """Kendall tau of each formula, as it was oriented, on the held-out architectures."""
-    report = prepared.task.report
-    if report is None:
-        raise SystemExit("the table has no held-out half")
-    each = {individual.key: individual for individual in best}
-    outcomes = search.evaluator.scores([i.formula for i in each.values()], "report")
-    return {
-        key: agreement(found[0].scores, report.accuracies).kendall or 0.0
-        for key, found in zip(each, outcomes, strict=True)
-    }
+    def rows(self, split: int) -> Iterator[Row]:
+        tasks, config = self._search.tasks, self._search.config
+        for count, (best, found) in zip(self._counts, self.sums, strict=True):
+            (held,) = self.held_out([best])
+            both = best.tau, held
+            if found is not None:
+                (one,) = measure_sum(found, self._search.evaluator, tasks).held_out
+                both = found.tau, one.agreement.kendall or 0.0
+            terms = len(found.terms) if found is not None else 1
+            yield Row(
+                config.strategy, split, config.seed, count, best.tau, held, *both, terms,
+                best.complexity,
+            )  # fmt: skip
 
 
 def main() -> None:
@@ -81,52 +115,104 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("table", nargs="?", default="digits-resnet")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--evaluations", type=int, default=500)
+    parser.add_argument("--target")
+    parser.add_argument("--evaluations", default="250,1000,4000", help="ascending")
+    parser.add_argument("--strategies", default=",".join(STRATEGIES))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--split", default="half")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--memory", type=float, default=2.0, help="GiB of statistics")
     parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
     options = parser.parse_args()
+    torch.set_num_threads(1)
+    tune_memory()
     table = load_table(options.table)
     space = spaces.get(table.space or "")
-    base = Config(iterations=10**6, max_evaluations=options.evaluations)
-    with prepare(table, space, statistics_needed(base, ()), usual_setting(space)) as prepared:
-        compare(base, prepared, options)
-
-
-def compare(base: Config, prepared: Prepared, options: argparse.Namespace) -> None:
-    """Search with every strategy and seed; write the curves and the figures."""
+    stored = collected(table, space, options)
     options.out.mkdir(parents=True, exist_ok=True)
-    memory = Memory()
-    grid = np.linspace(base.population, options.evaluations, POINTS)
-    curves, rows = [], []
-    for strategy in STRATEGIES:
+    with closing(Journal(options.out / f"scores-{stored.fingerprint[:16]}.txt")) as journal:
+        scores = Remembered(table.name, stored.evaluator(range(len(table))), journal)
+        compare(table.measured(options.target)[0], space, scores, stored.allowed, options)
+
+
+def collected(table: Table, space: Space, options: argparse.Namespace) -> Stored:
+    """The statistics of all architectures that have an accuracy."""
+    return collect_table(
+        table.measured(options.target)[0].architectures, space, statistics_needed(Config(), ()),
+        usual_setting(space, Data(space.data, options.batch_size)), store=user_store(),
+        memory=int(options.memory * 2**30),
+    )  # fmt: skip
+
+
+def compare(
+    table: Table, space: Space, scores: Remembered, allowed: Allowed, options: argparse.Namespace
+) -> None:
+    """Search with every strategy, split and seed; print the table, write lines and figures."""
+    target = table.target(options.target)
+    classes = splits.isomorphism_classes(table, space)
+    parts = [splits.split(classes, options.split, number) for number in range(options.splits)]
+    tasks = [scores.task(table.name, target, one, table.columns[target]) for one in parts]
+    counts = [int(word) for word in options.evaluations.split(",")]
+    base = Config(iterations=10**6, max_evaluations=counts[-1])
+    grid = np.linspace(base.population, counts[-1], POINTS)
+    rows: list[Row] = []
+    curves = []
+    for name in options.strategies.split(","):
+        config = replace(base, strategy=name)
         selection, report = [], []
-        for seed in range(options.seeds):
-            config = Config(
-                iterations=10**6, max_evaluations=options.evaluations, strategy=strategy, seed=seed
-            )
-            trace, search = traced(config, prepared, memory)
-            path = [trace.at(count) for count in grid]
-            outside = held_out(search, prepared, path)
-            selection.append([individual.tau for individual in path])
-            report.append([outside[individual.key] for individual in path])
-            rows.append(
-                {"strategy": strategy, "seed": seed, "evaluations": trace.evaluations[-1],
-                 "selection": selection[-1][-1], "held_out": report[-1][-1],
-                 "complexity": path[-1].complexity, "seconds": round(trace.seconds, 2)}
-            )  # fmt: skip
-            print(rows[-1], file=sys.stderr, flush=True)
-        curves.append(Curve(strategy, grid, np.array(selection), np.array(report)))
-        ends = np.array([[row[-1] for row in half] for half in (selection, report)])
-        print(f"{strategy:15} selection {ends[0].mean():.3f} ± {ends[0].std():.3f}   "
-              f"held-out {ends[1].mean():.3f} ± {ends[1].std():.3f}", flush=True)  # fmt: skip
-    null = null_level(base, [prepared.task], prepared.allowed, known=memory.facts)
-    print(f"null level {null.mean:.3f} (highest of {len(null.taus)}: {null.highest:.3f})")
+        for number, task in enumerate(tasks):
+            for seed in range(options.seeds):
+                trace = Trace(Search(replace(config, seed=seed), [task], allowed), counts)
+                rows += trace.rows(number)
+                print(rows[-1], file=sys.stderr, flush=True)
+                path = [trace.at(count) for count in grid]
+                selection.append([individual.tau for individual in path])
+                report.append(trace.held_out(path))
+        curves.append(Curve(name, grid, np.array(selection), np.array(report)))
     with (options.out / "strategies.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(asdict(rows[0])), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
-    title = f"{prepared.task.name}, {prepared.task.target}, {options.seeds} seeds"
-    save(search_curve(curves, title=title, null_level=null.mean), options.out / "search_curves")
+        writer.writerows(map(asdict, rows))
+    level = null(base, tasks[0], allowed, counts)
+    title = f"{table.name}, {target}: {options.splits} splits, {options.seeds} seeds"
+    print(f"{title}, {len(parts[0].selection)} to select, {len(parts[0].report)} held out")
+    report_on(rows, level)
+    last = level[counts[-1]][0]
+    save(search_curve(curves, title=title, null_level=last), options.out / "search_curves")
+
+
+def null(
+    config: Config, task: Task, allowed: Allowed, counts: Sequence[int], repeats: int = 3
+) -> dict[int, tuple[float, float]]:
+    """The mean tau of the best formula and of the best sum on shuffled accuracies."""
+    found = []
+    for repeat in range(1, repeats + 1):
+        search = Search(config, without_truth([task], 0, repeat), allowed)
+        each = Trace(search, counts).sums
+        found.append([(best.tau, summed.tau if summed else best.tau) for best, summed in each])
+    means = np.mean(found, axis=0)
+    return {
+        count: (float(one), float(two)) for count, (one, two) in zip(counts, means, strict=True)
+    }
+
+
+def report_on(rows: Sequence[Row], level: dict[int, tuple[float, float]]) -> None:
+    """Print a line for every strategy at every number of evaluations."""
+    halves = f"{'selection':<13}   {'held out':<13}"
+    print(f"{'':22} {'best formula':^29}   {'best sum':^29}   gain held out\n"
+          f"{'evaluations':<22} {halves}   {halves}")  # fmt: skip
+    for count, (single, summed) in level.items():
+        for name in dict.fromkeys(row.strategy for row in rows):
+            own = [row for row in rows if (row.evaluations, row.strategy) == (count, name)]
+            columns = np.array([
+                (r.selection, r.held_out, r.sum_selection, r.sum_held_out) for r in own
+            ]).T  # fmt: skip
+            cells = "   ".join(f"{c.mean():.3f} ± {c.std():.3f}" for c in columns)
+            gain = columns[3] - columns[1]
+            error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+            print(f"{count:>6} {name:<15} {cells}   {gain.mean():+.3f} ± {error:.3f}")
+        print(f"{count:>6} {'null level':<15} {single:.3f} {'':26}   {summed:.3f}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
-from autodas_dsl.scoring.setting import Data, usual_setting
+from autodas_dsl.models.load import load_models
+from autodas_dsl.scoring.setting import Data, Setting, Teacher, usual_setting
 from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.spaces.base import Space
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
@@ -54,7 +57,8 @@ class TermScores:
 
 def term_scores(
     table: str, folder: Path, *, terms: int = 2000, limit: int | None = None,
-    data: str | None = None, batch_size: int | None = None, inputs: Sequence[str] = (),
+    data: str | None = None, batch_size: int | None = None, teacher: str | None = None,
+    inputs: Sequence[str] = (),
     together: int = 8, progress: Callable[[str], None] = print,
 ) -> TermScores:  # fmt: skip
     """Scores of the sizes and of random formulas, collected unless the folder has them."""
@@ -62,13 +66,22 @@ def term_scores(
     path = folder / f"{'-'.join([*facts, *inputs]).replace(' ', '_')}.npz"
     if not path.exists():
         path.with_suffix(".parts").mkdir(parents=True, exist_ok=True)
-        _collected(table, path, terms, limit, data, batch_size, inputs, together, progress)
+        setting = partial(scored_on, data=data, batch_size=batch_size, teacher=teacher)
+        _collected(table, path, terms, limit, setting, inputs, together, progress)
     with np.load(path) as kept:
         targets = {key[7:]: kept[key] for key in kept.files if key.startswith("target ")}
         return TermScores(
             Path(table).stem, tuple(kept["formulas"].tolist()), kept["scores"], targets,
             tuple(kept["classes"].tolist()), tuple(kept["notes"].tolist()),
         )  # fmt: skip
+
+
+def scored_on(
+    space: Space[Any], data: str | None, batch_size: int | None, teacher: str | None
+) -> Setting:
+    """The space's own data and teacher where there are any; else those given."""
+    source = Teacher(load_models(teacher)[0]) if teacher and not space.teacher else None
+    return usual_setting(space, Data(data or space.data, batch_size), source)
 
 
 def listed_scores(table: Path, path: Path) -> TermScores:
@@ -94,8 +107,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _collected(
-    table: str, path: Path, terms: int, limit: int | None, data: str | None,
-    batch_size: int | None, inputs: Sequence[str], together: int, progress: Callable[[str], None],
+    table: str, path: Path, terms: int, limit: int | None, scored: Callable[[Space[Any]], Setting],
+    inputs: Sequence[str], together: int, progress: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Some networks at a time: their statistics go when all formulas have been evaluated on them."""
     torch.set_num_threads(1)
@@ -105,7 +118,7 @@ def _collected(
     space = spaces.get(read.space or "")
     config = Config(inputs=tuple(inputs)) if inputs else Config()
     needed = {*statistics_needed(config, ()), *(Statistic(name) for name in SIZES)}
-    setting = usual_setting(space, Data(data or space.data, batch_size))
+    setting = scored(space)
     formulas: list[str] = []
     found: list[Floats] = []
     for first in range(0, len(read), together):

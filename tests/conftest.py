@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # One thread, here and in processes that tests start: sums depend on their number in the last bits,
@@ -13,6 +14,10 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import pytest  # noqa: E402
 from fixtures import DATA  # noqa: E402
+
+from autodas_dsl.language import extend  # noqa: E402
+from autodas_dsl.language.inputs import INPUTS  # noqa: E402
+from autodas_dsl.language.operators import ALIASES, OPERATORS  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -35,6 +40,20 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@contextmanager
+def own_language() -> Iterator[None]:
+    """Operators and statistics that are added here are gone afterwards."""
+    tables = (extend._LOADED, OPERATORS, ALIASES, INPUTS)
+    kept = [dict(table) for table in tables]
+    tables[0].clear()
+    try:
+        yield
+    finally:
+        for table, before in zip(tables, kept, strict=True):
+            table.clear()
+            table.update(before)  # type: ignore[arg-type]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

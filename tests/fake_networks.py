@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +26,7 @@ class Fake:
     layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _drawer(seed: int, dtype: torch.dtype):
+def _drawer(seed: int, dtype: torch.dtype) -> Callable[..., Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
@@ -64,12 +65,16 @@ def fake(
         Statistic("W", "grad", parts=2): weights(2),
         Statistic("A"): maps(), Statistic("A", "grad"): maps(),
         Statistic("X"): tuple(draw(BATCH, 5, 3) for _ in range(layers)),
+        Statistic("I"): tuple(draw(BATCH, c, 4) for c in (3, 4)),
+        Statistic("O"): tuple(draw(BATCH, c, 4) for c in (4, 5)),
+        Statistic("T"): (draw(3, 4), draw(4, 5)),
         Statistic("S"): draw(layers).abs(), Statistic("S", probe="noise"): draw(layers).abs(),
         Statistic("F_s", stage=-2): draw(BATCH, 4, 8, 8), Statistic("E_s"): draw(BATCH, WIDTH),
         Statistic("P_s"): draw(BATCH, CLASSES), Statistic("V_s"): draw(CLASSES, WIDTH),
         Statistic("V_s", "grad"): draw(CLASSES, WIDTH), Statistic("J"): draw(BATCH, 12),
         Statistic("NTK", parts=16): kernel @ kernel.T + torch.eye(16, dtype=dtype),
         Statistic("attn"): (draw(layers) > 0).to(dtype),
+        Statistic("FIM"): kernel @ kernel.T, Statistic("FIM", probe="kaiming"): kernel @ kernel.T,
     }  # fmt: skip
     for probe in ("", "flow", "flow_bn", "ones"):
         values[Statistic("W", "grad", probe)] = weights()
@@ -84,15 +89,34 @@ def fake(
     values[Statistic("X", every=True)] = tuple(draw(BATCH, 5, 3) for _ in range(layers + 1))
     values[Statistic("P_s", probe="jitter")] = draw(BATCH, CLASSES)
     values[Statistic("NTK", parts=3)] = kernel[:3] @ kernel[:3].T
+    for name, entry in INPUTS.items():
+        if Statistic(name) not in values:
+            values[Statistic(name)] = _of_kind(entry.kind, shapes, draw)
     return Fake(
         values,
         {
             "lin": tuple(f"l{i}" for i in range(layers)),
             "act": tuple(f"a{i}" for i in range(layers)),
             "act[all]": tuple(f"f{i}" for i in range(layers + 1)),
+            "block": ("blocks.0", "blocks.1"),
             "bn": tuple(f"b{i}" for i in range(layers)),
         },
     )
+
+
+def _of_kind(
+    kind: Kind, shapes: Sequence[tuple[int, int]], draw: Callable[..., Tensor]
+) -> Tensor | tuple[Tensor, ...]:
+    """Values for a statistic of which no more is known than its kind."""
+    common = {"B": BATCH, "n": 16, "inputs": 12, "r_A": 4, "c_X": 5, "r_X": 3}
+    for who in ("s", "t"):
+        common |= {f"C_{who}": WIDTH, f"H_{who}": 4, f"W_{who}": 4, f"D_{who}": WIDTH,
+                   f"K_{who}": CLASSES}  # fmt: skip
+    each = [{**common, "c_W": c, "r_W": r, "c_A": c} for c, r in shapes]
+    if kind.layers and not kind.axes:
+        return draw(len(shapes)).abs()
+    drawn = tuple(draw(*(axis.size.evaluate(sizes) for axis in kind.axes)) for sizes in each)
+    return drawn if kind.layers else drawn[0]
 
 
 def networks(dtype: torch.dtype = torch.float64, count: int = 6) -> list[Fake]:

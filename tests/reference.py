@@ -282,6 +282,10 @@ def chancov(x: Array) -> Array:
     return flat @ flat.T / flat.shape[1]
 
 
+def changram(x: Array) -> Array:
+    return np.einsum("bcr,bdr->cd", channels(x), channels(x)) / (channels(x)[:, 0].size)
+
+
 def chancorr(x: Array) -> Array:
     flat = l2norm(channel_rows(x), (1,))
     return flat @ flat.T
@@ -485,7 +489,11 @@ REFERENCE: dict[str, Meaning] = {
     "angles": elementwise(angles),
     "diag": matrix(np.diagonal),
     "chancov": elementwise(chancov),
+    "changram": elementwise(changram),
     "chancorr": elementwise(chancorr),
+    "quantiles": lambda args, values, kinds: np.quantile(
+        args[0], np.arange(1, values["n"] + 1) / (values["n"] + 1)
+    ),
     "concat": entries(lambda layers: np.concatenate([rows(x) for x in layers], axis=1)),
     "eigvals": matrix(eigvals),
     "svdvals": matrix(svdvals),

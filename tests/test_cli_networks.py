@@ -560,7 +560,7 @@ def test_evolve_writes_a_run_and_reports_held_out(table: Path, tmp_path: Path) -
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert list(found) == [
-        "best", "complexity", "selection", "held_out", "baselines", "run", "stopped"
+        "best", "complexity", "selection", "held_out", "sum", "baselines", "run", "stopped"
     ]  # fmt: skip
     for half in ("selection", "held_out"):
         assert list(found[half]) == ["kendall", "spearman", "pearson", "n"]
@@ -589,8 +589,11 @@ def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> N
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.split("\n")
     assert run("check", lines[0]).exit_code == 0
-    assert lines[2] == "small, kd: held-out architectures"
-    assert lines[3].split()[:2] == ["proxy", "n"]
+    title = lines.index("small, kd: held-out architectures")
+    assert lines[title - 1] == ""
+    assert lines[title + 1].split()[:2] == ["proxy", "n"]
+    summed = [line for line in lines[1:title] if line.startswith("sum: ")]
+    assert len(summed) == sum(line.split()[:1] == ["sum"] for line in lines)
     assert "data: digits: 4 of " in result.stderr
 
 
@@ -608,7 +611,7 @@ def test_evolve_without_a_teacher_lists_the_baselines_that_need_one(
     )
     told = run(*words, "--run", tmp_path / "csv", "--format", "csv", "--baselines", "params, zen")
     rows = list(csv.DictReader(io.StringIO(told.stdout)))
-    assert [row["proxy"] for row in rows] == ["best", "params", "zen"]
+    assert [row["proxy"] for row in rows if row["proxy"] != "sum"] == ["best", "params", "zen"]
     assert "zen: S[noise]: the network has no BatchNorm layer" in told.stderr
     options = json.loads((tmp_path / "csv" / "run.json").read_text())["run"]
     assert options["baselines"] == ["params", "zen"]

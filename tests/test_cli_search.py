@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -104,6 +105,51 @@ def test_wrong_input(words: tuple[object, ...], code: str) -> None:
     assert result.exit_code == 1, result.stdout
     assert result.stdout == ""
     assert f"error[{code}" in result.stderr
+
+
+def test_several_formulas_and_a_front_have_rows_of_their_own() -> None:
+    words = (*SMALL, "-p", "params", "-p", "-snip", "--seeds", 2, "--pareto", "--top", 2)
+    rows = list(csv.DictReader(io.StringIO(output(*words, "--format", "csv").stdout)))
+    assert [row["role"] for row in rows[:4]] == ["student", "student", "largest", "pareto"]
+    assert float(rows[2]["params"]) == 211
+    assert float(rows[2]["score params"]) == 211
+    assert float(rows[2]["score"]) <= 1
+    found = json.loads(output(*words, "--format", "json").stdout)
+    assert [row["architecture"] for row in found["front"]] == [
+        row["architecture"] for row in rows[3:]
+    ]
+    assert found["best"][0]["reason"] == ""
+
+
+def test_a_latency_is_shown_with_its_spread() -> None:
+    words = (*SMALL, "-p", "params", "--max-latency", "9s", "--budget", 3)
+    head = output(*words).stdout
+    assert re.search(r"[\d.]+ ms \([\d.]+–[\d.]+\)", head)
+    one = json.loads(output(*words, "--format", "json").stdout)["best"][0]
+    assert 0 < one["latency_low"] <= one["latency_ms"] <= one["latency_high"]
+    said = run(*SMALL, "-p", "params", "--max-latency", "1us").stderr
+    assert "error[E750]: no architecture of tiny has at most 0.001 ms" in said
+    assert "the nearest miss is " in said
+
+
+def test_the_best_is_exported(tmp_path: Path) -> None:
+    words = (*SMALL, "-p", "params", "--export", tmp_path / "a b")
+    result = output(*words)
+    assert f"wrote {tmp_path / 'a b'}" in result.stderr
+    assert f"distill {shlex.quote(str(tmp_path / 'a b' / 'student.py'))} --teacher" in result.stderr
+    scored = CliRunner().invoke(
+        cli, ["score", str(tmp_path / "a b" / "student.py"), "-p", "params"]
+    )
+    assert "211" in scored.stdout, scored.stderr
+    assert "error[E680]" in run(*words).stderr
+    output(*words, "--force")
+
+
+@pytest.mark.parametrize("time", ["0ms", "5", "-3ms", "fast", "1h"])
+def test_times_that_are_none(time: str) -> None:
+    result = run(*SMALL, "-p", "params", "--max-latency", time)
+    assert result.exit_code == 2
+    assert "is no time such as" in result.stderr
 
 
 @pytest.mark.parametrize("amount", ["0", "-3", "many", "1.5.2", "3x"])

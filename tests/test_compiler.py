@@ -194,7 +194,7 @@ def test_digests_are_stable_across_processes() -> None:
 def test_a_search_refuses_what_is_far_too_much_work() -> None:
     wide = fake(0, 3)
     wide.values[Statistic("F_s")] = torch.zeros(6, 64, 16, 16)
-    costs = Costs([wide])
+    costs = Costs([wide.values])
     assert costs.excess(node("mean(svdvals(mm(F_s)))")) == ""
     reason = costs.excess(node("mean(svdvals(chancov(batch(F_s))))"))
     assert "too many for a search" in reason

@@ -7,6 +7,7 @@ import shlex
 from configparser import ConfigParser
 from pathlib import Path
 
+import language_page as reference
 import pytest
 from click.testing import CliRunner
 from conftest import REPOSITORY, Golden
@@ -15,7 +16,6 @@ import autodas_dsl
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.report import reference
 
 FIRST = REPOSITORY / "docs" / "first-proxy.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n", re.M | re.S)

@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import REPOSITORY, Golden
+from conftest import REPOSITORY, Golden, own_language
+from errors_page import (
+    FAMILIES,
+    MEANINGS,
+    UNSHOWN,
+    by_code,
+    error_index,
+    sayings,
+)
 from fixtures import DATA, wrong_inputs
 
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.language.documents import expression_proxy, parse_document
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.spans import Source
-from autodas_dsl.report.error_index import FAMILIES, MEANINGS, by_code, error_index, sayings
 
 PACKAGE = REPOSITORY / "autodas_dsl"
 SESSION = DATA / "errors.console"
-COMMAND = re.compile(r"^\$ autodas-dsl (.*)$", re.M)
+COMMAND = re.compile(r"^\$ (.*)$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +60,45 @@ def examples() -> dict[str, str]:
     return found
 
 
+def typed(line: str) -> str:
+    """What a line of a session prints, in the folder it is typed in: one of our commands, or one
+    that makes the files of the example, run here as a shell would.
+    """
+    command, *words = shlex.split(line)
+    if command == "autodas-dsl":
+        before = sorted(Path.cwd().rglob("*"))
+        done = CliRunner().invoke(cli, words)
+        assert done.exit_code == (0 if "warning[" in done.output else 1), line
+        assert sorted(Path.cwd().rglob("*")) == before, f"{line} leaves something behind"
+        return done.output.replace(f"{Path.cwd()}/", "")
+    if command == "printf":
+        text, _, name = words
+        Path(name).write_bytes(text.encode("latin-1").decode("unicode_escape").encode("latin-1"))
+    elif command == "mkdir":
+        Path(words[0]).mkdir()
+    else:
+        assert [command, words[0]] == ["python", "-c"]
+        exec(words[1], {})
+    return ""
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 def test_a_session_of_wrong_commands_prints_what_it_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
-    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
-    monkeypatch.chdir(tmp_path)
     blocks = []
-    for line in COMMAND.findall(SESSION.read_text(encoding="utf-8")):
-        done = CliRunner().invoke(cli, shlex.split(line))
-        assert done.exit_code == 1, line
-        blocks.append(f"$ autodas-dsl {line}\n{done.output}")
+    for number, block in enumerate(SESSION.read_text(encoding="utf-8").strip().split("\n\n")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "examples").symlink_to(REPOSITORY / "examples")
+        monkeypatch.chdir(folder)
+        with own_language():
+            blocks.append("".join(f"$ {line}\n{typed(line)}" for line in COMMAND.findall(block)))
     golden("errors.console", "\n".join(blocks))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples"]
+
+
+def test_every_code_has_an_example_or_says_when_it_occurs() -> None:
+    assert {code for code in by_code(sayings(PACKAGE)) if code not in examples()} == set(UNSHOWN)
 
 
 def test_the_page_is_what_the_code_says(golden: Golden) -> None:

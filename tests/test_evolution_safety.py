@@ -137,7 +137,7 @@ def test_a_run_leaves_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "run"
     assert run.folder == folder
     names = set(final_files(folder))
-    assert {"run.json", "best.proxy", "hall_of_fame.csv", "history.csv"} <= names
+    assert {"run.json", "best.proxy", "best_sum.proxy", "hall_of_fame.csv", "history.csv"} <= names
     assert {f"pareto/{p.name}.proxy" for p in run.pareto} <= names
     described = json.loads((folder / "run.json").read_text())
     assert described["run"]["options"]["seed"] == SHORT.seed

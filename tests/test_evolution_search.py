@@ -17,8 +17,9 @@ from scipy import stats
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.evolution.config import STRATEGIES, Config
+from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.fitness import (
     CONSTANT,
     Fitness,
@@ -30,7 +31,7 @@ from autodas_dsl.evolution.fitness import (
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped
 from autodas_dsl.evolution.null import null_level
-from autodas_dsl.evolution.run import Run, evolve, statistics_needed
+from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.evolution.strategies import distinct
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task
@@ -41,6 +42,7 @@ from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.infer import never
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import format_document
+from autodas_dsl.language.searchers import STRATEGIES
 
 SHORT = Config(iterations=15, population=10)
 TRUTH = np.arange(12.0)
@@ -399,7 +401,7 @@ def test_wrong_searches(code: str, start: object) -> None:
 
 
 def test_the_null_level_is_below_what_the_search_finds_and_reuses_its_facts() -> None:
-    config = replace(SHORT, strategy="random")
+    config = replace(SHORT, strategy="random", inputs=("W", "grad W", "A", "F_s", "F_t"))
     run = evolve(config, [fake_task()], baselines=())
     spared, alone = Fake(), Fake()
     with_facts = null_level(

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import oriented, settled, unsigned, written_out
 from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
@@ -284,6 +285,28 @@ def test_only_chosen_operators_and_inputs_are_written() -> None:
         expr = varier.mutated(stream, varier.generator.formula(stream))
         assert {n.op for n in walk(expr) if isinstance(n, Call)} <= set(words)
         assert {n.prefix + n.text for n in walk(expr) if isinstance(n, Name)} <= {"W", "gradW"}
+
+
+def test_what_is_collected_in_place_of_activations_is_not_taken_apart() -> None:
+    """Inputs without activations, formulas of the library among the parents: nothing reads `A`."""
+    inputs = ("chancov(A)", "chancorr(A)", "chancov(grad A)", "W")
+    varier = _varier("instinct", inputs)
+    seeds = [written_out(library_proxy(name)) for name in ("dims", "meco")]
+    pool = [*seeds, *(varier.generator.formula(Stream(1, 1, n, Purpose.TEST)) for n in range(60))]
+    spectra = 0
+    for slot in range(300):
+        stream = Stream(2, 2, slot, Purpose.TEST)
+        first, second = stream.pick(pool), stream.pick(pool)
+        for expr in (varier.mutated(stream, first), varier.crossed(stream, first, second)):
+            _is_formula(expr)
+            read = set(map(str, needed([to_ir(expr)])))
+            assert read <= set(inputs), format_expression(expr)
+            spectra += "eigvals(chan" in format_expression(expr)
+    assert spectra
+    assert str(chosen_statistics(["chancov( grad A )"])[0]) == "chancov(grad A)"
+    assert not chosen_statistics(["chancov(grad A)", "W"], gradient_free=True)[0].prefix
+    with pytest.raises(InputError, match="E622"):
+        chosen_statistics(["chancov(W)"])
 
 
 def test_streams_depend_on_every_part_of_their_key_and_nothing_else() -> None:

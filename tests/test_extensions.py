@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from conftest import own_language
 from torch import nn
 
 from autodas_dsl.cli.entry import COMMANDS, cli
@@ -24,7 +25,7 @@ from autodas_dsl.language import extend
 from autodas_dsl.language.extend import load_extension
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.language.library import load
-from autodas_dsl.language.operators import ALIASES, OPERATORS
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.spaces import get
 from autodas_dsl.statistics.collect import collect
 from autodas_dsl.statistics.errors import StatisticError
@@ -38,13 +39,8 @@ HEAD = "import torch\nfrom autodas_dsl.language.extend import Attribute, Input, 
 def as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The language of other tests is the built-in one."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(extend, "_LOADED", {})
-    tables = (OPERATORS, ALIASES, INPUTS)
-    kept = [dict(table) for table in tables]
-    yield
-    for table, before in zip(tables, kept, strict=True):
-        table.clear()
-        table.update(before)  # type: ignore[arg-type]
+    with own_language():
+        yield
 
 
 @pytest.fixture
@@ -338,24 +334,3 @@ def test_without_extensions_nothing_slow_is_imported() -> None:
     )
     found = python("-c", code)
     assert found.stdout.splitlines()[-1] == "set()", found.stderr
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        "digits-resnet:depth=1-2-1,width=4-8-8",
-        "nasbench201:|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|",
-    ],
-)
-def test_gram_matrices_equal_what_they_replace(model: str) -> None:
-    pairs = {"cov_A": "chancov(A)", "cor_A": "chancorr(A)", "cov_gA": "chancov(grad A)"}
-    formulas = [f"mean(|{text}|_F)" for pair in pairs.items() for text in pair]
-    named = [word for formula in formulas for word in ("-p", formula)]
-    example = REPOSITORY / "examples" / "gram_statistics.py"
-    found = output(
-        "--with", example, "score", model, *named, "--data", "noise", "--batch-size", 8,
-        "--dtype", "float64", "--format", "json",
-    )  # fmt: skip
-    scores = {row["proxy"]: row["score"] for row in json.loads(found)}
-    for kept, whole in pairs.items():
-        assert scores[f"mean(|{kept}|_F)"] == pytest.approx(scores[f"mean(|{whole}|_F)"], rel=1e-9)

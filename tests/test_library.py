@@ -22,6 +22,9 @@ NAMES = {
     "l2_norm", "jacob_cov", "nwot", "zico", "meco", "swap", "dims", "zen", "te_nas", "tf_tas",
     "diswot_relation", "diswot_semantic", "diswot", "kd", "at", "sp", "cc", "rkd", "pkt", "nst",
     "ickd", "rho_cnn", "rho_vit", "rho_cnn_s0", "rho_cnn_s0_aligned", "rho_vit_released",
+    "az_expressivity", "az_progressivity", "az_trainability", "az_nas", "vkdnw", "vkdnw_single",
+    "vkdnw_agg", "zico_nonzero", "gradsign", "log_synflow", "knas", "ntk_trace", "epe_nas", "near",
+    "synaptic_diversity", "synaptic_saliency", "pruner_zero",
 }  # fmt: skip
 FILES = [pytest.param(path, id=name) for name, path in library_files().items()]
 

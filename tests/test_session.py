@@ -97,6 +97,18 @@ def test_baselines_that_do_not_fit_are_told_with_the_requirement() -> None:
     assert rows["params"].kendall is not None
 
 
+def test_the_sum_and_the_ten_best_stand_beside_the_formula() -> None:
+    session = search([load_table("digits-resnet").rows(range(30))], replace(CONFIG, iterations=8))
+    scores = session.scores[0]
+    assert session.run.sum is not None
+    assert list(scores.scores)[:2] == ["best", "sum"]
+    kendall = scores.compared(held_out=True)["sum"].kendall
+    assert kendall == session.run.sum.held_out[0].agreement.kendall
+    ten = scores.best_ten(held_out=True)
+    assert 0 < (ten["sum"]["ndcg_10"] or 0) <= 1
+    assert ten["rho_cnn"] == {"ndcg_10": None, "top_10": None}
+
+
 def test_a_table_without_a_space_is_refused() -> None:
     with pytest.raises(InputError, match="--space"):
         search([replace(SMALL, space=None)], CONFIG)

@@ -15,7 +15,7 @@ from autodas_dsl.language.spans import Source
 from autodas_dsl.spaces.registry import get
 from autodas_dsl.tables import builtin_tables, load_table, table_text, write_table
 from autodas_dsl.tables.read import read_table
-from autodas_dsl.tables.table import Table, assemble, column_role
+from autodas_dsl.tables.table import Table, assemble
 
 ROWS = ["1-1-1,60.20,61.87", "1-1-3,67.26,69.01", "1-1-5,69.41,71.50", "1-1-7,70.10,72.36"]
 
@@ -126,8 +126,8 @@ def test_seed_columns_are_ordered_by_number() -> None:
 
 
 def test_a_detail_without_its_target_is_a_column() -> None:
-    assert column_role("kd_3", ("kd_3", "vanilla")).target == "kd_3"
-    assert column_role("kd_std", ("kd", "kd_std")).detail == "std"
+    assert set(read("arch,kd_3,vanilla\na,1,2\n").columns) == {"kd_3", "vanilla"}
+    assert set(read("arch,kd,kd_std\na,1,2\n").columns) == {"kd"}
 
 
 def test_numbers_are_decimal_and_gaps_are_missing() -> None:

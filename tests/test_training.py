@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,14 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.models.spaces import named_source
 from autodas_dsl.training.digits import SHIFTS, digits
 from autodas_dsl.training.distillation import distill
-from autodas_dsl.training.recipe import Recipe, shuffled, softened, train
-from autodas_dsl.training.replicas import Grouped, Mapped, side_by_side
+from autodas_dsl.training.lessons import lessons_of
+from autodas_dsl.training.recipe import Recipe, shuffled
+from autodas_dsl.training.replicas import Apart, Grouped, Mapped, side_by_side
 from autodas_dsl.training.rows import size
+from autodas_dsl.training.together import softened, train
 
 RESNET = "depth=1-2-1,width=4-8-8"
+LESSONS = lessons_of(spaces.get("digits-resnet"))
 VIT = "patch=4,dim=8,depth=2,heads=2,mlp=2"
 
 
@@ -68,9 +72,9 @@ def test_replicas_side_by_side_are_the_networks_one_by_one(
     space: str, arch: str, kind: type
 ) -> None:
     networks = replicas(space, arch, 3)
-    whole = side_by_side(networks)
-    assert isinstance(whole, kind)
     x = torch.randn(3, 5, 1, 8, 8, dtype=torch.float64)
+    whole = side_by_side(networks, x[0, :2])
+    assert isinstance(whole, kind)
     y = torch.randint(10, (3, 5))
     for mode in (True, False):  # the pass in train mode leaves running statistics to the other
         logits = whole.train(mode)(x)
@@ -88,15 +92,43 @@ def test_replicas_side_by_side_are_the_networks_one_by_one(
     assert float(found) == pytest.approx(expected, rel=1e-9)
 
 
+class Mixing(nn.Module):
+    """Looks convolutional, and each channel sees the others' mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn, self.fc = nn.BatchNorm2d(1), nn.Linear(1, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(x)
+        return self.fc((x - x.mean(1, keepdim=True) / 2).mean((2, 3)))
+
+
+def running() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10))
+
+
+def drawing() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 10))
+
+
+@pytest.mark.parametrize("make", [Mixing, running, drawing])
+def test_networks_that_cannot_be_joined_are_trained_apart(make: Callable[[], nn.Module]) -> None:
+    networks = [make() for _ in range(2)]
+    before = copy.deepcopy(networks[0].state_dict())
+    whole = side_by_side(networks, LESSONS.views[0, :2])
+    assert isinstance(whole, Apart)
+    train(networks, LESSONS, Recipe(steps=2), seeds=[0, 1], taught=[False, False])
+    assert all(torch.equal(before[k], v) for k, v in networks[0].state_dict().items())
+
+
 def test_a_replica_does_not_notice_its_companions() -> None:
     recipe = Recipe(steps=4, batch=8)
     teacher = torch.randn(9, 300, 10)
 
     def trained(seeds: list[int], taught: list[bool]) -> Tensor:
         networks = [initialised("digits-resnet", RESNET, seed) for seed in seeds]
-        whole = train(
-            networks, digits(), recipe, seeds=seeds, taught=taught, teacher_logits=teacher
-        )
+        whole = train(networks, LESSONS, recipe, seeds=seeds, taught=taught, teacher_logits=teacher)
         with torch.no_grad():
             return whole(digits().select.x[:20].expand(len(seeds), 20, 1, 8, 8))
 
@@ -111,7 +143,7 @@ def test_training_learns() -> None:
     networks = [initialised("digits-resnet", "depth=1-1-1,width=4-8-16", seed) for seed in (0, 1)]
     before = copy.deepcopy(networks[0].state_dict())
     recipe = Recipe(steps=80)
-    whole = train(networks, digits(), recipe, seeds=[0, 1], taught=[False, False])
+    whole = train(networks, LESSONS, recipe, seeds=[0, 1], taught=[False, False])
     assert not whole.training
     with torch.no_grad():
         logits = whole(digits().train.x.expand(2, 300, 1, 8, 8))
@@ -253,7 +285,7 @@ def test_distilling_refuses_what_cannot_be() -> None:
 
 
 def test_size_counts_multiply_adds() -> None:
-    params, flops = size("digits-resnet", "depth=1-1-1,width=4-4-4")
+    params, flops = size(spaces.get("digits-resnet"), "depth=1-1-1,width=4-4-4")
     stages = 64 * 2 * 144 + 16 * (2 * 144 + 16) + 4 * (2 * 144 + 16)
     assert flops == 64 * 36 + stages + 40
     assert params == 36 + 8 + 6 * 144 + 6 * 8 + 2 * (16 + 8) + 50

@@ -297,6 +297,7 @@ def test_a_score_store_of_other_columns_or_torn_pages_is_a_diagnostic(tmp_path: 
     [
         '{"taus": []}', '{"taus": [1e999]}', '{"taus": [NaN]}', '{"taus": ["0.5"]}',
         '{"taus": [true]}', '{"taus": [2]}', '{"taus": {"0": 0.5}}', '{"taus": [0.1, 0.2]}',
+        '{"taus": [0.1]}', '{"taus": [0.1], "sums": []}', '{"taus": [0.1], "sums": [2]}',
         '{"taus": [' + "1" * 5000 + "]}", "[" * 100_000, "[]", "null", "\xff",
     ],
 )  # fmt: skip
@@ -307,8 +308,9 @@ def test_a_null_level_that_is_none_is_measured_again(text: str, tmp_path: Path) 
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(text.encode("latin-1"))
     assert null_level(config, [fake_task()], allowed, repeats=1, cache=tmp_path) == first
-    kept.write_text('{"taus": [0.25]}')
-    assert null_level(config, [fake_task()], allowed, repeats=1, cache=tmp_path).taus == (0.25,)
+    kept.write_text('{"taus": [0.25], "sums": [0.5]}')
+    again = null_level(config, [fake_task()], allowed, repeats=1, cache=tmp_path)
+    assert (again.taus, again.sums) == ((0.25,), (0.5,))
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def shapes(student: int = 6, teacher: int = 6, layers: int = 3) -> Shapes:
         for layer, (c, r, p) in enumerate(weights[:layers])
     )
     act = tuple({"c_X": c, "r_X": r, "c_X[all]": c, "r_X[all]": r} for c, r in ((4, 16), (6, 4)))
-    return Shapes(single, {"lin": lin, "act": act, "bn": ({}, {})})
+    block = tuple({"c_I": c, "r_I": 4, "c_O": o, "r_O": 4, "c_T": c} for c, o in ((3, 4), (4, 5)))
+    return Shapes(single, {"lin": lin, "act": act, "bn": ({}, {}), "block": block})
 
 
 @dataclass(frozen=True)

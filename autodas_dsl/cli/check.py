@@ -51,7 +51,7 @@ class Report:
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: one list of diagnostics for editors, positions counted from 1.",
 )  # fmt: skip
-@options.extensions()
+@options.extensions
 @click.pass_context
 def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
     """Check documents, library proxies or expressions.

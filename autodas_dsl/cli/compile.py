@@ -15,7 +15,7 @@ Examples:
 
 @click.command("compile", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="PROXY", type=options.PROXY)
-@options.extensions()
+@options.extensions
 def command(spec: str) -> None:
     """Print the emitted Python of a formula, exactly as it runs.
 

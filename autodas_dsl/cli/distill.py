@@ -42,7 +42,7 @@ class LayerNames(click.ParamType):
 @click.command("distill", epilog=_EPILOG)
 @click.argument("student", metavar="STUDENT")
 @options.teacher(required=True)
-@options.teacher_weights()
+@options.teacher_weights
 @trained_with(
     click.option("--loss", type=options.LOSS, default="kd", show_default=True, metavar="NAME",
                  help=f"{', '.join(LOSSES)}, FILE.proxy or a formula."),

@@ -16,25 +16,9 @@ from autodas_dsl.cli.options import EXTENSIONS, without_extensions
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
 
-COMMANDS = {
-    "score": "score",
-    "rank": "rank",
-    "evolve": "evolve",
-    "search": "search",
-    "distill": "distill",
-    "train": "train",
-    "table": "table",
-    "show": "show",
-    "latex": "latex",
-    "simplify": "simplify",
-    "compile": "compile",
-    "check": "check",
-    "fmt": "fmt",
-    "ops": "ops",
-    "report": "report",
-    "lsp": "lsp",
-}
-"""Each command and the module of this package that defines it, in the order of the help."""
+COMMANDS = ("score", "rank", "evolve", "search", "distill", "train", "table", "show", "latex", "simplify",
+            "compile", "check", "fmt", "ops", "report", "lsp")  # fmt: skip
+"""The commands, each a module of this package, in the order of the help."""
 
 WRONG_INPUT = 1
 INTERRUPTED = 130
@@ -62,10 +46,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"autodas_dsl.cli.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"autodas_dsl.cli.{cmd_name}")
         command = module.command
         if not isinstance(command, click.Command):
-            raise TypeError(f"autodas_dsl.cli.{COMMANDS[cmd_name]} defines no command")
+            raise TypeError(f"autodas_dsl.cli.{cmd_name} defines no command")
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -108,7 +92,7 @@ def _system_error(error: OSError) -> InputError:
 )
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 @click.option("--with", "files", multiple=True, expose_value=False, metavar="FILE.py",
-              help="Operators and statistics of your own; may stand anywhere, for every command.")  # fmt: skip
+              help="Operators, statistics, proposers of your own; may stand anywhere.")  # fmt: skip
 def cli() -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
 

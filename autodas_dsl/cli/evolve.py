@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from shlex import quote
@@ -16,7 +16,8 @@ from autodas_dsl.cli.remembered import resumed, words_of
 from autodas_dsl.evolution.config import SAVED, Config, declared
 
 if TYPE_CHECKING:
-    from autodas_dsl.evaluation.agreement import Agreement
+    from autodas_dsl.evolution.finished import Run
+    from autodas_dsl.evolution.measure import TableScores
     from autodas_dsl.evolution.run_records import Null
     from autodas_dsl.evolution.session import Session
     from autodas_dsl.simplify.simplify import Simplified
@@ -54,23 +55,15 @@ class Listed(click.ParamType):
 
 _KINDS: dict[str, Any] = {"int": int, "float": float, "str": str, "tuple[str,": Listed()}
 
-_SHARED: dict[str, tuple[options.Decorator, ...]] = {
-    "space": (options.space(),),
-    "teacher": (options.teacher(), options.teacher_weights(), options.teacher_size()),
-    "data": (options.data("by default what the space is usually scored on"),),
-    "size": (options.batch_size(),),
-    "seed": (options.seed(),),
-    "dtype": (options.dtype(),),
-    "device": (options.device(),),
+_SHARED: dict[str, options.Decorator] = {
+    "space": options.space,
+    "teacher": options.taught,
+    "data": options.data(),
+    "size": options.batch_size,
+    "seed": options.seed,
+    "dtype": options.dtype,
+    "device": options.device,
 }
-
-
-def searched_with(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every field of `Config`, in its order."""
-    for one in reversed(fields(Config)):
-        for option in reversed(_SHARED.get(one.name) or (_option(one),)):
-            command = option(command)
-    return command
 
 
 def _option(one: Field[Any]) -> options.Decorator:
@@ -90,13 +83,13 @@ def _option(one: Field[Any]) -> options.Decorator:
 
 @click.command("evolve", epilog=_EPILOG)
 @click.argument("tables", nargs=-1, metavar="[TABLE]...", type=options.TABLE)
-@searched_with
+@options.together(*(_SHARED.get(one.name) or _option(one) for one in fields(Config)))
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Run folder.  [default: runs/TABLE-1, -2, …]")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
               help="Continue the run in this folder, or make it longer with --iterations.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 @click.pass_context
 def command(ctx: click.Context, **given: Any) -> None:
     """Grow a formula against measured accuracies.
@@ -134,8 +127,7 @@ def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
         )  # fmt: skip
         watch.phase("drawing")
         draw(session, where)
-    for text in session.notes:
-        note(text)
+    note(*session.notes)
     _print(session, where, given["format"])
     return session
 
@@ -163,13 +155,13 @@ def _print(session: Session, folder: Path, format: str) -> None:
         click.echo(to_json(_contract(session, folder, formula)), nl=False)
         return
     if format == "table":
-        click.echo(f"{formula}\n")
+        click.echo(formula)
+        click.echo(f"sum: {session.run.sum.formula}\n" if session.run.sum else "")
     for one in session.scores:
-        seen = not one.held_out.any()
-        _print_table(one.compared(not seen), f"{one.task}, {one.target}", seen, format)
+        _print_table(one, format)
     if format == "table":
         if session.null is not None:
-            click.echo(_above_nothing(session.run.champion.individual.tau, session.null))
+            click.echo(_above_nothing(session.run, session.null))
         _print_simpler(session.simpler)
         click.echo(f"{session.run.counts.evaluations} formulas; the run is in {folder}")
         if _cut_short(session, folder):
@@ -194,11 +186,18 @@ def _cut_short(session: Session, folder: Path) -> str:
     )
 
 
-def _above_nothing(tau: float, null: Null) -> str:
+def _above_nothing(run: Run, null: Null) -> str:
     tries = "1 search" if len(null.taus) == 1 else f"{len(null.taus)} searches"
-    return (
+    tau = run.champion.individual.tau
+    said = (
         f"Kendall {tau:+.3f} where it was selected; the null level is {null.mean:+.3f}: the best "
         f"of the same search on shuffled accuracies ({tries}, highest {null.highest:+.3f})"
+    )
+    if run.sum is None or null.of_sums is None:
+        return said
+    return (
+        f"{said}\nthe sum: Kendall {run.sum.tau:+.3f}; its null level is {null.of_sums.mean:+.3f} "
+        f"(highest {null.of_sums.highest:+.3f})"
     )
 
 
@@ -212,53 +211,65 @@ def _print_simpler(found: Simplified) -> None:
         click.echo(f"not simplified: {found.reason}")
 
 
-def _print_table(found: Mapping[str, Agreement], title: str, seen: bool, format: str) -> None:
+def _print_table(scores: TableScores, format: str) -> None:
     from autodas_dsl.report.terminal import Column, note, show
 
+    seen = not scores.held_out.any()
+    found, ten = scores.compared(not seen), scores.best_ten(not seen)
     columns = [Column("proxy"), Column("n")]
     columns += [Column("invalid")] if any(one.invalid for one in found.values()) else []
     for key in ("kendall", "spearman", "pearson"):
         columns.append(Column(key, digits=3, signed=True))
         columns += [Column(f"{key}_low", "95 % from", digits=3, signed=True),
                     Column(f"{key}_high", "to", digits=3, signed=True)]  # fmt: skip
+    columns += [
+        Column(key, title, digits=3)
+        for key, title in (("ndcg_10", "nDCG@10"), ("top_10", "top-10"))
+        if any(one[key] is not None for one in ten.values())
+    ]
     half = "selected on these" if seen else "held-out"
     show(
-        [{"proxy": name, **one.row()} for name, one in found.items()],
+        [{"proxy": name, **one.row(), **ten[name]} for name, one in found.items()],
         columns,
         format,
-        title=f"{title}: {half} architectures",
+        title=f"{scores.task}, {scores.target}: {half} architectures",
     )
     said = [f"{name}: {one.reason}" for name, one in found.items() if one.kendall is None]
     if format == "table":
         click.echo("\n".join([*said, ""]))
     else:
-        for text in said:
-            note(text)
+        note(*said)
 
 
 def _contract(session: Session, folder: Path, formula: str) -> dict[str, Any]:
     """The JSON other tools rely on; with several tables, the numbers of the first."""
     from autodas_dsl.evaluation.correlations import STATISTICS
-    from autodas_dsl.evolution.run_records import BEST
+    from autodas_dsl.evolution.run_records import BEST, SUM
 
     first = session.scores[0]
     halves = {name: first.compared(name == "held_out") for name in ("selection", "held_out")}
     keys = (*STATISTICS, "n")
-    best = {
-        name: {key: getattr(found[BEST], key) for key in keys} if found[BEST].n else None
-        for name, found in halves.items()
-    }
+
+    def reached(name: str) -> dict[str, Any]:
+        return {
+            half: {key: getattr(found[name], key) for key in keys} if found[name].n else None
+            for half, found in halves.items()
+        }
+
+    summed = session.run.sum
     beside = halves["held_out"] if first.held_out.any() else halves["selection"]
     numbers = [f"{key}{end}" for key in STATISTICS for end in ("", "_low", "_high")]
     baselines = [
         {"proxy": name} | {key: found.row()[key] for key in ("n", "invalid", *numbers, "reason")}
         for name, found in beside.items()
-        if name != BEST
+        if name not in (BEST, SUM)
     ]
     return {
         "best": formula,
         "complexity": session.run.champion.individual.complexity,
-        **best,
+        **reached(BEST),
+        "sum": summed
+        and {"formula": summed.formula, "complexity": summed.complexity, **reached(SUM)},
         "baselines": baselines,
         "run": str(folder),
         "stopped": "interrupt" if session.interrupted else session.run.stopped,

@@ -24,7 +24,7 @@ Examples:
 @click.argument("paths", metavar="FILE|FOLDER|-...", nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Write nothing; status 1 when a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
-@options.extensions()
+@options.extensions
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool) -> None:
     """Rewrite documents in canonical form.

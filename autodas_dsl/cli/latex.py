@@ -29,7 +29,7 @@ Examples:
 @click.argument("specs", metavar="PROXY...", nargs=-1, required=True, type=options.PROXY)
 @click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Measure the formulas on this table; without it they are only printed.")  # fmt: skip
-@measured_on()
+@measured_on
 @click.option("--split", metavar="half|K/N", help="Only the report side of a split.")
 @click.option("--width", type=click.IntRange(20), default=44, show_default=True, metavar="N",
               help="Where formulas break.")  # fmt: skip
@@ -39,8 +39,8 @@ Examples:
               help="Decimals of correlations.")  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write to a file.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
-@options.extensions()
+@options.force
+@options.extensions
 def command(
     specs: tuple[str, ...],
     name: str | None,
@@ -101,8 +101,7 @@ def _measured(
             table, family, proxies, target=target, setting=setting_of(family, **networks),
             seed=seed, limit=limit, split=split, book=book, progress=progress,
         )  # fmt: skip
-    for text in ranking.notes:
-        note(text)
+    note(*ranking.notes)
 
     def measured(row: Ranked, key: str) -> Measured | None:
         found = row.row()

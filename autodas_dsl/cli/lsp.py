@@ -12,7 +12,7 @@ Examples:
 
 
 @click.command("lsp", epilog=_EPILOG)
-@options.extensions()
+@options.extensions
 def command() -> None:
     """Serve an editor over standard input and output.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,31 +14,21 @@ if TYPE_CHECKING:
     from autodas_dsl.spaces import Space
 
 
-def measured_on() -> options.Decorator:
-    """Everything about the networks of a table: its space and target, teacher, data, precision."""
-    chosen = (
-        options.space(),
-        click.option("--target", metavar="COLUMN,…",
-                     help="The accuracy column, the first that the table has.  [default: kd, or the only one]"),
-        options.teacher(),
-        options.teacher_weights(),
-        options.teacher_size(),
-        options.data("by default what the space is usually scored on"),
-        options.batch_size(),
-        options.classes("the space's"),
-        options.dtype(),
-        click.option("--limit", type=click.IntRange(5), metavar="N",
-                     help="Only a random sample of N architectures."),
-        options.seed(),
-        options.device(),
-    )  # fmt: skip
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(chosen):
-            command = option(command)
-        return command
-
-    return decorate
+measured_on = options.together(
+    options.space,
+    click.option("--target", metavar="COLUMN,…",
+                 help="The accuracy column, the first that the table has.  [default: kd, or the only one]"),
+    options.taught,
+    options.data(),
+    options.batch_size,
+    options.classes("the space's"),
+    options.dtype,
+    click.option("--limit", type=click.IntRange(5), metavar="N",
+                 help="Only a random sample of N architectures."),
+    options.seed,
+    options.device,
+)  # fmt: skip
+"""Everything about the networks of a table: its space and target, teacher, data, precision."""
 
 
 def setting_of(

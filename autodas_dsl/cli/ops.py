@@ -35,7 +35,7 @@ def _complete(ctx: click.Context, param: click.Parameter, start: str) -> list[Co
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: one object per operator or statistic.",
 )  # fmt: skip
-@options.extensions()
+@options.extensions
 def command(words: tuple[str, ...], format: str) -> None:
     """List operators and statistics, or explain one.
 
@@ -106,17 +106,14 @@ def _operator(entry: Operator) -> Iterable[tuple[str, Iterable[str]]]:
     yield "", [f"{_call(entry)}: {entry.doc}"]
     yield "name", [f"{entry.name} ({GROUPS[entry.group].lower()})"]
     yield "signature", [entry.signature]
-    yield "axes", [f"{', '.join(entry.axes)} (default {_default_axis(entry)})"] * bool(entry.axes)
+    usual = "one level: all axes, then the layers" if entry.is_reduction else entry.axis
+    yield "axes", [f"{', '.join(entry.axes)} (default {usual})"] * bool(entry.axes)
     yield "attributes", [_attribute(a) for a in entry.attrs]
     yield "aliases", [", ".join(entry.aliases)] * bool(entry.aliases)
     yield "laws", [f"{law}: {LAWS[law]}" for law in LAWS if law in entry.laws]
     yield "torch", [entry.torch]
     yield "LaTeX", [operator_latex(entry)]
     yield "example", [example_of(entry)]
-
-
-def _default_axis(entry: Operator) -> str:
-    return "one level: all axes, then the layers" if entry.is_reduction else entry.axis
 
 
 def _attribute(attribute: Attribute) -> str:

@@ -20,6 +20,17 @@ EXTENSIONS = "autodas-dsl.extensions"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def together(*parts: Decorator) -> Decorator:
+    """Several options as one, in the order of the help."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for part in reversed(parts):
+            command = part(command)
+        return command
+
+    return decorate
+
+
 def listed(text: str) -> tuple[str, ...]:
     """The parts of a comma-separated list; a comma inside brackets belongs to its part."""
     parts, depth = [""], 0
@@ -178,12 +189,11 @@ def _is_negative(word: str, attached: bool) -> bool:
     return name.group(1) in INPUTS or name.group(1) in library_files()
 
 
-def extensions() -> Decorator:
-    """``--with``, for the help of a command: the group loads the files, wherever they stand."""
-    return click.option(
-        "--with", multiple=True, expose_value=False, metavar="FILE.py",
-        help="Operators and statistics of your own; may be repeated.",
-    )  # fmt: skip
+extensions = click.option(
+    "--with", multiple=True, expose_value=False, metavar="FILE.py",
+    help="Operators, statistics, proposers of your own; may be repeated.",
+)  # fmt: skip
+"""``--with``, for the help of a command: the group loads the files, wherever they stand."""
 
 
 def proxies(required: bool = True) -> Decorator:
@@ -193,35 +203,32 @@ def proxies(required: bool = True) -> Decorator:
     )  # fmt: skip
 
 
-def output_format(default: str = "table") -> Decorator:
-    return click.option(
-        "--format", "format", type=click.Choice(FORMATS), default=default, show_default=True,
-        help="How results are printed on standard output.",
-    )  # fmt: skip
+output_format = click.option(
+    "--format", "format", type=click.Choice(FORMATS), default="table", show_default=True,
+    help="How results are printed on standard output.",
+)  # fmt: skip
+force = click.option("--force", is_flag=True, help="Replace a file that exists.")
 
 
-def seed() -> Decorator:
-    return click.option(
-        "--seed", type=click.IntRange(0), default=0, show_default=True,
-        help="Chooses random weights, samples and noise.",
-    )  # fmt: skip
+seed = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True,
+    help="Chooses random weights, samples and noise.",
+)  # fmt: skip
 
 
-def device() -> Decorator:
-    return click.option(
-        "--device", default="cpu", show_default=True, metavar="NAME",
-        help="Where networks run: cpu, cuda, cuda:1, mps.",
-    )  # fmt: skip
+device = click.option(
+    "--device", default="cpu", show_default=True, metavar="NAME",
+    help="Where networks run: cpu, cuda, cuda:1, mps.",
+)  # fmt: skip
 
 
-def dtype() -> Decorator:
-    return click.option(
-        "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
-        help="Precision of the passes and of the formulas.",
-    )  # fmt: skip
+dtype = click.option(
+    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+    help="Precision of the passes and of the formulas.",
+)  # fmt: skip
 
 
-def data(default_text: str) -> Decorator:
+def data(default_text: str = "by default what the space is usually scored on") -> Decorator:
     return click.option(
         "--data", "data_spec", metavar="SOURCE",
         help="FILE.npz (x, y), a folder of images per class, digits, noise or torchvision:NAME; "
@@ -246,11 +253,10 @@ class Shape(click.ParamType):
         return tuple(map(int, value.split("x")))
 
 
-def input_shape() -> Decorator:
-    return click.option(
-        "--input-shape", type=Shape(), metavar="CxHxW",
-        help="Shape of one input, 3x32x32.  [default: what MODEL says]",
-    )  # fmt: skip
+input_shape = click.option(
+    "--input-shape", type=Shape(), metavar="CxHxW",
+    help="Shape of one input, 3x32x32.  [default: what MODEL says]",
+)  # fmt: skip
 
 
 def classes(default_text: str) -> Decorator:
@@ -260,11 +266,10 @@ def classes(default_text: str) -> Decorator:
     )  # fmt: skip
 
 
-def batch_size() -> Decorator:
-    return click.option(
-        "--batch-size", type=click.IntRange(1), metavar="N",
-        help="Samples in the batch.  [default: 64, or all when there are fewer]",
-    )  # fmt: skip
+batch_size = click.option(
+    "--batch-size", type=click.IntRange(1), metavar="N",
+    help="Samples in the batch.  [default: 64, or all when there are fewer]",
+)  # fmt: skip
 
 
 def teacher(required: bool = False) -> Decorator:
@@ -274,21 +279,19 @@ def teacher(required: bool = False) -> Decorator:
     )  # fmt: skip
 
 
-def teacher_weights() -> Decorator:
-    return click.option(
-        "--teacher-weights", metavar="FILE", help="Trained weights: safetensors or a torch file."
-    )
+teacher_weights = click.option(
+    "--teacher-weights", metavar="FILE", help="Trained weights: safetensors or a torch file."
+)
 
 
-def teacher_size() -> Decorator:
-    return click.option(
-        "--teacher-size", type=click.IntRange(1), metavar="N",
-        help="Height and width to which the teacher's input is resized.",
-    )  # fmt: skip
+teacher_size = click.option(
+    "--teacher-size", type=click.IntRange(1), metavar="N",
+    help="Height and width to which the teacher's input is resized.",
+)  # fmt: skip
+taught = together(teacher(), teacher_weights, teacher_size)
 
 
-def space() -> Decorator:
-    return click.option(
-        "--space", type=SPACE, metavar="NAME|FILE.py",
-        help="The space of the architectures, where the table does not say; FILE.py needs build(arch).",
-    )  # fmt: skip
+space = click.option(
+    "--space", type=SPACE, metavar="NAME|FILE.py",
+    help="The space of the architectures, where the table does not say; FILE.py needs build(arch).",
+)  # fmt: skip

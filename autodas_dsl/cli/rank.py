@@ -16,7 +16,6 @@ from autodas_dsl.cli.measuring import measured_on, setting_of
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.rank import Ranking
     from autodas_dsl.evaluation.sensitivity import Sensitivity
-    from autodas_dsl.report.terminal import Column
 
 _EPILOG = """\b
 TABLE is a CSV file or the name of a built-in table. params and flops stand beside every formula.
@@ -37,7 +36,7 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
 @options.proxies(required=False)
 @click.option("--library", is_flag=True, help="Every formula of the library.")
 @click.option("--without", metavar="A,B", default="", help="Leave these of the library out.")
-@measured_on()
+@measured_on
 @click.option("--split", metavar="half|K/N",
               help="Only the report side of a split: half, or N others than the K selected on.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
@@ -48,8 +47,8 @@ _CONTRACT = ("proxy", "n", "invalid", "kendall", "spearman", "pearson", "spearma
               help="Keep the outcome of --sensitivity in a run folder, for its report.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a scatter plot per formula and a summary, SVG and PNG.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 def command(
     name: str,
     specs: tuple[str, ...],
@@ -112,8 +111,7 @@ def command(
                 moved = measure(table, family, proxies, book=book, progress=progress, **where)
     if keep is not None:
         note(f"wrote {RunFolder(keep).save_sensitivity(moved)}")
-    for text in ranking.notes:
-        note(text)
+    note(*ranking.notes)
     column = table.target(target)
     _print(ranking, moved, f"{table.name}, {column}, {split or 'all'}", format)
     if plot is not None:
@@ -129,6 +127,7 @@ def _library(without: str) -> list[str]:
 
 
 def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: str) -> None:
+    from autodas_dsl.report.display import ranking_columns
     from autodas_dsl.report.terminal import Column, note, show, to_json
 
     rankings = [ranking, *([ranking.reachable] if ranking.reachable else [])]
@@ -149,7 +148,7 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
                 click.echo()
             of = "" if one is ranking else f", {len(one)} of {len(ranking)} that use their input"
             mine = [row for row in rows if row["networks"] == one.networks]
-            show(mine, _columns(one), format, title=title + of)
+            show(mine, ranking_columns(one), format, title=title + of)
         for text in said:
             click.echo(text)
         if moved:
@@ -158,38 +157,7 @@ def _print(ranking: Ranking, moved: Sequence[Sensitivity], title: str, format: s
                      Column("change", "relative change"), Column("depends")]  # fmt: skip
             show([asdict(one) for one in moved], shown, format, title="What the scores depend on")
         return
-    for text in said:
-        note(text)
-
-
-def _columns(ranking: Ranking) -> list[Column]:
-    from autodas_dsl.report.terminal import Column
-
-    def correlation(key: str, title: str = "") -> Column:
-        return Column(key, title, digits=3, signed=True)
-
-    found = [
-        Column("proxy"),
-        Column("n"),
-        *[Column(key) for key in ("invalid", "ties") if any(getattr(r, key) for r in ranking.rows)],
-        *[correlation(key) for key in ("kendall", "spearman")],
-        correlation("spearman_low", "95 % from"),
-        correlation("spearman_high", "to"),
-        correlation("pearson"),
-        correlation("beyond_size"),
-        Column("regret_1", "regret@1", digits=4),
-        Column("regret_3", "regret@3", digits=4),
-        *[
-            Column(key, title, digits=3)
-            for key, title in (("ndcg_10", "nDCG@10"), ("top_10", "top-10"))
-            if any(getattr(row, key) is not None for row in ranking.rows)
-        ],
-    ]
-    if any(row.seeds > 1 for row in ranking.rows):
-        found.append(Column("spearman_std", "spearman std", digits=3))
-    if any(row.reason for row in ranking.rows):
-        found.append(Column("reason"))
-    return found
+    note(*said)
 
 
 def _draw(ranking: Ranking, target: str, split: str, folder: Path) -> None:

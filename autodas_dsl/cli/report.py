@@ -19,8 +19,8 @@ Examples:
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The HTML file.  [default: RUN/report.html]")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
-@options.extensions()
+@options.force
+@options.extensions
 def command(run: Path, out: Path | None, force: bool) -> None:
     """Write one self-contained page about a run.
 

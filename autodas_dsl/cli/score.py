@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,24 +33,22 @@ _CONTRACT = ("model", "proxy", "score", "valid", "reason", "rank")
 @click.command("score", epilog=_EPILOG)
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @options.proxies()
-@options.teacher()
-@options.teacher_weights()
-@options.teacher_size()
+@options.taught
 @options.data("without it noise with random labels")
-@options.input_shape()
+@options.input_shape
 @options.classes("what MODEL says")
-@options.batch_size()
-@options.dtype()
+@options.batch_size
+@options.dtype
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, metavar="N",
               help="Repeat with N initialisations and batches; the score is the mean.")  # fmt: skip
-@options.seed()
-@options.device()
+@options.seed
+@options.device
 @click.option("--explain", is_flag=True,
               help="Show what was taken as F, E, P, the layers, and what each layer adds.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True,
               help="Run formulas through torch.compile: for one formula on many large models.")  # fmt: skip
-@options.output_format()
-@options.extensions()
+@options.output_format
+@options.extensions
 def command(
     models: tuple[str, ...],
     specs: tuple[str, ...],
@@ -91,8 +90,7 @@ def command(
         result = score(
             sources, proxies, seeds=seeds, compiled=compiled, progress=progress, **setting
         )
-    for text in result.notes:
-        note(text)
+    note(*result.notes)
     if explain:
         _print_explained([explain_scores(s, proxies, **setting) for s in sources], format)
     else:
@@ -142,12 +140,13 @@ def _layer_rows(models: Sequence[Explanation]) -> Iterator[Row]:
             for term in formula.terms:
                 for layer in term.layers:
                     yield {
-                        "model": model.model, "proxy": formula.proxy, "term": term.text,
-                        "layer": layer.layer, "value": layer.value, "share": layer.share,
+                        "model": model.model, "proxy": formula.proxy, "term": term.term,
+                        **asdict(layer),
                     }  # fmt: skip
 
 
-_LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNorm layers"}
+_LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNorm layers",
+          "block": "blocks"}  # fmt: skip
 
 
 def _explained(model: Explanation) -> Iterator[str]:
@@ -164,7 +163,7 @@ def _explained(model: Explanation) -> Iterator[str]:
         found = score_text(score.value, formula.proxy) if score.valid else score.reason
         yield f"  {formula.proxy} = {found}"
         for term in formula.terms:
-            yield f"    {term.text} = {term.value:.6g}"
+            yield f"    {term.term} = {term.value:.6g}"
             wide = max((len(layer.layer) for layer in term.layers), default=0)
             for layer in term.layers:
                 adds = "" if layer.share is None else f"  adds {layer.share:.6g}"
@@ -181,17 +180,7 @@ def _as_json(model: Explanation) -> dict[str, object]:
                 "proxy": formula.proxy,
                 "score": formula.score.value if formula.score.valid else None,
                 "reason": formula.score.reason,
-                "terms": [
-                    {
-                        "term": term.text,
-                        "value": term.value,
-                        "layers": [
-                            {"layer": v.layer, "value": v.value, "share": v.share}
-                            for v in term.layers
-                        ],
-                    }
-                    for term in formula.terms
-                ],
+                "terms": [asdict(term) for term in formula.terms],
             }
             for formula in model.formulas
         ],

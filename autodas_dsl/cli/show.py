@@ -47,9 +47,9 @@ _GROUPS = {
               help="Of LaTeX and MathML: significant digits of numbers.  [default: all]")  # fmt: skip
 @click.option("--graph", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the computation graph: FILE.svg, .dot, .graphml or .json.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@options.force
 @click.option("--list", "listing", is_flag=True, help="List the library, grouped; also as json.")
-@options.extensions()
+@options.extensions
 def command(
     spec: str | None,
     form: str | None,

@@ -39,13 +39,13 @@ Examples:
 @click.option("--explain", is_flag=True, help="Print each step with the law it used, as comments.")
 @click.option("--table", "name", type=options.TABLE, metavar="TABLE",
               help="Prove on this table too, and list how much each term matters.")  # fmt: skip
-@measured_on()
+@measured_on
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.proxy",
               help="Write the document to a file.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@options.force
 @click.option("--format", "format", type=click.Choice(["text", "json"]), default="text",
               show_default=True, help="json: formula, steps and terms.")  # fmt: skip
-@options.extensions()
+@options.extensions
 def command(
     spec: str,
     ranking: bool,
@@ -119,8 +119,7 @@ def _on_table(
     with tally("collecting statistics", len(names)) as progress:
         stored = collect_table(names, family, bind(proxy).statistics,
                                setting_of(family, **networks), seed=seed, progress=progress)  # fmt: skip
-    for text in stored.notes:
-        note(text)
+    note(*stored.notes)
     evaluate = stored.evaluator(range(len(names)))
 
     def scores(expr: Expr) -> Sequence[float]:

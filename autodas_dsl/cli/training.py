@@ -69,7 +69,7 @@ def trained_with(*own: options.Decorator) -> options.Decorator:
                      help="FILE.npz (x, y), a folder of images per class, digits or torchvision:NAME."),
         click.option("--test-data", metavar="SOURCE",
                      help="Samples to test on; digits and torchvision:NAME give their test part."),
-        options.input_shape(),
+        options.input_shape,
         options.classes("what MODEL says"),
         click.option("--samples", type=click.IntRange(2), metavar="N",
                      help="Use only N samples, chosen by the seed.  [default: all]"),
@@ -104,14 +104,14 @@ def trained_with(*own: options.Decorator) -> options.Decorator:
                      help="Stop when validation gets no better for so long, and take the best."),
         click.option("--mixed-precision", is_flag=True, default=False,
                      help="Run in bfloat16, on a GPU only."),
-        options.seed(),
-        options.device(),
+        options.seed,
+        options.device,
         click.option("--out", type=click.Path(path_type=Path), metavar="DIR|FILE.safetensors",
                      help="Write weights and a model file; a folder gets log, curve and "
                      "checkpoints, too."),
         click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out DIR."),
-        click.option("--force", is_flag=True, help="Replace what exists."),
-        options.output_format(),
+        options.force,
+        options.output_format,
     )  # fmt: skip
 
     every: tuple[options.Decorator, ...] = (*shared_before, *own, *shared_after)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
 from autodas_dsl.compiler.ir import Node, topological
-from autodas_dsl.language.inputs import kind_of
+from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.operators import OPERATORS
 
-if TYPE_CHECKING:
-    from autodas_dsl.compiler.layout import Values
+Entry = Tensor | tuple[Tensor, ...]
 
 MOST_VALUES = 1 << 22  # of one tensor of one network or layer
 MOST_WORK = 1 << 25  # rows * columns * the smaller of them, for a decomposition
@@ -24,13 +22,14 @@ class Costs:
 
     Parameters
     ----------
-    collected : sequence of Values
+    networks : iterable of mappings
+        The statistics of each.
     """
 
-    def __init__(self, collected: Sequence[Values]) -> None:
+    def __init__(self, networks: Iterable[Mapping[Statistic, Entry]]) -> None:
         self._sizes: dict[str, int] = {}
-        for network in collected:
-            for statistic, value in network.values.items():
+        for network in networks:
+            for statistic, value in network.items():
                 entries = (value,) if isinstance(value, Tensor) else value
                 axes = kind_of(statistic).axes
                 for entry in entries if axes else ():

@@ -14,6 +14,7 @@ from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.compiler.layout import Layout, Values
 from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import Invalid, Outcome, ShapeMismatch
+from autodas_dsl.compiler.reading import reading
 
 MEMORY = 2 << 30
 _TOGETHER = 128  # formulas in one program
@@ -58,6 +59,7 @@ class Engine:
         every_reason : bool
             Find the operator to blame for every invalid network, not only for the first.
         """
+        roots = [self._read(root) for root in roots]
         outcomes: list[Outcome] = []
         for start in range(0, len(roots), _TOGETHER):
             outcomes += self._evaluate(roots[start : start + _TOGETHER], every_reason)
@@ -65,7 +67,10 @@ class Engine:
 
     def excess(self, root: Node) -> str:
         """Why a formula is far too much work for a search; empty where it is not."""
-        return self._layout.costs.excess(root)
+        return self._layout.costs.excess(self._read(root))
+
+    def _read(self, root: Node) -> Node:
+        return reading(root, self._collected[0].values) if self._collected else root
 
     def _evaluate(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
         while True:

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from autodas_dsl.compiler import kernels
+from autodas_dsl.compiler.cost import Entry
 from autodas_dsl.compiler.emit import SCOPE, aligned_index, source_kind, text_of
 from autodas_dsl.compiler.ir import LIST_OPERATORS, Node, hides, removes_level, topological
-from autodas_dsl.compiler.layout import Entry, Values
+from autodas_dsl.compiler.layout import Values
 from autodas_dsl.compiler.outcome import Invalid, NotFinite, ShapeMismatch
+from autodas_dsl.compiler.reading import reading
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
@@ -60,6 +62,7 @@ def evaluate(root: Node, collected: Values) -> Entry:
     NotFinite
     """
     done: dict[Node, Entry] = {}
+    root = reading(root, collected.values)
     for node in topological([root]):
         done[node] = _value(node, [done[arg] for arg in node.args], collected, done)
     return done[root]

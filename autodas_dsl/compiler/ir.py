@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from weakref import WeakValueDictionary
 
+from autodas_dsl.language import tree
 from autodas_dsl.language.inputs import Statistic, definition_of, kind_of
 from autodas_dsl.language.kinds import NUMBER, Kind, Requirement, merge_rest
 from autodas_dsl.language.operators import OPERATORS, Attrs, result_kind
@@ -127,19 +128,7 @@ def topological(
     stop : callable, optional
         Nodes below which not to look.
     """
-    order: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            if not stop(node):
-                stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
-    return order
+    return tree.topological(roots, lambda node: () if stop(node) else node.args)
 
 
 def constants(order: Iterable[Node]) -> set[Node]:

@@ -25,6 +25,7 @@ from autodas_dsl.compiler.spectra import (  # noqa: F401, named in operator temp
     nuclear,
     over,
     prank,
+    quantiles,
     rank,
     rank_from,
     svdvals,
@@ -330,18 +331,27 @@ def angles(x: Tensor, ndim: int) -> Tensor:
 
 
 def _channel_rows(x: Tensor, ndim: int) -> Tensor:
-    """[B C ...] -> centred [C, B*positions]."""
-    rows = channel(x, ndim).transpose(-3, -2).flatten(-2)
+    """[B C ...] -> [C, B*positions]."""
+    return channel(x, ndim).transpose(-3, -2).flatten(-2)
+
+
+def _centred_rows(x: Tensor, ndim: int) -> Tensor:
+    rows = _channel_rows(x, ndim)
     return rows - rows.mean(-1, keepdim=True)
 
 
-def chancov(x: Tensor, ndim: int) -> Tensor:
+def changram(x: Tensor, ndim: int) -> Tensor:
     rows = _channel_rows(x, ndim)
     return gram(rows) / rows.shape[-1]
 
 
+def chancov(x: Tensor, ndim: int) -> Tensor:
+    rows = _centred_rows(x, ndim)
+    return gram(rows) / rows.shape[-1]
+
+
 def chancorr(x: Tensor, ndim: int) -> Tensor:
-    return gram(l2norm(_channel_rows(x, ndim), -1))
+    return gram(l2norm(_centred_rows(x, ndim), -1))
 
 
 # --- layer lists: one network's entries in, one tensor out ---------------------------------------

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from autodas_dsl.compiler.backend import backend_of
-from autodas_dsl.compiler.cost import Costs
+from autodas_dsl.compiler.cost import Costs, Entry
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.spectra import SPECTRA
 from autodas_dsl.language.inputs import Statistic, kind_of
@@ -33,7 +33,6 @@ _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some res
 _SWOLLEN = 8  # times as large as statistics, a value is computed for one unit at a time
 
 Units = list[Tensor]
-Entry = Tensor | tuple[Tensor, ...]
 
 
 class Values(Protocol):
@@ -234,7 +233,7 @@ class Layout(Placement):
 
     @cached_property
     def costs(self) -> Costs:
-        return Costs(self._collected)
+        return Costs(one.values for one in self._collected)
 
     # --- blocks -------------------------------------------------------------------------------
 

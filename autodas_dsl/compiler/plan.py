@@ -132,11 +132,10 @@ class _Planner:
         if node in self.given:
             return -1 if not node.kind.axes else 0
         if node.kind.axes or is_measure(node):
-            return max(0, *(self.levels[arg] + self._waits_for(arg) for arg in node.args))
+            return max(
+                0, *(self.levels[arg] + (not arg.kind.axes or is_gather(arg)) for arg in node.args)
+            )
         return max(self.levels[arg] for arg in node.args)
-
-    def _waits_for(self, arg: Node) -> bool:
-        return not arg.kind.axes or is_gather(arg)
 
     # --- stages -------------------------------------------------------------------------------
 

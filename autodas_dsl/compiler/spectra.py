@@ -117,6 +117,12 @@ def erank_from(values: Tensor) -> Tensor:
     return torch.exp(-torch.xlogy(share, share).sum(-1))
 
 
+def quantiles(x: Tensor, n: float) -> Tensor:
+    count = int(n)
+    shares = torch.arange(1, count + 1, dtype=x.dtype, device=x.device) / (count + 1)
+    return torch.quantile(x, shares, -1).movedim(0, -1)
+
+
 def prank(x: Tensor) -> Tensor:
     trace = torch.diagonal(x, dim1=-2, dim2=-1).sum(-1)
     return trace**2 / (x * x).sum((-2, -1))

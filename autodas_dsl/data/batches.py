@@ -288,13 +288,9 @@ def _pictures(pictures: images.Pictures, request: _Request) -> Batch:
     x, steps = _normalised(pixels, norm), _words(norm)
     labels = np.asarray(pictures.labels, dtype=np.int64)
     if request.classes is None:
-        request = _with_classes(request, pictures.classes)
+        request = replace(request, classes=pictures.classes)
     size = f"resized to {pixels.shape[2]}x{pixels.shape[3]} (bilinear), "
     return _checked(x, labels, chosen, request, pictures.name, size + steps, norm)
-
-
-def _with_classes(request: _Request, classes: int) -> _Request:
-    return replace(request, classes=classes)
 
 
 def _checked(

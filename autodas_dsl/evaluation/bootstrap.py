@@ -50,25 +50,6 @@ class Interval:
     resamples: int
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How much better one proxy ranks than another, on the same resampled architectures.
-
-    Attributes
-    ----------
-    value : float
-        Correlation of the first minus that of the second, on all architectures.
-    interval : Interval or None
-        Its percentile interval.
-    first_better : float
-        Share of resamples in which the first is strictly better.
-    """
-
-    value: float
-    interval: Interval | None
-    first_better: float
-
-
 def interval(
     scores: npt.ArrayLike,
     accuracies: npt.ArrayLike,

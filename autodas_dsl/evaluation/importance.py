@@ -83,12 +83,8 @@ def term_importance(
                  not same_order(rest, full).agrees, _tau(alone[number], accuracies),
                  _tau(rest, accuracies))
         )  # fmt: skip
-    return sorted(found, key=_unimportance)
-
-
-def _unimportance(term: Term) -> float:
-    """A term without which the ranking is lost comes first."""
-    return -math.inf if term.kept is None else term.kept
+    # a term without which the ranking is lost comes first
+    return sorted(found, key=lambda term: -math.inf if term.kept is None else term.kept)
 
 
 def signed_terms(expr: Expr) -> list[Expr]:

@@ -15,6 +15,7 @@ from autodas_dsl.evaluation.correlations import STATISTICS, beyond_size
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.library import library_proxy
 from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.shown import Shown
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import (
     Bound,
@@ -70,7 +71,7 @@ class Ranked(Agreement):
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class Ranking(Shown):
     """The result of `rank`.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -125,23 +126,16 @@ class _Variation:
         return table_batch(self.space, replace(self.setting, data=data), data.size, self.seed)
 
 
-@dataclass(frozen=True)
-class _Fixed:
-    """Builds the teacher of one seed, whatever the seed of the students, perhaps redrawn."""
-
-    teacher: Teacher
-    seed: int
-    redraw: bool
-
-    def __call__(self) -> nn.Module:
-        network = self.teacher.build(self.seed)
-        return _redrawn(network) if self.redraw else network
-
-
 def _fixed(teacher: Teacher, seed: int, redraw: bool) -> Teacher:
     """A teacher with its trained weights in it: none are loaded over weights that were changed."""
-    source = replace(teacher.source, make=_Fixed(teacher, seed, redraw))
+    source = replace(teacher.source, make=partial(_made, teacher, seed, redraw))
     return replace(teacher, source=source, weights="")
+
+
+def _made(teacher: Teacher, seed: int, redraw: bool) -> nn.Module:
+    """The teacher of one seed, whatever the seed of the students, perhaps redrawn."""
+    network = teacher.build(seed)
+    return _redrawn(network) if redraw else network
 
 
 def _redrawn(network: nn.Module) -> nn.Module:

@@ -10,7 +10,8 @@ import torch
 
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evolution.config import BASELINES, Config
-from autodas_dsl.evolution.run import SILENT, Run
+from autodas_dsl.evolution.finished import Run
+from autodas_dsl.evolution.run import SILENT
 from autodas_dsl.evolution.session import BUILTIN, search
 from autodas_dsl.evolution.watch import Progress, Told
 from autodas_dsl.scoring.setting import Data, Teacher, data_from, teacher_from

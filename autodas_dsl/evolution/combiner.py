@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred, settled
+from autodas_dsl.evolution.config import OBJECTIVES
 from autodas_dsl.evolution.terms import TRANSFORMS, Scored, representatives, signs, transformed
 
 Floats = npt.NDArray[np.float64]
@@ -58,6 +59,8 @@ class Settings:
         best one is taken.
     exchange : bool
         Try to replace each member of the sum that was taken.
+    objective : str
+        ``"mean"`` or ``"min"`` of the agreement over several tables.
     """
 
     terms_max: int = 3
@@ -73,10 +76,13 @@ class Settings:
     beam: int = 32
     near: float = 0.01
     exchange: bool = False
+    objective: str = "mean"
 
     def __post_init__(self) -> None:
         if self.transform not in TRANSFORMS:
             raise ValueError(f"transform must be one of {TRANSFORMS}, not {self.transform!r}")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective must be one of {OBJECTIVES}, not {self.objective!r}")
         if min(self.terms_max, self.bags, self.shortlist, self.beam) < 1:
             raise ValueError("numbers of terms, bags and sums must be at least 1")
         if not 0 < self.share <= 1:
@@ -94,9 +100,9 @@ class Sum:
     weights : tuple of float
         Signed: negative where lower scores go with higher accuracy.
     value : float
-        Mean agreement over tables and bags.
+        Mean agreement over the bags.
     bags : tuple of float
-        Agreement in each bag, mean over the tables.
+        Agreement in each bag, the objective over the tables.
     """
 
     terms: tuple[int, ...]
@@ -259,19 +265,23 @@ class Combiner:
     def _agreement(self, sums: Sequence[Floats]) -> Floats:
         """Agreement of sums, given per table ``[sums, n]``, in each bag: ``[sums, bags]``."""
         found = [exact(rows) for exact, rows in zip(self._exact, sums, strict=True)]
-        return np.asarray(np.mean(found, axis=0))
+        return self._over_tables(found)
 
     def _linearly(self, bases: Sequence[_Members]) -> Floats:
         """The linear agreement of each base with each term added, ``[bases, terms]``."""
         sums = self._added(bases)
         found = [linear(rows) for linear, rows in zip(self._linear, sums, strict=True)]
-        return np.asarray(np.mean(found, axis=0))
+        return self._over_tables(found)
 
     def _alone(self, bases: Sequence[_Members]) -> Floats:
         """The linear agreement of each base, ``[bases]``."""
         sums = self._added(bases)
         found = [linear.alone(rows) for linear, rows in zip(self._linear, sums, strict=True)]
-        return np.asarray(np.mean(found, axis=0))
+        return self._over_tables(found)
+
+    def _over_tables(self, found: Sequence[Floats]) -> Floats:
+        combine = np.min if self.settings.objective == "min" else np.mean
+        return np.asarray(combine(found, axis=0))
 
     def _near(self, places: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Terms that rank as a member does, or nearly."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS, TERMS
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.resolve import suggest
+from autodas_dsl.language.searchers import OWN_STRATEGIES, PROPOSERS, STRATEGIES
 
 if TYPE_CHECKING:
     from autodas_dsl.scoring.setting import Data, Teacher
 
-STRATEGIES = ("adaptive-elite", "aging", "nsga2", "random")
 OBJECTIVES = ("mean", "min")
 BASELINES = ("params", "flops", "snip", "synflow", "rho_cnn_s0", "rho_cnn_s0_aligned")
 
@@ -67,7 +68,9 @@ class Config:
     crossover : float
         Share of the children that have two parents.
     strategy : str
-        One of `STRATEGIES`.
+        One of `STRATEGIES`, or one of a file that was loaded.
+    proposer : str
+        A function of a file that was loaded, which proposes formulas; empty: none.
     objective : str
         ``mean`` or ``min`` over several tables.
     terms : str
@@ -84,6 +87,8 @@ class Config:
         Taken off the fitness for each node.
     folds : int
         0, or the parts of the jackknife (see `fitness.Objective`).
+    terms_max : int
+        Terms of the sum that is built of the formulas found (see `best_sum`); 1: no sum.
     null : bool
         Shuffle the accuracies first: the tau one gets from nothing.
     screening : bool
@@ -128,7 +133,7 @@ class Config:
     ------
     InputError
         E630 a value is none of the choices; E631 one is out of range; E632 more elite than
-        population.
+        population; E633 there is no such proposer.
     """
 
     population: int = _option(20, "Formulas kept.", 2, 100_000, shown=True)
@@ -142,9 +147,9 @@ class Config:
     brood: int = _option(1, "Children and fresh formulas per generation.", 1, 100_000, shown=True)
     crossover: float = _option(0.5, "Share of the children with two parents.", 0.0, 1.0, shown=True)
     strategy: str = _option(
-        "adaptive-elite", "adaptive-elite, aging, nsga2 or random.", choices=STRATEGIES,
-        metavar="NAME", shown=True,
+        "adaptive-elite", ", ".join(STRATEGIES) + " or your own.", metavar="NAME", shown=True,
     )  # fmt: skip
+    proposer: str = _option("", "A function of yours that proposes formulas.", metavar="NAME")
     objective: str = _option(
         "mean", "Over several tables.", choices=OBJECTIVES, metavar="mean|min", shown=True
     )
@@ -167,6 +172,9 @@ class Config:
     parsimony: float = _option(0.001, "Taken off the fitness per node.", 0.0, 1.0, shown=True)
     folds: int = _option(
         0, "Jackknife parts of the selection, against fitting noise.", 0, 100, shown=True
+    )
+    terms_max: int = _option(
+        3, "Terms of the sum built of the formulas found; 1: no sum.", 1, 16, shown=True
     )
     null: bool = _option(False, "Shuffle the accuracies first: what the search finds in nothing.")
     screening: bool = _option(
@@ -212,6 +220,12 @@ class Config:
             if isinstance(getattr(self, one.name), list):
                 object.__setattr__(self, one.name, tuple(getattr(self, one.name)))
             _check(one.name.replace("_", "-"), getattr(self, one.name), declared(one))
+        _check_choice("strategy", self.strategy, (*STRATEGIES, *OWN_STRATEGIES))
+        if self.proposer and self.proposer not in PROPOSERS:
+            raise InputError(
+                "E633", f"there is no proposer `{self.proposer}`",
+                suggest(self.proposer, PROPOSERS) or "give the file that defines it with --with",
+            )  # fmt: skip
         if self.elite > self.population:
             raise InputError(
                 "E632", f"elite {self.elite} is more than the population {self.population}",
@@ -227,8 +241,8 @@ class Config:
 
 
 SAVED = (
-    "population", "iterations", "tournament", "elite", "strategy", "brood", "crossover", "seed",
-    "max_complexity", "parsimony", "folds", "objective", "margin", "terms", "inputs", "operators",
+    "population", "iterations", "tournament", "elite", "strategy", "proposer", "brood", "crossover", "seed",
+    "max_complexity", "parsimony", "folds", "terms_max", "objective", "margin", "terms", "inputs", "operators",
     "gradient_free", "seeds", "null", "max_evaluations", "patience", "stop_at",
 )  # fmt: skip
 """The fields that ``run.json`` keeps, in its order: the others are in its tables, or only stop or
@@ -238,13 +252,17 @@ SAVED_AS = {"stop_at": "target"}
 
 
 def _check(name: str, value: Any, said: Declared) -> None:
-    if said.choices and value not in said.choices:
-        raise InputError(
-            "E630", f"{name} is one of {', '.join(said.choices)}, not {value}",
-            suggest(value, said.choices),
-        )  # fmt: skip
+    if said.choices:
+        _check_choice(name, value, said.choices)
     if said.low is not None and said.high is not None and not said.low <= value <= said.high:
         raise InputError("E631", f"{name} must be from {said.low} to {said.high}, not {value}")
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(
+            "E630", f"{name} is one of {', '.join(choices)}, not {value}", suggest(value, choices)
+        )
 
 
 def changed(options: dict[str, Any]) -> dict[str, Any]:

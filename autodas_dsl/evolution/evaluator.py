@@ -10,7 +10,7 @@ from autodas_dsl.compiler.ir import Node, removes_level, topological
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.fitness import CONSTANT, Objective, Rejected
+from autodas_dsl.evolution.fitness import CONSTANT, Fitness, Objective, Rejected
 from autodas_dsl.evolution.identity import oriented
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import Fact, Journal, Memory
@@ -108,6 +108,10 @@ class FitnessEvaluator:
     def knows(self, expr: Expr) -> bool:
         return self.key(expr) in self._known
 
+    def found(self, expr: Expr) -> Individual | None:
+        """What is known about a formula; None while it has not been evaluated."""
+        return self._known.get(self.key(expr))
+
     def count_duplicate(self) -> None:
         """Count a proposal that was a known formula."""
         self._same_formula += 1
@@ -184,6 +188,23 @@ class FitnessEvaluator:
         """Outcomes of formulas on one half, for the final report; nothing is counted."""
         found = self._outcomes(half, {self.key(expr): expr for expr in exprs})
         return [found[self.key(expr)] for expr in exprs]
+
+    def on_both_halves(self, exprs: Sequence[Expr]) -> list[tuple[list[Outcome], list[Outcome]]]:
+        """Outcomes on the selection and on the held-out architectures of every table; the second
+        are none where a table holds nothing out."""
+        selection = self.scores(exprs, "selection")
+        held = all(task.report for task in self._tasks)
+        report = self.scores(exprs, "report") if held else [[] for _ in exprs]
+        return list(zip(selection, report, strict=True))
+
+    @property
+    def rankable(self) -> list[Individual]:
+        """Every formula that ranks the selection, the fittest first."""
+        return sorted((i for i in self._known.values() if i.valid), key=lambda i: i.order)
+
+    def judged(self, outcomes: Sequence[Outcome]) -> Fitness | Rejected:
+        """The fitness of scores on the selection of every table; nothing is counted."""
+        return self._objective(outcomes)
 
     def _ranked(self, expr: Expr, key: str, outcomes: list[Outcome]) -> Individual:
         found = self._objective(outcomes)

@@ -1,8 +1,9 @@
 """The journal, our own: SQLite takes four times as long to keep an evaluation, for as much code.
 
 It is a cache of facts, ``(table, half, core text) -> scores or reasons``, one checksummed line
-each. The order of lines means nothing, a line may be missing, and a torn or damaged one is
-dropped: its formula is evaluated again.
+each, and of what a proposer said, ``(proposer, generation) -> texts``. The order of lines means
+nothing, a line may be missing, and a torn or damaged one is dropped: its formula is evaluated again,
+its proposer asked again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import binascii
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from autodas_dsl.language.errors import InputError
 
 _DIGEST = 16
 _SCORES = "<f8"
+Proposed = tuple[str, int]
+"""Which proposer, in which generation."""
 _AS_IT_IS: int = getattr(os, "O_BINARY", 0)  # Windows changes line ends otherwise
 
 
@@ -45,17 +49,40 @@ def encode(fact: Fact, outcome: Outcome) -> bytes:
         base64.b64encode(outcome.scores.astype(_SCORES).tobytes()).decode("ascii"),
         {str(i): reason for i, reason in enumerate(outcome.reasons) if reason},
     ]  # fmt: skip
+    return _line(content)
+
+
+def encode_proposals(key: Proposed, texts: Sequence[str]) -> bytes:
+    """One line of the journal about what a proposer said, its end included."""
+    return _line([*key, list(texts)])
+
+
+def decode_proposals(line: bytes) -> tuple[Proposed, tuple[str, ...]] | None:
+    """What a line says about proposals, or None when it is damaged or about something else."""
+    try:
+        name, generation, texts = json.loads(_body(line) or b"null")
+    except (ValueError, TypeError, RecursionError):
+        return None
+    whole = isinstance(name, str) and isinstance(generation, int) and isinstance(texts, list)
+    if not whole or not all(isinstance(text, str) for text in texts):
+        return None
+    return (name, generation), tuple(texts)
+
+
+def _line(content: list[Any]) -> bytes:
     body = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode("ascii")
     return _digest(body) + b" " + body + b"\n"
 
 
-def decode(line: bytes) -> tuple[Fact, Outcome] | None:
-    """What a line says, or None when it is damaged."""
+def _body(line: bytes) -> bytes | None:
     digest, _, body = line.partition(b" ")
-    if digest != _digest(body):
-        return None
+    return body if digest == _digest(body) else None
+
+
+def decode(line: bytes) -> tuple[Fact, Outcome] | None:
+    """What a line says about a formula, or None when it is damaged or about something else."""
     try:
-        table, half, text, packed, reasons = json.loads(body)
+        table, half, text, packed, reasons = json.loads(_body(line) or b"null")
         scores = np.frombuffer(base64.b64decode(packed), dtype=_SCORES).astype(np.float64)
         told = tuple(reasons.get(str(i), "") for i in range(len(scores)))
     except (ValueError, binascii.Error, TypeError, AttributeError, RecursionError):
@@ -78,9 +105,13 @@ class Memory:
 
     def __init__(self, facts: Mapping[Fact, Outcome] | None = None) -> None:
         self.facts: dict[Fact, Outcome] = dict(facts or {})
+        self.proposals: dict[Proposed, tuple[str, ...]] = {}
 
     def append(self, entries: Iterable[tuple[Fact, Outcome]]) -> None:
         self.facts.update(entries)
+
+    def propose(self, key: Proposed, texts: Sequence[str]) -> None:
+        self.proposals[key] = tuple(texts)
 
 
 class Journal:
@@ -100,6 +131,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.facts: dict[Fact, Outcome] = {}
+        self.proposals: dict[Proposed, tuple[str, ...]] = {}
         self.dropped = 0
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _AS_IT_IS, 0o666)
@@ -115,11 +147,13 @@ class Journal:
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
         for line in data[:whole].splitlines():
-            found = decode(line)
-            if found is None:
-                self.dropped += 1
+            fact, said = decode(line), decode_proposals(line)
+            if fact is not None:
+                self.facts[fact[0]] = fact[1]
+            elif said is not None:
+                self.proposals[said[0]] = said[1]
             else:
-                self.facts[found[0]] = found[1]
+                self.dropped += 1
         if whole < len(data):
             self.dropped += 1
             os.ftruncate(self._handle, whole)
@@ -135,14 +169,22 @@ class Journal:
         fresh = list(entries)
         if not fresh:
             return
-        data = memoryview(b"".join(encode(fact, outcome) for fact, outcome in fresh))
+        self._write(b"".join(encode(fact, outcome) for fact, outcome in fresh))
+        self.facts.update(fresh)
+
+    def propose(self, key: Proposed, texts: Sequence[str]) -> None:
+        """Write what a proposer said and wait until it is on disk; raises as `append`."""
+        self._write(encode_proposals(key, texts))
+        self.proposals[key] = tuple(texts)
+
+    def _write(self, lines: bytes) -> None:
+        data = memoryview(lines)
         try:
             while data:
                 data = data[os.write(self._handle, data) :]
             os.fsync(self._handle)
         except OSError as error:
             raise unwritable(self.path, error) from error
-        self.facts.update(fresh)
 
     def close(self) -> None:
         os.close(self._handle)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evaluation.agreement import Agreement, agreement
+from autodas_dsl.evaluation.best import ndcg, overlap
 from autodas_dsl.evaluation.correlations import STATISTICS
+from autodas_dsl.evaluation.rank import BEST as TEN
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.language.format import format_number
 
@@ -47,6 +50,24 @@ def measured(task: Task, half: str, networks: Networks, outcome: Outcome) -> Mea
     if found.reason:
         found = replace(found, reason=first_reason([outcome]) or found.reason)
     return Measured(task.name, task.target, task.split, half, found)
+
+
+def on_both_halves(
+    tasks: Sequence[Task], selection: Sequence[Outcome], report: Sequence[Outcome]
+) -> tuple[tuple[Measured, ...], tuple[Measured, ...]]:
+    """What one formula reaches on the selection and on the held-out architectures.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    selection, report : sequence of Outcome
+        One per table; no `report` where nothing is held out.
+    """
+    held = [task.report for task in tasks if task.report] if report else []
+    return (
+        tuple(map(measured, tasks, repeat(SELECTION), (t.selection for t in tasks), selection)),
+        tuple(map(measured, tasks, repeat(HELD_OUT), held, report)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +112,19 @@ class TableScores:
         return {
             name: replace(one, reason=self.reasons.get(name) or one.reason)
             for name, one in found.items()
+        }
+
+    def best_ten(self, held_out: bool) -> dict[str, dict[str, float | None]]:
+        """How much of the best each formula puts first on one half: nDCG@10, and the share of the
+        ten most accurate among the ten highest scores; None on ten architectures or fewer."""
+        half = self.held_out == held_out
+        accuracies = self.accuracies[half]
+        return {
+            name: {
+                "ndcg_10": ndcg(values[half], accuracies, TEN),
+                "top_10": overlap(values[half], accuracies, TEN),
+            }
+            for name, values in self.scores.items()
         }
 
 

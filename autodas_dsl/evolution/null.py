@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from autodas_dsl import __version__
@@ -39,7 +40,8 @@ def null_level(
     interrupt: Interrupt | None = None,
     watch: Watch = SILENT,
 ) -> Null:
-    """Search shuffled accuracies, each time shuffled anew, as `evolve` searches the true ones.
+    """Search shuffled accuracies, each time shuffled anew, as `evolve` searches the true ones, and
+    build the sums that it builds.
 
     Fresh formulas are the same in every repeat and in the true search, so that `known` facts of
     that search spare about half of the evaluations.
@@ -63,7 +65,7 @@ def null_level(
         When `interrupt` asked to.
     """
     place = cache / f"null-{_key(config, tasks, repeats)}.json" if cache else None
-    kept = _read(place, repeats) if place else None
+    kept = _read(place, config, repeats) if place else None
     if kept is not None:
         return kept
     each = config.iterations + 1
@@ -71,6 +73,7 @@ def null_level(
     interrupt = interrupt or Interrupt()
     memory = Memory(known)
     taus: list[float] = []
+    sums: list[float] = []
     for repeat in range(repeats):
         search = Search(config, without_truth(tasks, config.seed, repeat + 1), allowed, memory)
 
@@ -82,7 +85,10 @@ def null_level(
         watch.reached((repeat + 1) * each)
         best = search.archive.best
         taus.append(best.tau if best is not None else 0.0)
-    found = Null(tuple(taus))
+        if config.terms_max > 1:
+            summed = search.best_sum()
+            sums.append(summed.tau if summed is not None else taus[-1])
+    found = Null(tuple(taus), tuple(sums))
     if place is not None:
         _write(place, found)
     return found
@@ -95,14 +101,19 @@ def _key(config: Config, tasks: Sequence[Task], repeats: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _read(path: Path, repeats: int) -> Null | None:
-    """A kept level, if it is there and whole: one correlation of each search."""
+def _read(path: Path, config: Config, repeats: int) -> Null | None:
+    """A kept level, if it is there and whole: the correlations of each search."""
     try:
-        taus = json.loads(read_file(path, _MAX_BYTES))["taus"]
+        kept = json.loads(read_file(path, _MAX_BYTES))
+        taus, sums = kept["taus"], kept["sums"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    whole = isinstance(taus, list) and len(taus) == repeats and all(map(_is_tau, taus))
-    return Null(tuple(map(float, taus))) if whole else None
+    whole = _are_taus(taus, repeats) and _are_taus(sums, repeats if config.terms_max > 1 else 0)
+    return Null(tuple(map(float, taus)), tuple(map(float, sums))) if whole else None
+
+
+def _are_taus(values: object, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(map(_is_tau, values))
 
 
 def _is_tau(value: object) -> bool:
@@ -113,4 +124,4 @@ def _write(path: Path, found: Null) -> None:
     """Keep a level; a cache that cannot be written costs only time."""
     with suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({"taus": found.taus}) + "\n")
+        write_atomic(path, json.dumps(asdict(found)) + "\n")

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.evolution.archive import HallOfFame
+from autodas_dsl.evolution.best_sum import BestSum, best_sum, measure_sum
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.evaluator import Counts, FitnessEvaluator
+from autodas_dsl.evolution.evaluator import FitnessEvaluator
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.fitness import shuffled
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
-from autodas_dsl.evolution.journal import Fact, Memory
-from autodas_dsl.evolution.measure import HELD_OUT, PARAMS, SELECTION, Measured, fact_line, measured
+from autodas_dsl.evolution.journal import Journal, Memory
+from autodas_dsl.evolution.measure import PARAMS, Measured, fact_line, on_both_halves
+from autodas_dsl.evolution.proposals import Proposals
 from autodas_dsl.evolution.run_folder import FORMAT, Json, RunFolder
-from autodas_dsl.evolution.run_records import BEST, Entry, Found, Generation, Null, table_json
+from autodas_dsl.evolution.run_records import Entry, Generation, table_json
 from autodas_dsl.evolution.strategies import Maker, distinct, strategy
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vary import Varier
@@ -42,65 +44,6 @@ COMPLETE = "iterations"
 SILENT = Watch()
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished search.
-
-    Attributes
-    ----------
-    best : Proxy
-        The fittest formula as a document, a leading minus where lower scores are better.
-    pareto : tuple of Proxy
-        Formulas that are better than every simpler one, simplest first.
-    entries : tuple of Entry
-        The hall of fame, simplest first.
-    champion : Entry
-        The entry of `best`.
-    baselines : mapping of str to tuple of Measured
-        Selection and held-out agreement of each baseline.
-    steps : tuple of Generation
-        One per generation, the first population included.
-    counts : Counts
-    stopped : str
-        Why the search ended: ``iterations``, ``time``, ``evaluations``, ``patience``, ``target``
-        or ``interrupt``.
-    folder : Path or None
-    facts : mapping of Fact to Outcome
-        Everything evaluated.
-    null : Null, optional
-        What the same search finds in shuffled accuracies, where that was asked for.
-    """
-
-    best: Proxy
-    pareto: tuple[Proxy, ...]
-    entries: tuple[Entry, ...]
-    champion: Entry
-    baselines: dict[str, tuple[Measured, ...]]
-    steps: tuple[Generation, ...]
-    counts: Counts
-    stopped: str
-    folder: Path | None = None
-    facts: Mapping[Fact, Outcome] = field(default_factory=dict, repr=False, compare=False)
-    null: Null | None = None
-
-    @property
-    def found(self) -> Found:
-        """The outcome, as ``run.json`` keeps it."""
-        best = self.champion
-        return Found(
-            self.stopped, best.formula, best.individual.complexity, best.individual.tau,
-            self.counts, {BEST: (*best.selection, *best.held_out), **self.baselines},
-        )  # fmt: skip
-
-    @property
-    def hall_of_fame(self) -> Any:
-        """A pandas frame where pandas is installed, else a list of rows."""
-        rows = [entry.row() for entry in self.entries]
-        if importlib.util.find_spec("pandas") is None:
-            return rows
-        return importlib.import_module("pandas").DataFrame(rows)
-
-
 def statistics_needed(
     config: Config, baselines: Sequence[str] = BASELINES
 ) -> tuple[Statistic, ...]:
@@ -113,7 +56,7 @@ def statistics_needed(
 
 def statistics_of(specs: Sequence[str]) -> frozenset[Statistic]:
     """Every statistic that some formulas read."""
-    return frozenset().union(*(load(spec).typed().statistics for spec in specs))
+    return frozenset(needed(to_ir(load(spec)) for spec in specs))
 
 
 def evolve(
@@ -168,7 +111,7 @@ def evolve(
     with ExitStack() as stack:
         if folder is not None:
             opened = RunFolder(folder).opened(description, resume, command)
-            search.evaluator.keep(stack.enter_context(opened))
+            search.keep(stack.enter_context(opened))
         interrupt = interrupt or stack.enter_context(listening(watch.stopping))
         watch.phase("searching", config.iterations)
         stopped = search.go(interrupt, config.max_time, watch.generation)
@@ -217,9 +160,15 @@ class Search:
             chosen_operators(config.operators), config.terms, allowed,
         )  # fmt: skip
         self._varier = Varier(Generator(vocabulary, config.max_complexity))
+        self._proposed = Proposals(config, vocabulary, self._varier, self.evaluator)
         self._strategy = strategy(config)
         self._seeds = [self._seed(spec) for spec in config.seeds]
         self._population: list[Individual] = []
+
+    def keep(self, journal: Journal) -> None:
+        """Take what is known from a journal from now on, and write what is new to it."""
+        self.evaluator.keep(journal)
+        self._proposed.keep(journal)
 
     def go(
         self,
@@ -249,10 +198,17 @@ class Search:
                 return "time"
         return COMPLETE
 
+    def best_sum(self) -> BestSum | None:
+        """The best sum of the formulas looked at so far, if one is better than each alone."""
+        return best_sum(self.evaluator, self.tasks, self.config)
+
     def _proposals(self, generation: int) -> list[Expr]:
         make = Maker(self._varier, self.evaluator, self.config, generation)
         if generation:
-            return self._strategy.propose(self._population, make)
+            exprs = self._strategy.propose(self._population, make)
+            proposed = self._proposed.ask(generation, len(exprs) // 2)
+            exprs[1 : 2 * len(proposed) : 2] = proposed  # each against a child
+            return exprs
         fresh = range(max(0, self.config.population - len(self._seeds)))
         return self._seeds + [make.fresh(slot) for slot in fresh]
 
@@ -325,10 +281,15 @@ def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
     }
     about = _about(search)
     params = beside.get(PARAMS, ())
+    found = search.best_sum()
+    if found is not None:
+        found = measure_sum(found, search.evaluator, search.tasks)
+        facts = found.held_out or found.selection
+        found = replace(found, proxy=_documented(found.proxy, facts, about, params))
     return Run(
-        best=document("best", champion, about, params),
+        best=_document("best", champion, about, params),
         pareto=tuple(
-            document(
+            _document(
                 f"complexity_{member.complexity}", entries[members.index(member)], about, params
             )
             for member in search.archive.pareto
@@ -340,19 +301,23 @@ def _reported(search: Search, baselines: Sequence[str], stopped: str) -> Run:
         counts=search.evaluator.counts,
         stopped=stopped,
         facts=search.evaluator.facts,
+        sum=found,
     )
 
 
-def document(name: str, entry: Entry, about: str, params: Sequence[Measured]) -> Proxy:
+def _document(name: str, entry: Entry, about: str, params: Sequence[Measured]) -> Proxy:
     """A formula of the hall of fame as a document."""
+    proxy = Proxy(name, Formula("score", entry.individual.formula))
+    return _documented(proxy, entry.held_out or entry.selection, about, params)
+
+
+def _documented(
+    proxy: Proxy, facts: Sequence[Measured], about: str, params: Sequence[Measured]
+) -> Proxy:
+    """A document with what was measured about it, beside the parameter count."""
     baseline = {(one.task, one.half): one for one in params}
-    facts = entry.held_out or entry.selection
-    return Proxy(
-        name,
-        Formula("score", entry.individual.formula),
-        about=about,
-        measured=tuple(fact_line(one, baseline.get((one.task, one.half))) for one in facts),
-    )
+    lines = (fact_line(one, baseline.get((one.task, one.half))) for one in facts)
+    return replace(proxy, about=about, measured=tuple(lines))
 
 
 def _about(search: Search) -> str:
@@ -365,19 +330,7 @@ def _measure(
     search: Search, exprs: Sequence[Expr]
 ) -> list[tuple[tuple[Measured, ...], tuple[Measured, ...]]]:
     """For each formula what it reaches on the selection and on the held-out architectures."""
-    held = [task for task in search.tasks if task.report]
-    selection = search.evaluator.scores(exprs, "selection")
-    report = search.evaluator.scores(exprs, "report") if len(held) == len(search.tasks) else None
-    found = []
-    for number in range(len(exprs)):
-        halves = [
-            tuple(
-                measured(task, half, networks, outcome)
-                for task, outcome in zip(search.tasks, outcomes[number], strict=True)
-                if (networks := task.selection if half == SELECTION else task.report)
-            )
-            for half, outcomes in ((SELECTION, selection), (HELD_OUT, report or ()))
-            if outcomes
-        ]
-        found.append((halves[0], halves[1] if len(halves) > 1 else ()))
-    return found
+    return [
+        on_both_halves(search.tasks, selection, report)
+        for selection, report in search.evaluator.on_both_halves(exprs)
+    ]

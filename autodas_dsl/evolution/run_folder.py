@@ -8,13 +8,14 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from autodas_dsl.evolution import run_records as records
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.journal import Journal, unwritable
 from autodas_dsl.evolution.run_files import MAX_BYTES, json_of, take, text_of
 from autodas_dsl.evolution.run_records import Famed, Found, Generation, Null, TableUsed
@@ -26,7 +27,6 @@ from autodas_dsl.language.proxy import Proxy, format_document
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.sensitivity import Sensitivity
     from autodas_dsl.evolution.measure import TableScores
-    from autodas_dsl.evolution.run import Run
 
 SCORES = "scores.csv"
 SENSITIVITY = "sensitivity.csv"
@@ -62,6 +62,8 @@ class SavedRun:
         Empty when it was not measured.
     null : Null or None
         What searches on shuffled accuracies found, where there were any.
+    sum : Proxy or None
+        The best sum of formulas, where one was better than each of them.
     """
 
     folder: RunFolder
@@ -77,6 +79,7 @@ class SavedRun:
     scores: tuple[TableScores, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     null: Null | None = None
+    sum: Proxy | None = None
 
 
 class RunFolder:
@@ -92,6 +95,7 @@ class RunFolder:
         self.path = path
         self.run = path / "run.json"
         self.best = path / "best.proxy"
+        self.sum = path / f"{records.SUM_NAME}.proxy"
         self.command = path / "command.txt"
         self.plots = path / "plots"
         self.report = path / "report.html"
@@ -233,6 +237,7 @@ class RunFolder:
         write_atomic(self._hall_of_fame, records.hall_of_fame_text(run.entries))
         write_atomic(self._history, records.history_text(run.steps))
         write_atomic(self.best, format_document(run.best))
+        _write_or_remove(self.sum, format_document(run.sum.proxy) if run.sum else "")
         outcome = records.found_json(run.found)
         write_atomic(self.run, json_text({"run": description, "outcome": outcome}))
 
@@ -245,7 +250,7 @@ class RunFolder:
 
     def save_null(self, null: Null | None) -> None:
         """Write the null level; without one, remove that of an earlier state."""
-        _write_or_remove(self._null, json_text({"taus": list(null.taus)}) if null else "")
+        _write_or_remove(self._null, json_text(asdict(null)) if null else "")
 
     def save_sensitivity(self, rows: Sequence[Sensitivity]) -> Path:
         """Keep what the formulas of a run depend on beside the run, for its report.
@@ -334,15 +339,9 @@ class RunFolder:
             history=records.history_of(self._history),
             scores=scores,
             sensitivity=records.sensitivity_of(self._sensitivity),
-            null=self._read_null(),
+            null=records.null_of(self._null),
+            sum=read_document(self.sum) if found.sum else None,
         )
-
-    def _read_null(self) -> Null | None:
-        if not self._null.exists():
-            return None
-        taus = take(json_of(text_of(self._null), self._null), "taus", list, self._null)
-        kinds = (int, float)
-        return Null(tuple(float(take({"taus": t}, "taus", kinds, self._null)) for t in taus))
 
     # --- what is wrong with it ----------------------------------------------------------------
 

@@ -29,18 +29,22 @@ from autodas_dsl.evolution.measure import (
 )
 from autodas_dsl.evolution.run_files import (
     damaged,
+    json_of,
     number_of,
     parsed,
     rows_of,
     take,
     taken,
+    text_of,
     whole_number_of,
 )
 from autodas_dsl.evolution.task import Task
 from autodas_dsl.language.format import format_expression
 
 BEST = "best"
-"""The name of the best formula beside the baselines."""
+SUM = "sum"
+SUM_NAME = "best_sum"  # `sum` is an operator
+"""The names of the best formula, and of the best sum of formulas, beside the baselines."""
 
 _PLACE = ("table", "target", "architecture", "half", "accuracy")
 
@@ -58,9 +62,19 @@ class Generation:
 
 @dataclass(frozen=True)
 class Null:
-    """The best tau of each of several searches on shuffled accuracies."""
+    """What several searches on shuffled accuracies found.
+
+    Attributes
+    ----------
+    taus : tuple of float
+        The best tau of each.
+    sums : tuple of float
+        That of its best sum, or again of its best formula where no sum was better; none where no
+        sums were built.
+    """
 
     taus: tuple[float, ...]
+    sums: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -69,6 +83,11 @@ class Null:
     @property
     def highest(self) -> float:
         return max(self.taus)
+
+    @property
+    def of_sums(self) -> Null | None:
+        """The null level of sums, where they were built."""
+        return Null(self.sums) if self.sums else None
 
 
 @dataclass(frozen=True)
@@ -126,6 +145,15 @@ class TableUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSum:
+    """The best sum of formulas, as ``run.json`` keeps it."""
+
+    formula: str
+    complexity: int
+    tau: float
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What the search did; the outcome part of ``run.json``.
 
@@ -138,7 +166,9 @@ class Found:
     tau : float
     counts : Counts
     measured : mapping of str to tuple of Measured
-        ``best`` and every baseline, the selection of every table first.
+        ``best``, ``sum`` where there is one, and every baseline, the selection of every table
+        first.
+    sum : FoundSum, optional
     """
 
     stopped: str
@@ -147,6 +177,7 @@ class Found:
     tau: float
     counts: Counts
     measured: Mapping[str, tuple[Measured, ...]]
+    sum: FoundSum | None = None
 
 
 # --- run.json ---------------------------------------------------------------------------------
@@ -171,7 +202,7 @@ def table_of(data: Any, path: Path) -> TableUsed:
 
 def found_json(found: Found) -> dict[str, Any]:
     counts = found.counts
-    best, *others = found.measured.items()
+    others = {name: facts for name, facts in found.measured.items() if name not in (BEST, SUM)}
     return {
         "stopped": found.stopped,
         "best": found.best,
@@ -181,9 +212,9 @@ def found_json(found: Found) -> dict[str, Any]:
         "duplicates": {"same_formula": counts.same_formula, "same_ranks": counts.same_ranks},
         "screened_out": counts.screened,
         "rejected": dict(counts.rejected),
-        "selection": [_measured_json(one) for one in best[1] if one.half == SELECTION],
-        "held_out": [_measured_json(one) for one in best[1] if one.half != SELECTION],
-        "baselines": {name: [_brief_json(one) for one in facts] for name, facts in others},
+        **_halves_json(found.measured[BEST]),
+        "sum": asdict(found.sum) | _halves_json(found.measured[SUM]) if found.sum else None,
+        "baselines": {n: [_brief_json(one) for one in facts] for n, facts in others.items()},
     }
 
 
@@ -191,6 +222,10 @@ def found_of(outcome: Any, path: Path) -> Found:
     twice = take(outcome, "duplicates", dict, path)
     rejected = take(outcome, "rejected", dict, path)
     reasons = {reason: take(rejected, reason, int, path) for reason in rejected}
+    summed = take({"sum": None, **outcome}, "sum", (dict, type(None)), path)  # older runs have none
+    measured = {BEST: _halves_of(outcome, path)}
+    if summed is not None:
+        measured[SUM] = _halves_of(summed, path)
     return Found(
         **taken(Found, outcome, path, ("stopped", "best", "complexity", "tau")),
         counts=Counts(
@@ -198,8 +233,16 @@ def found_of(outcome: Any, path: Path) -> Found:
             take(twice, "same_ranks", int, path), take(outcome, "screened_out", int, path),
             tuple(reasons.items()),
         ),
-        measured=_measured_of(outcome, path),
+        measured=measured | _baselines_of(outcome, path),
+        sum=FoundSum(**taken(FoundSum, summed, path)) if summed is not None else None,
     )  # fmt: skip
+
+
+def _halves_json(facts: Sequence[Measured]) -> dict[str, Any]:
+    return {
+        "selection": [_measured_json(one) for one in facts if one.half == SELECTION],
+        "held_out": [_measured_json(one) for one in facts if one.half != SELECTION],
+    }
 
 
 def _measured_json(one: Measured) -> dict[str, Any]:
@@ -216,20 +259,22 @@ def _brief_json(one: Measured) -> dict[str, Any]:
     return {"table": one.task, "half": one.half, **numbers}
 
 
-def _measured_of(outcome: Any, path: Path) -> dict[str, tuple[Measured, ...]]:
-    found = {
-        BEST: tuple(
-            Measured(
-                **taken(Measured, one, path, ("task", "target", "split", "half")),
-                agreement=replace(
-                    _agreement_of(take(one, "agreement", dict, path), path),
-                    intervals=_interval_of(one, path),
-                ),
-            )
-            for half in ("selection", "held_out")
-            for one in take(outcome, half, list, path)
+def _halves_of(data: Any, path: Path) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(
+            **taken(Measured, one, path, ("task", "target", "split", "half")),
+            agreement=replace(
+                _agreement_of(take(one, "agreement", dict, path), path),
+                intervals=_interval_of(one, path),
+            ),
         )
-    }  # fmt: skip
+        for half in ("selection", "held_out")
+        for one in take(data, half, list, path)
+    )
+
+
+def _baselines_of(outcome: Any, path: Path) -> dict[str, tuple[Measured, ...]]:
+    found = {}
     for name, facts in take(outcome, "baselines", dict, path).items():
         if not isinstance(facts, list):
             raise damaged(path, f"baseline `{name}` is not what it should be")
@@ -273,6 +318,23 @@ def _bounded(name: str, one: Measured, tables: Sequence[TableScores]) -> Measure
             again = agreement(table.scores[name][mine], table.accuracies[mine], (SPEARMAN,))
             return replace(one, agreement=replace(one.agreement, intervals=again.intervals))
     return one
+
+
+def null_of(path: Path) -> Null | None:
+    """The null level; None where the run kept none."""
+    if not path.exists():
+        return None
+    data = json_of(text_of(path), path)
+    taus = _taus_of(data, "taus", path)
+    sums = _taus_of({"sums": [], **data}, "sums", path)  # older runs have none
+    if not taus or len(sums) not in (0, len(taus)):
+        raise damaged(path, "it does not hold the correlations of one or more searches")
+    return Null(taus, sums)
+
+
+def _taus_of(data: Any, name: str, path: Path) -> tuple[float, ...]:
+    found = take(data, name, list, path)
+    return tuple(float(take({name: one}, name, (int, float), path)) for one in found)
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -12,19 +12,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evaluation import splits
+from autodas_dsl.evolution.best_sum import sum_outcome
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.identity import written_out
 from autodas_dsl.evolution.interrupt import Interrupt, Stopped, listening
 from autodas_dsl.evolution.measure import TableScores, first_reason
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
-from autodas_dsl.evolution.run import SILENT, Run, evolve, statistics_needed, statistics_of
+from autodas_dsl.evolution.run import SILENT, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.run_folder import RunFolder
-from autodas_dsl.evolution.run_records import BEST, Null
+from autodas_dsl.evolution.run_records import BEST, SUM, Null
 from autodas_dsl.evolution.simplified import simplified
-from autodas_dsl.evolution.task import Task
+from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
 from autodas_dsl.execution.threads import one_thread
@@ -205,23 +208,28 @@ def _require_teacher(needed: Sequence[Statistic], setting: Setting) -> None:
 
 def _scores(prepared: Prepared, run: Run, baselines: Sequence[str]) -> TableScores:
     """Scores on both halves; the journal holds those of the selection only."""
-    names = [BEST, *baselines]
-    trees = [run.best.expression, *(written_out(load(name)) for name in baselines)]
-    nodes = [to_ir(tree) for tree in trees]
     halves = [half for half in (prepared.task.selection, prepared.task.report) if half]
-    found = [half.evaluate(nodes) for half in halves]
+    found = [_outcomes(half, run, baselines) for half in halves]
     return TableScores(
         task=prepared.task.name,
         target=prepared.task.target,
         architectures=prepared.stored.architectures,
         held_out=np.concatenate([np.full(len(h), i == 1) for i, h in enumerate(halves)]),
         accuracies=np.concatenate([half.accuracies for half in halves]),
-        scores={
-            name: np.concatenate([outcomes[place].scores for outcomes in found])
-            for place, name in enumerate(names)
-        },
-        reasons={
-            name: first_reason([outcomes[place] for outcomes in found])
-            for place, name in enumerate(names)
-        },
+        scores={name: np.concatenate([half[name].scores for half in found]) for name in found[0]},
+        reasons={name: first_reason([half[name] for half in found]) for name in found[0]},
     )
+
+
+def _outcomes(half: Networks, run: Run, baselines: Sequence[str]) -> dict[str, Outcome]:
+    """Of the best formula, the best sum and the baselines."""
+    trees = {name: written_out(load(name)) for name in baselines}
+    named = {name: to_ir(tree) for name, tree in {BEST: run.best.expression, **trees}.items()}
+    terms = [to_ir(term) for term in run.sum.terms] if run.sum else []
+    nodes = list(dict.fromkeys([*named.values(), *terms]))
+    outcomes = dict(zip(nodes, half.evaluate(nodes), strict=True))
+    found = {name: outcomes[node] for name, node in named.items()}
+    if run.sum is None:
+        return found
+    summed = sum_outcome(run.sum.proxy, {term: outcomes[term] for term in terms})
+    return {BEST: found[BEST], SUM: summed} | found

@@ -9,7 +9,7 @@ from autodas_dsl.language.tree import Call, Expr, Number
 
 
 def expression(found: Sum, terms: Sequence[Expr], transform: str = "percentile") -> Expr:
-    """The formula of a sum.
+    """The formula of a sum, what is taken off at its end.
 
     Parameters
     ----------
@@ -21,7 +21,8 @@ def expression(found: Sum, terms: Sequence[Expr], transform: str = "percentile")
         That of the settings.
     """
     whole: Expr | None = None
-    for term, weight in zip(found.terms, found.weights, strict=True):
+    pairs = zip(found.terms, found.weights, strict=True)
+    for term, weight in sorted(pairs, key=lambda pair: pair[1] < 0):
         part = _placed(terms[term], transform)
         if abs(weight) != 1.0:
             part = Call("mul", (Number(abs(weight)), part))

@@ -19,6 +19,7 @@ from autodas_dsl.execution.randomness import Stream
 from autodas_dsl.language.infer import Signature, signature
 from autodas_dsl.language.kinds import NUMBER, AnyKind
 from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.language.resolve import statistic_of
 from autodas_dsl.language.tree import Call, Expr, Number, Path, children, complexity, put
 from autodas_dsl.language.typed import Typed
 
@@ -61,14 +62,14 @@ class Varier:
         )
 
     def places(self, expr: Expr) -> list[Place]:
-        """The parts that variation may touch, parents first: leaf pairs as a whole."""
+        """The parts that variation may touch, parents first: leaves as a whole."""
         root = self.typing.typed(expr)
         found: list[Place] = []
         stack: list[tuple[Path, Typed]] = [((), root)] if root is not None else []
         while stack:
             path, node = stack.pop()
             found.append(Place(path, node.expr, node.kind))
-            if not is_leaf_pair(node.expr):
+            if not _is_leaf(node.expr):
                 inner = [((*path, i), child) for i, child in enumerate(node.children)]
                 stack.extend(reversed(inner))
         return found
@@ -144,15 +145,22 @@ def _call(vary: Varier, stream: Stream, expr: Expr, choices: int = 1) -> tuple[P
     calls = [
         (place, place.expr)
         for place in vary.places(expr)
-        if isinstance(place.expr, Call) and len(attributes(OPERATORS[place.expr.op])) >= choices
+        if isinstance(place.expr, Call)
+        and not _is_leaf(place.expr)
+        and len(attributes(OPERATORS[place.expr.op])) >= choices
     ]
     return stream.pick(calls) if calls else None
+
+
+def _is_leaf(expr: Expr) -> bool:
+    """Whether it is collected as one thing, or a pair of such: what is inside may not be."""
+    return is_leaf_pair(expr) or statistic_of(expr) is not None
 
 
 def change_leaf(vary: Varier, stream: Stream, expr: Expr) -> Expr | None:
     """A statistic, or a pair of them, replaced by another of the same signature."""
     leaves = vary.generator.vocabulary.leaves
-    place = stream.pick([p for p in vary.places(expr) if p.expr in leaves or not children(p.expr)])
+    place = stream.pick([p for p in vary.places(expr) if _is_leaf(p.expr) or not children(p.expr)])
     fitting = [
         leaf
         for leaf in leaves

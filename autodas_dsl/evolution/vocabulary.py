@@ -12,22 +12,22 @@ from autodas_dsl.language.infer import Allowed, Typing, never
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.language.operators import ALIASES, GROUPS, OPERATORS, Attrs, Operator
 from autodas_dsl.language.parse import parse
-from autodas_dsl.language.resolve import statistic_named, suggest
+from autodas_dsl.language.resolve import statistic_of, suggest
 from autodas_dsl.language.tree import Expr, Name, PairOf
 
-DEFAULT_INPUTS = ("W", "grad W", "A", "grad A", "F_s", "F_t", "E_s", "E_t", "P_s", "P_t")
+DEFAULT_INPUTS = (
+    "W", "grad W", "A", "grad A", "chancov(A)", "chancorr(A)", "chancov(grad A)",
+    "F_s", "F_t", "E_s", "E_t", "P_s", "P_t",
+)  # fmt: skip
 TERMS = ("both", "instinct", "interaction")
 POPULATION = "population"
 CONSTANTS = (0.5, 1.0, 2.0, 3.0, 4.0, 10.0)
 
 
 @cache
-def leaf(statistic: Statistic) -> Name:
+def leaf(statistic: Statistic) -> Expr:
     """A statistic as a formula writes it."""
-    name = parse(str(statistic))
-    if not isinstance(name, Name):
-        raise TypeError(f"{statistic} is not written as a name")
-    return name
+    return parse(str(statistic))
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class Vocabulary:
         return Typing(self.allowed)
 
     @cached_property
-    def own(self) -> tuple[Name, ...]:
+    def own(self) -> tuple[Expr, ...]:
         """Leaves about the student alone."""
         names = (leaf(statistic) for statistic in self.statistics)
-        return tuple(name for name in names if side(name) != "_t")
+        return tuple(name for name in names if not isinstance(name, Name) or side(name) != "_t")
 
     @cached_property
     def pairs(self) -> tuple[PairOf, ...]:
@@ -83,7 +83,7 @@ class Vocabulary:
         return tuple(
             PairOf(name, twin(name))
             for name in self.own
-            if side(name) == "_s" and twin(name) in known
+            if isinstance(name, Name) and side(name) == "_s" and twin(name) in known
         )
 
     @cached_property
@@ -141,14 +141,13 @@ def chosen_statistics(
 
 def _statistic(text: str) -> Statistic:
     try:
-        name = parse(text, "--inputs")
-        found = statistic_named(name) if isinstance(name, Name) else None
+        found = statistic_of(parse(text, "--inputs"))
     except (Fault, FormulaError):
         found = None
     if found is None:
         raise InputError(
             "E622", f"`{text}` is not a statistic",
-            suggest(text, INPUTS) or "statistics are W, grad W, A, F_s, F_t, …",
+            suggest(text, INPUTS) or "statistics are W, grad W, A, chancov(A), F_s, F_t, …",
         )  # fmt: skip
     return found
 

@@ -59,6 +59,7 @@ class Purpose(IntEnum):
     FOLDS = 5
     TEST = 6
     BAGS = 7
+    PROPOSE = 8
 
 
 def bits(seed: int, purpose: int, generation: int = 0, slot: int = 0) -> np.random.Philox:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from autodas_dsl.language.errors import Diagnostic, Fault
 from autodas_dsl.language.infer import Typing, apply
@@ -17,11 +17,21 @@ from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, Name, PairOf
 from autodas_dsl.language.typed import Typed, TypedFormula
 
-if TYPE_CHECKING:
-    from autodas_dsl.language.proxy import Proxy
-
 Lets = tuple[tuple[str, Expr], ...]
-Library = Mapping[str, "Proxy"]
+
+
+class Named(Protocol):
+    """What a formula may name: a score, with its lets."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def expression(self) -> Expr: ...
+    @property
+    def definitions(self) -> Lets: ...
+
+
+Library = Mapping[str, Named]
 NO_LIBRARY: Library = MappingProxyType({})
 
 

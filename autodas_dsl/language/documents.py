@@ -177,7 +177,8 @@ class _Reader:
             for comment in item.comments
         ]
         notes.sort(key=lambda note: note.before)
-        self.notes = [(self._anchor(note.before, items), note.text) for note in notes]
+        anchors = [*(_key_of(item.text) for item in items), "end"]
+        self.notes = [(anchors[note.before], note.text) for note in notes]
         if self.score is None:
             if not self._broken:
                 end = len(self.source.text.rstrip())
@@ -195,9 +196,6 @@ class _Reader:
             tuple(self.extra), tuple(self.facts["reported"]), tuple(self.facts["measured"]),
             tuple(self.notes), self.source, self.inputs, tuple(self.references),
         )  # fmt: skip
-
-    def _anchor(self, before: int, items: list[Item]) -> str:
-        return _key_of(items[before].text) if before < len(items) else "end"
 
     def _first_line(self, item: Item, stem: str | None) -> bool:
         text, _, below = item.text.partition("\n")
@@ -287,7 +285,8 @@ class _Reader:
         match = re.match(r"(?:let\s+(\S+?)|score)\s*(=|\Z)", item.text)
         if not match or match.group(2) != "=":
             self._broken = True
-            self.report("E313", "expected `let name = …` or `score = …`", _first_row(item))
+            first = item.text.partition("\n")[0]
+            self.report("E313", "expected `let name = …` or `score = …`", _head(item, len(first)))
             return
         name = match.group(1)
         body = item.text[match.end() :]
@@ -347,10 +346,6 @@ class _Reader:
 
 def _head(item: Item, length: int) -> Span:
     return Span(item.span.start, item.span.start + max(1, length))
-
-
-def _first_row(item: Item) -> Span:
-    return _head(item, len(item.text.partition("\n")[0]))
 
 
 def require_name(name: str) -> None:

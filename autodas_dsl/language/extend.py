@@ -1,7 +1,8 @@
-"""A user's own operators and statistics: one Python file, or an installed package.
+"""A user's own operators, statistics and parts of a search: one Python file, or an installed package.
 
 A file is run and every `Operator` (made by `op`) and `Input` at its top level is added to the
-tables, where it takes part in everything: resolution, checking, emission, LaTeX, search. A package
+tables, where it takes part in everything: resolution, checking, emission, LaTeX, search. A
+`Proposer` or an `OwnStrategy` takes part in the searches that name it. A package
 does the same with an entry point of the group ``autodas_dsl.extensions`` that names a module.
 No entry can take a name that is in use.
 """
@@ -29,14 +30,21 @@ from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_files
 from autodas_dsl.language.operators import ALIASES, OPERATORS, Attribute, Operator, op
 from autodas_dsl.language.parse import SHORTHANDS, parse
+from autodas_dsl.language.searchers import (
+    OWN_STRATEGIES,
+    PROPOSERS,
+    STRATEGIES,
+    OwnStrategy,
+    Proposer,
+)
 from autodas_dsl.language.user_files import load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 __all__ = [
-    "Attribute", "Extension", "Input", "Kind", "kind", "load_extension", "load_installed", "loaded",
-    "op", "register",
+    "Attribute", "Extension", "Input", "Kind", "OwnStrategy", "Proposer", "kind", "load_extension",
+    "load_installed", "loaded", "op", "register",
 ]  # fmt: skip
 
 GROUP = "autodas_dsl.extensions"
@@ -48,6 +56,10 @@ _FORMS = (
 )  # fmt: skip
 _PATTERN = re.compile(r"(list\()?([BCGHWR]|[a-z]|\.\.\.)( ([BCGHWR]|[a-z]|\.\.\.))*\)? ->.*")
 _LOADED: dict[Path, Extension] = {}
+Entry = Operator | Input | Proposer | OwnStrategy
+_WHAT = {
+    Operator: "operator", Input: "statistic", Proposer: "proposer", OwnStrategy: "strategy",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Extension:
 
 
 def load_extension(path: str | Path) -> Extension:
-    """Run a Python file and register the operators and statistics that it defines.
+    """Run a Python file and register the operators, statistics and parts of a search it defines.
 
     Loading the same file again does nothing.
 
@@ -105,7 +117,9 @@ def loaded() -> tuple[str, ...]:
 
 def definitions() -> dict[str, str]:
     """The hash of the file behind each entry that this package does not define itself."""
-    entries: list[Operator | Input] = [*OPERATORS.values(), *INPUTS.values()]
+    entries: list[Entry] = [
+        *OPERATORS.values(), *INPUTS.values(), *PROPOSERS.values(), *OWN_STRATEGIES.values()
+    ]  # fmt: skip
     return {entry.name: entry.definition for entry in entries if entry.definition}
 
 
@@ -143,11 +157,11 @@ def _fails(source: str, error: BaseException) -> InputError:
 
 
 def _register_module(module: ModuleType, source: str) -> Extension:
-    entries = [e for e in vars(module).values() if isinstance(e, (Operator, Input))]
+    entries = [e for e in vars(module).values() if isinstance(e, Entry)]
     if not entries:
         raise InputError(
-            "E222", f"{source} defines no operator and no statistic",
-            "assign op(…) or Input(…) to names at its top level",
+            "E222", f"{source} defines no operator, statistic, proposer or strategy",
+            "assign op(…), Input(…), Proposer(…) or OwnStrategy(…) to names at its top level",
         )  # fmt: skip
     return register(entries, source, _hash(module))
 
@@ -157,7 +171,7 @@ def _hash(module: ModuleType) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else module.__name__
 
 
-def register(entries: Iterable[Operator | Input], source: str, definition: str = "") -> Extension:
+def register(entries: Iterable[Entry], source: str, definition: str = "") -> Extension:
     """Add entries to the tables, all or none.
 
     Parameters
@@ -193,15 +207,18 @@ def register(entries: Iterable[Operator | Input], source: str, definition: str =
 
 
 def _tables() -> tuple[dict[str, Any], ...]:
-    return OPERATORS, ALIASES, INPUTS
+    return OPERATORS, ALIASES, INPUTS, PROPOSERS, OWN_STRATEGIES
 
 
-def _add(entry: Operator | Input, source: str) -> None:
+def _add(entry: Entry, source: str) -> None:
     names = (entry.name, *entry.aliases) if isinstance(entry, Operator) else (entry.name,)
     for name in names:
         _free(name, source)
     if not entry.doc.strip():
         raise _wrong(entry, source, "it has no definition", "say in `doc` what it computes")
+    if isinstance(entry, Proposer | OwnStrategy):
+        _add_searcher(entry, source)
+        return
     for fault in definition_faults(entry):
         raise _wrong(entry, source, fault, "compare it with examples/my_operator.py")
     if isinstance(entry, Operator):
@@ -213,9 +230,21 @@ def _add(entry: Operator | Input, source: str) -> None:
         INPUTS[entry.name] = entry
 
 
+def _add_searcher(entry: Proposer | OwnStrategy, source: str) -> None:
+    if not callable(entry.propose if isinstance(entry, Proposer) else entry.make):
+        raise _wrong(entry, source, "what it gives is no function", "compare it with "
+                     "examples/my_proposer.py")  # fmt: skip
+    if isinstance(entry, Proposer):
+        PROPOSERS[entry.name] = entry
+    else:
+        OWN_STRATEGIES[entry.name] = entry
+
+
 def _free(name: str, source: str) -> None:
     kinds: tuple[tuple[Mapping[str, object], str], ...] = (
         (OPERATORS, "an operator"), (ALIASES, "an alias"), (INPUTS, "a statistic"),
+        (PROPOSERS, "a proposer"), (OWN_STRATEGIES, "a strategy"),
+        (STRATEGIES, "a strategy"),
         (library_files(), "a library proxy"), (dict.fromkeys(_RESERVED), "a word of the language"),
     )  # fmt: skip
     if not _NAME.match(name):
@@ -226,9 +255,8 @@ def _free(name: str, source: str) -> None:
             raise InputError("E223", f"{source}: `{name}` is already {what}", "choose another name")
 
 
-def _wrong(entry: Operator | Input, source: str, reason: str, help: str) -> InputError:
-    what = "operator" if isinstance(entry, Operator) else "statistic"
-    return InputError("E224", f"{source}: {what} `{entry.name}`: {reason}", help)
+def _wrong(entry: Entry, source: str, reason: str, help: str) -> InputError:
+    return InputError("E224", f"{source}: {_WHAT[type(entry)]} `{entry.name}`: {reason}", help)
 
 
 def _operator_fits(entry: Operator, source: str) -> None:

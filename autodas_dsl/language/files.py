@@ -49,7 +49,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def require_place(path: Path) -> None:
         with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=path.parent):
             pass
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def _mode(path: Path) -> int:
@@ -116,7 +116,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _cannot_write(path: Path, error: OSError) -> InputError:
+def cannot_write(path: Path, error: OSError) -> InputError:
+    """The diagnostic for a file or folder that the system does not let us write."""
     return InputError(
         "E517",
         f"cannot write {path}: {error.strerror or error}",

@@ -7,10 +7,11 @@ The values are collected in `autodas_dsl.statistics`; nothing here imports torch
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autodas_dsl.language.kinds import Axis, Kind, Size, integer, symbol
+from autodas_dsl.language.operators import OPERATORS, result_kind
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -24,13 +25,16 @@ class Statistic:
     prefix : str
         ``""``, ``"grad"`` or ``"hess"``.
     probe : str
-        ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``.
+        ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``,
+        ``kaiming``.
     stage : int
         Feature stage counted from the end; -1 is the last. Only for ``F_s`` and ``F_t``.
     parts : int
         ``split=`` of ``grad W`` or ``n=`` of ``NTK``; 0 where it does not apply.
     every : bool
         ``X[all]``: functional activations too.
+    through : str
+        An operator whose value is collected in place of the statistic: ``chancov(A)``.
     """
 
     name: str
@@ -39,13 +43,21 @@ class Statistic:
     stage: int = -1
     parts: int = 0
     every: bool = False
+    through: str = ""
 
     @property
     def base(self) -> str:
         """The name with its prefix and no attributes: the key of its `Input` entry."""
         return f"{self.prefix} {self.name}" if self.prefix else self.name
 
+    @property
+    def whole(self) -> Statistic:
+        """The statistic itself, where an operator is collected in its place."""
+        return replace(self, through="")
+
     def __str__(self) -> str:
+        if self.through:
+            return f"{self.through}({self.whole})"
         if self.prefix:
             inner = self.probe or (f"split={self.parts}" if self.parts else "")
             return f"{self.prefix}[{inner}] {self.name}" if inner else f"{self.prefix} {self.name}"
@@ -62,6 +74,7 @@ class Input:
 
     `axes` maps axis names to size symbols; `probes` lists the probes it may be run under.
     `group` is one of ``weights``, ``activations``, ``teacher-student``, ``architecture``.
+    `through` names operators that are collected in its place where formulas read nothing else.
     `needs` says which pass collects it, for the reference page.
     `latex` is a template: ``{index}`` is where the subscript of the layer goes, ``{probe}`` the
     superscript of the probe, ``{parts}`` the number of parts; other braces are doubled.
@@ -79,6 +92,7 @@ class Input:
     stages: bool = False
     parts: str = ""  # the name of the integer attribute, "split" or "n"
     every: bool = False
+    through: tuple[str, ...] = ()
     collect: Callable[..., Any] | None = field(default=None, compare=False)
     definition: str = ""
 
@@ -106,6 +120,7 @@ _GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
 _WEIGHT = kind("lin", C="c_W", R="r_W")
 _OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
 _LAYER_NUMBER = Kind("lin")
+_CHANNELS = ("chancov", "chancorr", "changram")
 
 
 def _map(who: str) -> Kind:
@@ -137,22 +152,37 @@ _ENTRIES = [
     Input("hess W", _WEIGHT, "Hessian times gradient, over Conv and Linear weights only.",
           r"H{index}\," + _GRADIENT % "W{index}", "weights", "forward and double backward"),
     Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.",
-          "A{index}", "activations"),
+          "A{index}", "activations", through=_CHANNELS),
     Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
-          _GRADIENT % "A{index}", "activations", "forward and backward"),
+          _GRADIENT % "A{index}", "activations", "forward and backward", through=_CHANNELS),
     Input("X", kind("act", B="B", C="c_X", R="r_X"),
           "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
-          "X{index}{probe}", "activations", every=True),
+          "X{index}{probe}", "activations", every=True,
+          through=(*_CHANNELS, "hamming")),
     Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
           "S{index}{probe}", "activations", probes=("noise", "noise2")),
+    Input("I", kind("block", B="B", C="c_I", R="r_I"),
+          "Inputs of the blocks: outermost modules with a number for a name and layers of their own.",
+          "I{index}", "activations", through=_CHANNELS),
+    Input("O", kind("block", B="B", C="c_O", R="r_O"), "Outputs of the blocks.",
+          "O{index}", "activations", through=_CHANNELS),
+    Input("T", kind("block", C="c_T", R="c_O"),
+          "How each block takes channels back: the gradient of its input for an output gradient "
+          "of random signs, times those signs, mean over batch and positions. Positions of stride s "
+          "count as s^2 channels; 0 where the block hands its input on.",
+          "T{index}", "activations", "forward and backward"),
     Input("J", kind(None, B="B", C="inputs"),
           "Gradient of the sum of the logits with respect to the input, flattened.", "J",
           "activations", "forward and backward"),
     Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
           "Tangent kernel of the sum of the logits over every weight, on n samples.",
           r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
+    Input("FIM", kind(None, C="tensors", R="tensors"),
+          "Fisher information of the softmax over one weight, the first, of each of the first 128 "
+          "weight and bias tensors of Conv, Linear and norm layers; norms use stored statistics.",
+          r"\mathcal{{I}}{probe}", "weights", "a backward pass per class", probes=("kaiming",)),
     *_two("st", "F", _map, "Last feature map of the {}, before global pooling.",
-          probes=("noise", "noise2", "jitter"), stages=True),
+          probes=("noise", "noise2", "jitter"), stages=True, through=_CHANNELS),
     *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
           "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
     *_two("st", "P", lambda w: kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
@@ -174,11 +204,14 @@ _ENTRIES = [
     Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{{flops}}",
           "architecture", "one meta forward"),
     Input("layers", Kind(), "Number of weighted layers.", r"M", "architecture", "none"),
+    Input("tensors", Kind(), "Number of parameter tensors.", r"\#\mathrm{{tensors}}",
+          "architecture", "none"),
 ]  # fmt: skip
 
 INPUTS: dict[str, Input] = {entry.name: entry for entry in _ENTRIES}
 
 NTK_SAMPLES = 16
+FIM_TENSORS = 128
 
 
 def kind_of(statistic: Statistic) -> Kind:
@@ -187,6 +220,9 @@ def kind_of(statistic: Statistic) -> Kind:
     Stages of a feature map have their own size symbols, ``C_s[-2]``; a gradient that is split
     has a leading axis ``G``; ``NTK[n=8]`` is 8 by 8.
     """
+    if statistic.through:
+        entry = OPERATORS[statistic.through]
+        return result_kind(entry, [kind_of(statistic.whole)], entry.values(()), lambda _: None)
     kind = INPUTS[statistic.base].kind
     if statistic.stage != -1:
         mark = f"[{statistic.stage}]"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-LISTS = {"lin": "Conv/Linear layer", "act": "activation", "bn": "BatchNorm layer"}
+LISTS = {"lin": "Conv/Linear layer", "act": "activation", "bn": "BatchNorm layer", "block": "block"}
 REST = ("H", "W", "R")
 
 

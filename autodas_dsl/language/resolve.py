@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from autodas_dsl.language.errors import Fault
 from autodas_dsl.language.format import format_number
@@ -18,7 +19,7 @@ from autodas_dsl.language.operators import (
     Value,
 )
 from autodas_dsl.language.spans import Span
-from autodas_dsl.language.tree import Name
+from autodas_dsl.language.tree import Call, Expr, Name
 
 MAX_PARTS = 64
 
@@ -100,6 +101,23 @@ def statistic_named(name: Name) -> Statistic | None:
     if entry.name == "NTK":
         found.setdefault("parts", NTK_SAMPLES)
     return Statistic(name.text, name.prefix, **found)  # type: ignore[arg-type]
+
+
+def statistic_of(expr: Expr) -> Statistic | None:
+    """What is collected as one thing: a statistic or, such as ``chancov(A)``, an operator on one.
+
+    Raises
+    ------
+    Fault
+        As `statistic_named`.
+    """
+    if isinstance(expr, Name):
+        return statistic_named(expr)
+    if isinstance(expr, Call) and len(expr.args) == 1 and isinstance(expr.args[0], Name):
+        found = statistic_named(expr.args[0])
+        if found is not None and not expr.attrs and expr.op in INPUTS[found.base].through:
+            return replace(found, through=expr.op)
+    return None
 
 
 def _slot(entry: Input, key: str, value: Value, span: Span) -> tuple[str, Value | bool]:

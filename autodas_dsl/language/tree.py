@@ -5,8 +5,9 @@ Nodes are immutable and compare by structure; the span of a node takes no part i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from autodas_dsl.language.operators import Attrs
 from autodas_dsl.language.spans import NOWHERE, Span
@@ -60,6 +61,7 @@ class PairOf:
 Expr = Number | Name | Call | PairOf
 Path = tuple[int, ...]
 """Child numbers from the root."""
+Node = TypeVar("Node")
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
@@ -95,6 +97,29 @@ def postorder(node: Expr) -> list[Expr]:
         order.append(stack.pop())
         stack.extend(children(order[-1]))
     return order[::-1]
+
+
+def topological(roots: Iterable[Node], below: Callable[[Node], Sequence[Node]]) -> list[Node]:
+    """All nodes below the roots of a graph, arguments before users, each once, in a stable order.
+
+    Parameters
+    ----------
+    roots : iterable of nodes
+    below : callable
+        The arguments of a node.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((part, False) for part in reversed(below(node)) if part not in seen)
+    return order
 
 
 def transform(node: Expr, change: Callable[[Expr], Expr]) -> Expr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from autodas_dsl.language import tree
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import AnyKind, Kind, Pair, Requirement
@@ -86,18 +87,10 @@ class TypedFormula:
 
 def topological(*roots: Typed, proxies: bool = True) -> list[Typed]:
     """All values below some nodes, arguments before users, each once; names are looked through."""
-    order: list[Typed] = []
-    seen: set[Typed] = set()
-    stack = [(root.value(proxies), False) for root in reversed(roots)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((child.value(proxies), False) for child in reversed(node.children))
-    return order
+    return tree.topological(
+        [root.value(proxies) for root in roots],
+        lambda node: [child.value(proxies) for child in node.children],
+    )
 
 
 def inlined(root: Typed, proxies: bool = True) -> Expr:

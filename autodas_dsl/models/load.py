@@ -16,7 +16,8 @@ from autodas_dsl.models.spaces import named_source
 __all__ = ["ModelSource", "load_model", "load_models"]
 
 _LIBRARIES = {"hf": hf_source, "timm": timm_source, "torchvision": torchvision_source}
-_FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<wanted>.+))?", re.DOTALL)
+MODEL_FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<wanted>.+))?", re.DOTALL)
+"""``FILE.py[:NAME]``"""
 
 
 def load_models(
@@ -68,8 +69,14 @@ def load_model(text: str, role: str = "teacher", **told: Any) -> ModelSource:
     return found[0]
 
 
+def library_of(text: str) -> str:
+    """The library of ``hf:NAME``, ``timm:NAME`` or ``torchvision:NAME``, else nothing."""
+    scheme, _, name = text.partition(":")
+    return scheme if name and scheme in _LIBRARIES else ""
+
+
 def _named(text: str, classes: int | None) -> tuple[ModelSource, ...]:
-    file = _FILE.fullmatch(text)
+    file = MODEL_FILE.fullmatch(text)
     if file is not None:
         return file_sources(file["path"], file["wanted"], classes)
     scheme, colon, name = text.partition(":")
@@ -79,6 +86,6 @@ def _named(text: str, classes: int | None) -> tuple[ModelSource, ...]:
             f"{text!r} names no model",
             "give FILE.py[:NAME], hf:NAME, timm:NAME, torchvision:NAME or SPACE:ARCH",
         )
-    if scheme in _LIBRARIES:
+    if library_of(text):
         return (_LIBRARIES[scheme](name, classes),)
     return (named_source(text, classes),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -61,16 +62,12 @@ class ModelSource:
         return network
 
 
-@dataclass(frozen=True, eq=False)
-class Given:
-    """Gives the network that is at hand."""
-
-    network: nn.Module
-
-    def __call__(self) -> nn.Module:
-        return self.network
+def _itself(network: nn.Module) -> nn.Module:
+    return network
 
 
 def given_source(network: nn.Module, name: str = "") -> ModelSource:
     """A network at hand, by its class unless it is named."""
-    return ModelSource(name or type(network).__name__, Given(network), weights="weights as given")
+    return ModelSource(
+        name or type(network).__name__, partial(_itself, network), weights="weights as given"
+    )

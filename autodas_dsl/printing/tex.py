@@ -48,7 +48,8 @@ def read_tex(text: str) -> Element:
     """
     reader = _Reader(text)
     row = reader.row(())
-    reader.expect_end()
+    if reader.peek():
+        raise reader.fail(f"unexpected {reader.peek()!r}")
     return row
 
 
@@ -73,10 +74,6 @@ class _Reader:
             raise self.fail("it ends too early")
         self.at += 1
         return self.tokens[self.at - 1]
-
-    def expect_end(self) -> None:
-        if self.peek():
-            raise self.fail(f"unexpected {self.peek()!r}")
 
     def row(self, ends: tuple[str, ...]) -> Element:
         """Items up to a token in `ends`, which stays."""

@@ -58,9 +58,26 @@ def best(run: SavedRun) -> Markup:
         tag("p", "Formulas were chosen on the selection architectures; the held-out ones were "
                  "looked at once, at the end. Below ρ its 95 % bootstrap interval.",
             class_="note"),
+        *_sum(run),
         tag("div", *_reached_tables(run), class_="charts"),
         _graph(run),
     )  # fmt: skip
+
+
+def _sum(run: SavedRun) -> Iterator[Markup]:
+    """The best sum of formulas, where one is better than each alone."""
+    if run.sum is None or run.found.sum is None:
+        return
+    told = f"Kendall τ of {shown(run.found.sum.tau)} on the selection"
+    if run.null is not None and run.null.of_sums is not None:
+        level = run.null.of_sums
+        told += (f", where sums reach {shown(level.mean)} on shuffled accuracies "
+                 f"(highest {shown(level.highest)})")  # fmt: skip
+    yield tag("h3", "Best sum")
+    yield tag("p", f"The best sum of formulas that the search looked at: {told}.", class_="note")
+    yield tag("div", formula_math(run.sum), class_="formula", tabindex=0, role="group",
+              aria_label="The best sum")  # fmt: skip
+    yield code(format_formula(run.sum), "the sum")
 
 
 def _searches(null: Null) -> str:

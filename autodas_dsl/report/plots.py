@@ -8,6 +8,7 @@ colour-blind readers, and always doubled by a marker or a line style.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -157,6 +158,46 @@ def summary(proxies: Mapping[str, Agreement], *, target: str, n: int, split: str
         Line2D([], [], color=VERMILION, marker="D", label="size baseline"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
+    return figure
+
+
+@_styled
+def scores(found: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Scores of networks, a panel for each formula, the highest above; NaN where invalid."""
+    models = list(dict.fromkeys(model for one in found.values() for model in one))
+    figure = Figure(
+        figsize=(6.4, 0.7 + len(found) * (0.5 + 0.26 * len(models))), layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    for axes, (proxy, one) in zip(figure.subplots(len(found), squeeze=False)[:, 0], found.items(),
+                                  strict=True):  # fmt: skip
+        drawn = sorted(one, key=lambda model: (math.isfinite(one[model]), one[model]))
+        axes.plot([one[model] for model in drawn], range(len(drawn)), "o", color=BLUE)
+        for place, model in enumerate(drawn):
+            if not math.isfinite(one[model]):
+                axes.annotate("invalid", (0.01, place), xycoords=("axes fraction", "data"),
+                              va="center", fontsize=8, color=GREY)  # fmt: skip
+        axes.set_yticks(range(len(drawn)), [_short(model, 40) for model in drawn])
+        axes.set_ylim(-0.6, len(drawn) - 0.4)
+        axes.set_title(_short(proxy), fontsize=10)
+    return figure
+
+
+@_styled
+def sizes(
+    students: Sequence[tuple[str, int, float]], largest: tuple[str, int, float], *, title: str
+) -> Figure:
+    """Score against parameters: students by name, and the largest network beside them."""
+    figure, axes = _figure(6.4, 4.2)
+    marks = [(one, BLUE, "o") for one in students] + [(largest, VERMILION, "D")]
+    for (name, params, score), colour, marker in marks:
+        axes.plot([params], [score], color=colour, marker=marker, linestyle="")
+        axes.annotate(_short(name, 40), (params, score), xytext=(0, 5), ha="center", fontsize=8,
+                      textcoords="offset points", color=colour)  # fmt: skip
+    axes.margins(x=0.25, y=0.15)
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("score")
+    axes.set_title(_short(title), fontsize=10)
     return figure
 
 

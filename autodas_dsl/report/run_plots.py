@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.measure import SPEARMAN, TableScores
-from autodas_dsl.evolution.run import Run
 from autodas_dsl.evolution.run_folder import RunFolder
-from autodas_dsl.evolution.run_records import BEST
+from autodas_dsl.evolution.run_records import BEST, Generation
 from autodas_dsl.evolution.session import Session
 from autodas_dsl.language.files import plain_name
 from autodas_dsl.language.format import format_expression
@@ -29,7 +30,8 @@ def draw(session: Session, folder: Path) -> tuple[Path, ...]:
     shelf.mkdir(exist_ok=True)
     run = session.run
     title = " + ".join(f"{one.task}, {one.target}" for one in session.scores)
-    written = [*save(_curve(session, title), shelf / "search_curve")]
+    null = session.null.mean if session.null is not None else None
+    written = [*save(curve(run.steps, title, null), shelf / "search_curve")]
     written += save(_pareto(run, title), shelf / "pareto")
     for one in session.scores:
         suffix = f"_{plain_name(one.task)}" if len(session.scores) > 1 else ""
@@ -44,12 +46,11 @@ def draw(session: Session, folder: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _curve(session: Session, title: str) -> Figure:
-    steps = session.run.steps
+def curve(steps: Sequence[Generation], title: str, null_level: float | None) -> Figure:
+    """How the best tau on the selection rose."""
     evaluations = np.array([step.evaluations for step in steps], dtype=np.float64)
     best = np.array([[step.tau for step in steps]])
-    null = session.null.mean if session.null is not None else None
-    return search_curve([Curve("selection", evaluations, best)], title=title, null_level=null)
+    return search_curve([Curve("selection", evaluations, best)], title=title, null_level=null_level)
 
 
 def _pareto(run: Run, title: str) -> Figure:

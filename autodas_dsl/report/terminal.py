@@ -139,7 +139,7 @@ def _width(rows: Sequence[Row], column: Column) -> int:
     """Characters that a column needs, the spaces around it included."""
     cells = [_shown(row.get(column.key), column) for row in rows]
     widest = max(map(len, (column.heading, *cells)))
-    numeric = any(_is_number(row.get(column.key)) for row in rows)
+    numeric = any(is_number(row.get(column.key)) for row in rows)
     return 2 + (widest if numeric else min(widest, _FOLDED))
 
 
@@ -147,7 +147,7 @@ def rich_table(rows: Sequence[Row], columns: Sequence[Column]) -> RichTable:
     """The rich table: numbers to the right, texts to the left, texts taken literally."""
     table = RichTable(box=None)
     for column in columns:
-        numeric = any(_is_number(row.get(column.key)) for row in rows)
+        numeric = any(is_number(row.get(column.key)) for row in rows)
         table.add_column(
             Text(column.heading),
             justify="right" if numeric else "left",
@@ -167,6 +167,11 @@ def for_people(score: Value, proxy: str) -> Value:
     return score
 
 
+def cell(row: Row, column: Column) -> str:
+    """What people see of a row in one column."""
+    return _shown(row.get(column.key), column)
+
+
 def score_text(score: float, proxy: str) -> str:
     """A score within a line of text."""
     return _shown(for_people(score, proxy), Column(proxy))
@@ -177,9 +182,11 @@ def to_json(value: object) -> str:
     return json_text(value) + "\n"
 
 
-def note(message: str) -> None:
-    """Say something that is not a result: on stderr, wrapped on a terminal."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(visible_lines(message)))
+def note(*messages: str) -> None:
+    """Say what is not a result, a line each: on stderr, wrapped on a terminal."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for message in messages:
+        console.print(Text(visible_lines(message)))
 
 
 @contextmanager
@@ -250,7 +257,8 @@ def _plain(value: Value) -> Value:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _is_number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
+    """Whether a value stands at the right of its column."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -41,13 +41,13 @@ class LayerTerm:
 
     Parameters
     ----------
-    text : str
+    term : str
         The operation.
     value : float
     layers : tuple of LayerValue
     """
 
-    text: str
+    term: str
     value: float
     layers: tuple[LayerValue, ...]
 
@@ -64,7 +64,6 @@ class Explained:
         a layer is not finite.
     """
 
-    model: str
     proxy: str
     score: Score
     terms: tuple[LayerTerm, ...]
@@ -100,7 +99,7 @@ def explain_scores(
     with of_network(model.name):
         scores, collected = scorer.explain(model.build(seed).to(device))
     found = tuple(
-        Explained(model.name, formula.name, one, _terms(formula, one, collected))
+        Explained(formula.name, one, _terms(formula, one, collected))
         for formula, one in zip(formulas, scores, strict=True)
     )
     taken = dict(sorted(collected.taken.items()))

@@ -15,6 +15,7 @@ from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.shown import Shown
 from autodas_dsl.models.source import ModelSource
 from autodas_dsl.scoring.scorer import (
     Bound,
@@ -48,7 +49,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Shown):
     """Scores, and what they were computed from in words.
 
     `unscored` holds the formulas that fit no model at all, with the requirement; their rows in

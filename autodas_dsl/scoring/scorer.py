@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
-from autodas_dsl.compiler.ir import Node, statistics_of
+from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import (
@@ -23,6 +23,7 @@ from autodas_dsl.compiler.populated import (
     parts,
     references_of,
 )
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
@@ -75,7 +76,7 @@ def bind(proxy: Proxy) -> Bound:
     typed = proxy.typed()
     node = to_ir(typed.score)
     name = format_formula(proxy) if proxy.name == EXPRESSION else proxy.name
-    statistics = frozenset(statistics_of([node]))
+    statistics = frozenset(needed([node]))
     return Bound(name, proxy, node, statistics, typed.requirements, references_of(proxy))
 
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from torch import nn
 
 from autodas_dsl.compiler.engine import MEMORY, Engine
-from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
+from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.populated import is_populated
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
@@ -93,7 +94,9 @@ class Stored:
                     misfits[root] = self._misfit(root) or engine.excess(root)
             scored = iter(engine.evaluate([root for root in roots if not misfits[root]]))
             return [
-                _invalid(misfits[root], len(rows)) if misfits[root] else next(scored)
+                Outcome(np.full(len(rows), np.nan), (misfits[root],) * len(rows))
+                if misfits[root]
+                else next(scored)
                 for root in roots
             ]
 
@@ -103,7 +106,8 @@ class Stored:
         if is_populated(root):
             return "it sees a network against others: searches build such sums themselves"
         if self.absent:
-            lacking = [s for s in sorted(statistics_of([root])) if s in self.absent]
+            read = [one for s in needed([root]) for one in (s, s.whole)]
+            lacking = [s for s in read if s in self.absent]
             if lacking:
                 return self.absent[lacking[0]]
         reasons = map(self._unmet, requirements_of(root))
@@ -127,10 +131,6 @@ class Stored:
     def allowed(self, requirement: Requirement) -> bool:
         """Whether a requirement holds for every architecture."""
         return not self._unmet(requirement)
-
-
-def _invalid(reason: str, networks: int) -> Outcome:
-    return Outcome(np.full(networks, np.nan), (reason,) * networks)
 
 
 def collect_table(

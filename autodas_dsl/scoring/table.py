@@ -17,6 +17,7 @@ from autodas_dsl.data.batches import Batch, load_batch
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.models.named import are_models, named_models
 from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.scorebook import ScoreBook, setting_key
 from autodas_dsl.scoring.scorer import Bound, Score, Scorer, reads_teacher
@@ -190,6 +191,9 @@ def table_and_space(
 ) -> tuple[Table, Space[Any]]:
     """A table and the space that builds its architectures.
 
+    Architectures that are models, ``FILE.py:Net(16)`` or ``timm:NAME``, need none; files are
+    looked for beside the table.
+
     Parameters
     ----------
     given : str, Path or Table
@@ -200,13 +204,16 @@ def table_and_space(
     Raises
     ------
     InputError
-        E520 when the table does not say which and none was given.
+        E520 when the table does not say which and none was given, or as `named_models`.
     """
     table = given if isinstance(given, Table) else load_table(given, space)
     family = space or table.space
+    if not family and are_models(table.architectures):
+        folder = None if isinstance(given, Table) else Path(given).parent
+        return table, named_models(table.architectures, folder)
     if not family:
         raise InputError(
             "E520", f"{table.name} does not say which space its architectures belong to",
-            "name it with --space",
+            "name it with --space, or write architectures as models are: FILE.py:Name(16)",
         )  # fmt: skip
     return table, family if isinstance(family, Space) else spaces.get(family)

@@ -139,6 +139,9 @@ def size_of(collected: Iterable[Collected]) -> int:
 def _network(collected: Collected, sample: Sample, before: Sample, shared: _Shared) -> Collected:
     found: dict[Statistic, Value] = {}
     for statistic, value in collected.values.items():
+        if statistic.through:  # square matrices stay square
+            found[statistic] = value
+            continue
         kind = kind_of(statistic)
         if isinstance(value, tuple):
             found[statistic] = tuple(_tensor(entry, kind, sample, before) for entry in value)

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from autodas_dsl.compiler.ir import Node, requirements_of, statistics_of
+from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.populated import alone, combined, is_populated, open_terms, parts
+from autodas_dsl.compiler.reading import needed
 from autodas_dsl.scoring.scorer import Bound, Score
 
 
@@ -75,6 +76,6 @@ class Together:
 def _part(formula: Bound, node: Node) -> Bound:
     """One part of a formula, as a formula of its own."""
     return replace(
-        formula, node=node, statistics=frozenset(statistics_of([node])),
+        formula, node=node, statistics=frozenset(needed([node])),
         requirements=tuple(requirements_of(node)), references={},
     )  # fmt: skip

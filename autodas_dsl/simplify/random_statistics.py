@@ -14,27 +14,19 @@ import torch
 from torch import Tensor
 
 from autodas_dsl.language.inputs import Statistic, kind_of
-from autodas_dsl.language.kinds import Kind, Requirement, Size
+from autodas_dsl.language.kinds import LISTS, Kind, Requirement
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
-
-
-def _zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape) * (rng.random(shape) > 0.3)
-
-
-def _equal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return np.full(shape, rng.standard_normal())
 
 
 PROFILES: dict[str, Draw] = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "positive": lambda rng, shape: np.abs(rng.standard_normal(shape)),
     "negative": lambda rng, shape: -np.abs(rng.standard_normal(shape)),
-    "zeros": _zeros,
+    "zeros": lambda rng, shape: rng.standard_normal(shape) * (rng.random(shape) > 0.3),
     "large": lambda rng, shape: rng.standard_normal(shape) * 1e4,
     "tiny": lambda rng, shape: rng.standard_normal(shape) * 1e-4,
-    "equal": _equal,
+    "equal": lambda rng, shape: np.full(shape, rng.standard_normal()),
     "all zero": lambda rng, shape: np.zeros(shape),
 }
 
@@ -124,7 +116,7 @@ def random_network(
     """
     names = tuple(f"layer{number}" for number in range(len(sizes.layers)))
     values = {s: _value(s, sizes, PROFILES[profile], rng) for s in sorted(statistics)}
-    return RandomNetwork(values, {"lin": names, "act": names, "bn": names}, profile)
+    return RandomNetwork(values, dict.fromkeys(LISTS, names), profile)
 
 
 def _value(
@@ -143,15 +135,7 @@ def _value(
 
 def _shape(kind: Kind, sizes: Mapping[str, int]) -> tuple[int, ...]:
     known = _Default(sizes)
-    return tuple(_evaluated(axis.size, known) for axis in kind.axes)
-
-
-def _evaluated(size: Size, known: _Default) -> int:
-    return size.evaluate(known)
-
-
-def _one_hot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return np.eye(shape[1])[rng.integers(0, shape[1], shape[0])]
+    return tuple(axis.size.evaluate(known) for axis in kind.axes)
 
 
 def _kernel(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -164,7 +148,7 @@ def _count(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 _SPECIAL: dict[str, Draw] = {
-    "Y": _one_hot,
+    "Y": lambda rng, shape: np.eye(shape[1])[rng.integers(0, shape[1], shape[0])],
     "NTK": _kernel,
     "S": lambda rng, shape: np.abs(rng.standard_normal(shape)) + 1e-3,
     "attn": lambda rng, shape: rng.integers(0, 2, shape).astype(np.float64),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 import numpy as np
@@ -48,6 +48,8 @@ class Space(ABC, Generic[Arch]):
     file, source : str
         The user's file that defines it, and a digest of what that says: stored scores belong to
         it, and in another process the space is made from it again.
+    load_again : callable or None
+        What makes it again of `file` and `source`.
     """
 
     name: str
@@ -60,14 +62,13 @@ class Space(ABC, Generic[Arch]):
     note: str = ""
     file: str = ""
     source: str = ""
+    load_again: Callable[[str, str], Space[Any]] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickled by file and digest: another process cannot import a class of a user's file."""
-        if not self.file:
+        if self.load_again is None:
             return super().__reduce_ex__(protocol)
-        from autodas_dsl.spaces.registry import load_same
-
-        return load_same, (self.file, self.source)
+        return self.load_again, (self.file, self.source)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from autodas_dsl import spaces
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.user_files import digest_of, require_same, run_file, users_code
 from autodas_dsl.spaces.base import Space, suggestion
@@ -64,6 +63,7 @@ def load(path: str | Path) -> Space[Any]:
             "subclass of autodas_dsl.spaces.Space",
         )
     space.file, space.source = str(file.resolve()), digest_of(file)
+    space.load_again = load_same
     return space
 
 
@@ -105,11 +105,11 @@ def resolve(text: str) -> tuple[Space[Any], Any]:
 
 
 def _files() -> tuple[str, ...]:
-    return tuple(module.name for module in pkgutil.iter_modules(spaces.__path__))
+    return tuple(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
 
 
 def _space_in(stem: str) -> Space[Any] | None:
-    module = importlib.import_module(f"{spaces.__name__}.{stem}")
+    module = importlib.import_module(f".{stem}", __package__)
     space = getattr(module, "SPACE", None)
     return space if isinstance(space, Space) else None
 

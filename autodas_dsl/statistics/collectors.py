@@ -12,12 +12,16 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from autodas_dsl.compiler import kernels
 from autodas_dsl.execution.randomness import seed_for
-from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic
+from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic, kind_of
+from autodas_dsl.language.operators import OPERATORS
+from autodas_dsl.statistics.blocks import block_calls
 from autodas_dsl.statistics.capture import entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.features import Head, Seen, as_map, embedding, stage_before
+from autodas_dsl.statistics.fisher import fisher_information
 from autodas_dsl.statistics.forward import HOOKS, forward
 from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import (
@@ -33,7 +37,7 @@ from autodas_dsl.statistics.probes import one_hot, prepare
 Value = Tensor | tuple[Tensor, ...]
 Function = TypeVar("Function", bound=Callable[..., Value])
 
-_OF_A_PASS = frozenset({*HOOKS, "features", "logits", "grad W", "grad A", "hess W", "J"})
+_OF_A_PASS = frozenset({*HOOKS, "features", "logits", "grad W", "grad A", "hess W", "T", "J"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def collects(*names: str, needs: str = "") -> Callable[[Function], Function]:
     needs : str
         Separated by commas. Of the shared pass: what is kept, ``outputs``, ``inputs``,
         ``functional``, ``variances``, ``features``, ``logits``, and what is differentiated,
-        ``grad W``, ``grad A``, ``hess W``, ``J``. Or ``weights``, which must then be finite.
+        ``grad W``, ``grad A``, ``hess W``, ``T``, ``J``. Or ``weights``, which must then be finite.
         Nothing for what is counted.
     """
 
@@ -87,6 +91,8 @@ def collects(*names: str, needs: str = "") -> Callable[[Function], Function]:
 def collector_of(statistic: Statistic) -> Collector:
     """How a statistic, or a user's own, is collected."""
     base, entry = statistic.base, INPUTS[statistic.base]
+    if statistic.through:
+        return _through(statistic)
     if entry.collect is not None:
         return COLLECTORS["user"]
     attribute = "all" if statistic.every else entry.parts if statistic.parts else ""
@@ -94,6 +100,23 @@ def collector_of(statistic: Statistic) -> Collector:
     if statistic.stage == -1:
         return found
     return Collector(found.collect, found.needs | {"stages"})
+
+
+def _through(statistic: Statistic) -> Collector:
+    """The value of an operator on a statistic, made of one layer after the other."""
+    whole, operator = collector_of(statistic.whole), OPERATORS[statistic.through]
+    kernel = getattr(kernels, operator.name)
+    axes, left = (len(kind_of(s).axes) for s in (statistic.whole, statistic))
+
+    def made(entry: Tensor) -> Tensor:
+        value: Tensor = kernel(entry, axes)
+        return kernels.or_nan(value, entry, left, axes) if operator.hides else value
+
+    def collect(of: Pass, statistic: Statistic) -> Value:
+        found = whole.collect(of, statistic.whole)
+        return made(found) if isinstance(found, Tensor) else tuple(map(made, found))
+
+    return Collector(collect, whole.needs)
 
 
 # --- counted ------------------------------------------------------------------------------------
@@ -138,6 +161,11 @@ def _flops(of: Subject, statistic: Statistic) -> Value:
 @collects("layers")
 def _layers(of: Subject, statistic: Statistic) -> Value:
     return _numbers(len(of.network.layers))[0]
+
+
+@collects("tensors")
+def _tensors(of: Subject, statistic: Statistic) -> Value:
+    return _numbers(len(of.network.parameters))[0]
 
 
 @collects("Y")
@@ -212,6 +240,11 @@ def _tangent_kernel(of: Subject, statistic: Statistic) -> Value:
         stacked = torch.stack(gradients)
         kernel += stacked @ stacked.T
     return kernel
+
+
+@collects("FIM", needs="weights")
+def _fisher(of: Subject, statistic: Statistic) -> Value:
+    return fisher_information(of, statistic)
 
 
 def _check_samples(statistic: Statistic, needed: int, available: int) -> None:
@@ -296,6 +329,23 @@ def _variances(seen: Pass, statistic: Statistic) -> Value:
         )
     seen.layers["bn"] = entry_names(list(calls), [len(entries) for entries in calls.values()])
     return torch.stack(found)
+
+
+@collects("I", "O", needs="block inputs, block outputs")
+def _blocks(seen: Pass, statistic: Statistic) -> Value:
+    found = block_calls(seen.network, seen.outcome, str(statistic))
+    seen.layers["block"] = tuple(name for name, _, _ in found)
+    tensors = [source if statistic.name == "I" else result for _, source, result in found]
+    first = seen.network.channels_first
+    return tuple(as_map(t.detach(), None, first)[0].flatten(2) for t in tensors)
+
+
+@collects("T", needs="block inputs, block outputs, T")
+def _transfers(seen: Pass, statistic: Statistic) -> Value:
+    seen.layers["block"] = tuple(
+        name for name, _, _ in block_calls(seen.network, seen.outcome, str(statistic))
+    )
+    return seen.derivatives["T"]
 
 
 @collects("J", needs="J")

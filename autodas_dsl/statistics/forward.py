@@ -14,6 +14,10 @@ from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.statistics.capture import (
     Calls,
     hook_activations,
+    hook_affine_inputs,
+    hook_affine_outputs,
+    hook_block_inputs,
+    hook_block_outputs,
     hook_every_activation,
     hook_outputs,
     hook_variances,
@@ -30,6 +34,10 @@ HOOKS = {
     "inputs": hook_activations,
     "functional": hook_every_activation,
     "variances": hook_variances,
+    "block inputs": hook_block_inputs,
+    "block outputs": hook_block_outputs,
+    "affine inputs": hook_affine_inputs,
+    "affine outputs": hook_affine_outputs,
 }
 """What a pass can keep of the calls of modules."""
 

@@ -107,6 +107,26 @@ def batch_norms(network: nn.Module) -> dict[str, nn.Module]:
     return {name: m for name, m in network.named_modules() if isinstance(m, BATCH_NORMS)}
 
 
+def affine_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Layers whose output is affine in their own parameters: Conv, Linear, normalisation."""
+    return {
+        name: m
+        for name, m in network.named_modules()
+        if isinstance(m, WEIGHTED) or ("Norm" in type(m).__name__ and m._parameters)
+    }
+
+
+def blocks(network: nn.Module) -> dict[str, nn.Module]:
+    """Outermost modules with a number for a name, as in a sequence, and children of their own."""
+    found: dict[str, nn.Module] = {}
+    for name, module in network.named_modules():
+        above = name.split(".")[:-1]
+        inside = any(".".join(above[: end + 1]) in found for end in range(len(above)))
+        if name.split(".")[-1].isdigit() and any(True for _ in module.children()) and not inside:
+            found[name] = module
+    return found
+
+
 def attention(network: nn.Module, layers: tuple[Layer, ...]) -> list[bool]:
     """Which layers are Linear layers of attention.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.randomness import seed_for
+from autodas_dsl.statistics.blocks import transfers
 from autodas_dsl.statistics.capture import entry_names, units
 from autodas_dsl.statistics.forward import Outcome, forward
 from autodas_dsl.statistics.gradients import gradient, loss
@@ -56,7 +57,7 @@ class Pass:
     Attributes
     ----------
     derivatives : mapping
-        By ``grad W``, ``grad A``, ``hess W`` and ``J``, what of them was asked for.
+        By ``grad W``, ``grad A``, ``hess W``, ``T`` and ``J``, what of them was asked for.
     layers, taken : dict
         As in `Collected`; collectors fill them in.
     """
@@ -106,7 +107,7 @@ def observed(subject: Subject, probe: str, needs: Collection[str]) -> Iterator[P
     with forward(
         network, setup, seed, keep=needs,
         watched={x.parameter for x in network.layers} if differentiated else (),
-        input_gradient="J" in needs, second_order="hess W" in needs,
+        input_gradient=bool({"J", "T"} & set(needs)), second_order="hess W" in needs,
         named=subject.named, classes=subject.batch.classes,
     ) as outcome:  # fmt: skip
         derivatives = _differentiated(subject, setup, outcome, needs)
@@ -123,7 +124,7 @@ def _differentiated(
         targets["grad W"] = [outcome.parameters[x.parameter] for x in layers]
     if "grad A" in needs:
         targets["grad A"] = [t for x in layers for t in outcome.of_layer(x)]
-    second, again = "hess W" in needs, "J" in needs
+    second, again = "hess W" in needs, bool({"J", "T"} & set(needs))
     if targets:
         gradients = gradient(
             " and ".join(targets),
@@ -138,7 +139,9 @@ def _differentiated(
         product = sum((g * g.detach()).sum() for g in found["grad W"])
         assert isinstance(product, Tensor)
         found["hess W"] = gradient("hess W", product, targets["grad W"], retain=again)
-    if again:
+    if "T" in needs:
+        found["T"] = transfers(subject.network, outcome, subject.seed)
+    if "J" in needs:
         with inputs_only():
             found["J"] = gradient("J", outcome.logits.sum(), [outcome.x])
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.statistics.errors import StatisticError
@@ -51,8 +51,11 @@ def prepare(probe: str, network: Network, x: Tensor, seed: int) -> Setup:
     parameters: Mapping[str, Tensor] = network.parameters
     if probe == "ones":
         return Setup(parameters, torch.ones_like(x), dtype, network.buffers, "sum")
+    if probe == "kaiming":
+        drawn = _drawn_weights(network, seed, probe, lambda fan_in: (2 / fan_in) ** 0.5)
+        return Setup(drawn, x, dtype, network.buffers, norms="running")
     if probe in ("noise", "noise2"):
-        parameters = _noise_weights(network, seed)
+        parameters = _drawn_weights(network, seed, "noise", lambda fan_in: 1.0)
         x = _normal(x, seed_for(seed, "noise input"))
     if probe in ("noise2", "jitter"):
         x = x + STEP * _normal(x, seed_for(seed, f"{probe} step"))
@@ -79,8 +82,11 @@ def _normal(like: Tensor, seed: int) -> Tensor:
     return drawn.to(like.device, like.dtype)
 
 
-def _noise_weights(network: Network, seed: int) -> dict[str, Tensor]:
-    """Conv and Linear weights N(0, 1), normalisation weights 1, the biases of all three 0."""
+def _drawn_weights(
+    network: Network, seed: int, what: str, deviation: Callable[[int], float]
+) -> dict[str, Tensor]:
+    """Conv and Linear weights N(0, deviation^2 of their inputs), normalisation weights 1, the
+    biases of all three 0."""
     parameters = dict(network.parameters)
     for module, name in network.names.items():
         prefix = f"{name}." if name else ""
@@ -88,8 +94,9 @@ def _noise_weights(network: Network, seed: int) -> dict[str, Tensor]:
         bias = parameters.get(f"{prefix}bias")
         normalises = "Norm" in type(module).__name__
         if isinstance(module, WEIGHTED) and weight is not None:
-            drawn = _normal(weight, seed_for(seed, f"noise weight {name}"))
-            parameters[f"{prefix}weight"] = drawn
+            drawn = _normal(weight, seed_for(seed, f"{what} weight {name}"))
+            inputs = nn.init._calculate_fan_in_and_fan_out(weight)[0]
+            parameters[f"{prefix}weight"] = drawn * deviation(inputs)
         elif normalises and weight is not None:
             parameters[f"{prefix}weight"] = torch.ones_like(weight)
         if bias is not None and (isinstance(module, WEIGHTED) or normalises):

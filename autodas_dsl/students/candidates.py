@@ -20,7 +20,8 @@ MUTATION_TRIES = 50
 STEPS = 60
 CLIMB = 200
 
-Judge = Callable[[str], float]
+Judge = Callable[[str], None]
+Merits = Callable[[Sequence[str]], Sequence[float]]
 
 
 class Candidates:
@@ -56,11 +57,11 @@ class Candidates:
         found = {self.space.canonical(arch): self.space.format(arch) for arch in _reversed(members)}
         fitting = [text for text in reversed(found.values()) if self.sizes.fits(text)]
         if not fitting:
-            raise self._too_tight("smallest")
+            raise self._too_tight()
         self._listed = fitting
         return fitting
 
-    def evolve(self, judge: Judge, budget: int) -> None:
+    def evolve(self, judge: Judge, merits: Merits, budget: int) -> None:
         """Judge up to `budget` architectures, by regularised evolution (Real et al., AAAI 2019).
 
         The oldest of the population dies; the best of a random sample of it has a child, a
@@ -69,7 +70,9 @@ class Candidates:
         Parameters
         ----------
         judge : callable
-            How good an architecture is; called once for each.
+            Looks at an architecture; called once for each.
+        merits : callable
+            How good some of those are beside each other, the higher the better.
 
         Raises
         ------
@@ -77,16 +80,17 @@ class Candidates:
             E750 when none is found that fits.
         """
         size = max(5, min(50, budget // 4))
-        population: deque[tuple[float, Any]] = deque(maxlen=size)
+        population: deque[Any] = deque(maxlen=size)
         for number in range(budget):
-            arch = self._child(population) if len(population) == size else None
+            arch = self._child(population, merits) if len(population) == size else None
             arch = arch if arch is not None else self._fresh()
             if arch is None:
                 if number == 0:
-                    raise self._too_tight("smallest seen")
+                    raise self._too_tight()
                 return
             self._seen.add(self.space.canonical(arch))
-            population.append((judge(self.space.format(arch)), arch))
+            judge(self.space.format(arch))
+            population.append(arch)
 
     def largest(self, known: Sequence[str]) -> str:
         """The most parameters under the limits: exactly where the space was listed, elsewhere by
@@ -99,10 +103,10 @@ class Candidates:
                 best = text
         return best
 
-    def _child(self, population: Sequence[tuple[float, Any]]) -> Any | None:
+    def _child(self, population: Sequence[Any], merits: Merits) -> Any | None:
         drawn = self._rng.choice(len(population), max(2, len(population) // 5), replace=False)
-        parent = max(drawn, key=lambda place: population[place][0])
-        arch = population[parent][1]
+        found = merits([self.space.format(population[place]) for place in drawn])
+        arch = population[drawn[int(np.argmax(found))]]
         for _ in range(MUTATION_TRIES):
             child = self.space.mutate(arch, self._rng)
             if self._new(child) and self.sizes.fits(self.space.format(child)):
@@ -131,10 +135,10 @@ class Candidates:
     def _new(self, arch: Any) -> bool:
         return self.space.canonical(arch) not in self._seen
 
-    def _too_tight(self, which: str) -> InputError:
+    def _too_tight(self) -> InputError:
         return InputError(
             "E750", f"no architecture of {self.space.name} has {self.sizes.limits}",
-            f"the {which} has {self.sizes.smallest()}",
+            f"the nearest miss is {self.sizes.nearest_miss()}",
         )  # fmt: skip
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import le
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.stats import rankdata
+from torch import nn
 
 from autodas_dsl import spaces
 from autodas_dsl.data.samples import Samples
@@ -19,8 +24,12 @@ from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.shown import Shown
+from autodas_dsl.models.named import NamedModels
+from autodas_dsl.models.source import ModelSource, given_source
+from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.scorebook import ScoreBook
-from autodas_dsl.scoring.scorer import Score, bind, reads_teacher, require_teacher
+from autodas_dsl.scoring.scorer import Score, bind, distinct, reads_teacher, require_teacher
 from autodas_dsl.scoring.setting import (
     NOISE,
     NOISE_NOTE,
@@ -33,6 +42,7 @@ from autodas_dsl.scoring.setting import (
 from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.candidates import Candidates
+from autodas_dsl.students.latency import Latency
 from autodas_dsl.students.sizes import Limits, Sizes
 
 
@@ -46,12 +56,19 @@ class Student:
         From 1 among the valid scores, the better network first; None where the score is invalid.
     architecture : str
     score : float
-        NaN where it is invalid.
+        Of one formula its score, the mean over seeds; of several the mean over them of the share
+        of the scored networks that it ranks no higher. NaN where one is invalid.
     params : int
     flops : int
         Multiply-adds of one sample.
     reason : str
         Why the score is invalid.
+    scores : mapping of str to float
+        By formula, where there are several.
+    latency : Latency or None
+        Where it is limited.
+    source : ModelSource
+        Builds the network; ``student.source.build(seed)`` is what was scored with that seed.
     """
 
     rank: int | None
@@ -59,21 +76,28 @@ class Student:
     score: float
     params: int
     flops: int
-    reason: str = ""
+    reason: str
+    scores: Mapping[str, float]
+    latency: Latency | None
+    source: ModelSource = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
-class Students:
+class Students(Shown):
     """What a student search found.
 
     Parameters
     ----------
     space, proxy : str
+        Of several formulas the names, with a comma between them.
     best : tuple of Student
         The best first.
     largest : Student
         What taking the network with most parameters under the limits gives: the baseline that any
         formula has to beat. In a space too large to list, the largest that climbing finds.
+    front : tuple of Student
+        Of all that were scored those that no other beats in score and in every size (parameters,
+        multiply-adds, and latency where it is limited), the smallest first; empty unless asked for.
     scored : int
         Networks scored, isomorphic ones once.
     invalid : dict of str to int
@@ -91,6 +115,7 @@ class Students:
     proxy: str
     best: tuple[Student, ...]
     largest: Student
+    front: tuple[Student, ...]
     scored: int
     invalid: Mapping[str, int]
     exhaustive: bool
@@ -99,15 +124,18 @@ class Students:
 
 
 def find_student(
-    space: str | Space[Any],
-    proxy: str | Proxy,
+    space: str | Space[Any] | Mapping[str, nn.Module | Callable[[], nn.Module]],
+    proxy: str | Proxy | Sequence[str | Proxy],
     *,
-    teacher: str | Teacher | None = None,
+    teacher: str | nn.Module | Teacher | None = None,
     data: str | Data | Samples | None = None,
     max_params: int | None = None,
     max_flops: int | None = None,
+    max_latency: float | None = None,
     budget: int = 200,
     top: int = 5,
+    pareto: bool = False,
+    seeds: int = 1,
     seed: int = 0,
     classes: int | None = None,
     dtype: torch.dtype = torch.float32,
@@ -118,26 +146,34 @@ def find_student(
     """Search a space for the networks that a formula scores best.
 
     All networks under the limits are scored where the budget allows it; otherwise regularised
-    evolution chooses which. The result depends on the seed alone. Scores are stored in the user's
-    cache folder: a second search is served from there.
+    evolution chooses which. The result depends on the seed alone, and under a limit of latency on
+    what was measured. Scores are stored in the user's cache folder: a second search is served from
+    there, and one that was killed goes on.
 
     Parameters
     ----------
-    space : str or Space
-        A name, or a file of your own.
-    proxy : str or Proxy
-        A library name, a file or an expression.
+    space : str, Space, or mapping of str to nn.Module or callable
+        A name, a file of your own, or networks at hand (or what makes them), whose scores are not
+        stored.
+    proxy : str, Proxy, or sequence of them
+        A library name, a file or an expression. Several are combined by the mean of their ranks.
     teacher, data : optional
-        As on the command line; by default what the space is usually scored with. `data` may be
-        samples at hand, as in `score`.
+        As on the command line; by default what the space is usually scored with. They may be a
+        network and samples at hand, as in `score`.
     max_params, max_flops : int, optional
         Limits; flops are multiply-adds of one sample.
+    max_latency : float, optional
+        Seconds that one sample may take on `device`; see `Latency`.
     budget : int
         Networks to score at most; where the largest is not among them, it is one more.
     top : int
         Networks to return at most.
+    pareto : bool
+        Return the front of scores and sizes, too.
+    seeds : int
+        Scores are the mean over so many initialisations and batches.
     seed : int
-        Of weights, batch and search.
+        The first of weights and batch, and that of the search.
     classes : int, optional
         Of the networks, by default the space's.
     book : ScoreBook, optional
@@ -148,7 +184,7 @@ def find_student(
     InputError
         E710 for an unknown space, E444 without a teacher that the formula reads, E750 when no
         network is under the limits, E751 when the formula fits none, E752 when every score is
-        invalid, E755 when a limit, `budget` or `top` is less than 1.
+        invalid, E755 when a limit, `budget`, `top` or `seeds` leaves nothing.
 
     Examples
     --------
@@ -157,42 +193,77 @@ def find_student(
     >>> found.best[0].architecture, found.largest.architecture
     ('1-1-1', '7-7-7')
     """
-    if budget < 1 or top < 1:
-        name, value = ("budget", budget) if budget < 1 else ("top", top)
-        raise InputError("E755", f"{name} is {value}; nothing can be found", "it is at least 1")
-    family = spaces.get(space) if isinstance(space, str) else space
-    formula = bind(load(proxy) if isinstance(proxy, str) else proxy)
+    for name, value in (("budget", budget), ("top", top), ("seeds", seeds)):
+        if value < 1:
+            raise InputError("E755", f"{name} is {value}; nothing can be found", "it is at least 1")
+    family = _space(space)
+    many = [proxy] if isinstance(proxy, str | Proxy) else proxy
+    formulas = distinct([bind(load(one) if isinstance(one, str) else one) for one in many])
     setting = usual_setting(
         family, data_from(data, family.data), teacher_from(teacher),
         dtype=dtype, device=device, classes=classes,
     )  # fmt: skip
-    require_teacher([formula], setting.teacher)
-    guide = setting.teacher if reads_teacher(formula) else None
-    sizes = Sizes(family, Limits(max_params, max_flops), classes)
-    batch = table_batch(family, setting, setting.data.size, seed)
-    notes = [f"data: {batch.source}"]
+    require_teacher(formulas, setting.teacher)
+    guide = setting.teacher if any(map(reads_teacher, formulas)) else None
+    scorings = [
+        Scoring(
+            family, formulas, setting, guide,
+            table_batch(family, setting, setting.data.size, seed + more), seed + more,
+        )
+        for more in range(seeds)
+    ]  # fmt: skip
+    sizes = Sizes(
+        family, Limits(max_params, max_flops, max_latency), classes,
+        input_shape=scorings[0].batch.x.shape[1:], device=device,
+    )  # fmt: skip
+    notes = [f"data: {scorings[0].batch.source}"]
+    notes += [f"scores: mean of {seeds} initialisations and batches"] if seeds > 1 else []
     notes += [NOISE_NOTE] if setting.data.spec == NOISE else []
     notes += [guide.note] if guide else []
     with ExitStack() as stack:
+        if book is None:
+            book = stack.enter_context(ScoreBook(Path(":memory:") if _at_hand(space) else None))
         search = _Search(
-            Scoring(family, [formula], setting, guide, batch, seed), Candidates(family, sizes, seed),
-            stack.enter_context(InProcess()), book or stack.enter_context(ScoreBook()), progress,
-        )  # fmt: skip
+            scorings,
+            Candidates(family, sizes, seed),
+            stack.enter_context(InProcess()),
+            book,
+            progress,
+        )
         search.go(budget)
-        return search.found(top, notes)
+        return search.found(top, pareto, notes)
+
+
+def _at_hand(space: object) -> bool:
+    """Whether networks are given that nothing can be stored about."""
+    return isinstance(space, Mapping)
+
+
+def _space(given: str | Space[Any] | Mapping[str, Any]) -> Space[Any]:
+    if isinstance(given, str):
+        return spaces.get(given)
+    if isinstance(given, Space):
+        return given
+    return NamedModels(
+        {
+            name: given_source(one, name) if isinstance(one, nn.Module) else ModelSource(name, one)
+            for name, one in given.items()
+        }
+    )
 
 
 class _Search:
     """The scores of one search."""
 
     def __init__(
-        self, scoring: Scoring, candidates: Candidates, executor: Executor, book: ScoreBook,
-        progress: Progress,
+        self, scorings: Sequence[Scoring], candidates: Candidates, executor: Executor,
+        book: ScoreBook, progress: Progress,
     ) -> None:  # fmt: skip
-        self._formula, self._scoring = scoring.formulas[0], scoring
+        self._scorings, self._formulas = scorings, scorings[0].formulas
+        self._name = ", ".join(formula.name for formula in self._formulas)
         self._candidates, self._sizes = candidates, candidates.sizes
         self._executor, self._book, self._progress = executor, book, progress
-        self._scores: dict[str, Score] = {}
+        self._scores: dict[str, list[Score]] = {}
         self._exhaustive = False
 
     def go(self, budget: int) -> None:
@@ -201,9 +272,9 @@ class _Search:
         if everything is not None and self._exhaustive:
             self._score(everything)
         else:
-            self._candidates.evolve(self._judge, budget)
+            self._candidates.evolve(self._score_one, self._merits, budget)
 
-    def found(self, top: int, notes: list[str]) -> Students:
+    def found(self, top: int, pareto: bool, notes: list[str]) -> Students:
         """The best of what was scored.
 
         Raises
@@ -212,58 +283,105 @@ class _Search:
             E751 or E752 when nothing was.
         """
         scored = list(self._scores)
-        valid = [text for text in scored if self._scores[text].valid]
+        valid = list(filter(self._valid, scored))
         if not valid:
             raise self._nothing()
         largest = self._candidates.largest(scored)
         if largest not in self._scores:
             self._score([largest])
-            valid += [largest] if self._scores[largest].valid else []
-        order = sorted(
-            valid, key=lambda text: (-self._oriented(text), self._sizes.params(text), text)
-        )
+            valid += [largest] if self._valid(largest) else []
+        merits = dict(zip(valid, self._merits(valid), strict=True))
+        order = sorted(valid, key=lambda text: (-merits[text], self._sizes.params(text), text))
         places = {text: place for place, text in enumerate(order, start=1)}
-        reasons = Counter(self._scores[t].reason for t in self._scores if not self._scores[t].valid)
-        sized = agreement(
-            [self._oriented(text) for text in order], [self._sizes.params(text) for text in order]
-        )
+        reasons = Counter(self._reason(text) for text in self._scores if not self._valid(text))
+        sized = agreement([merits[one] for one in order], list(map(self._sizes.params, order)))
+
+        def student(text: str) -> Student:
+            return self._student(text, places.get(text), merits.get(text, math.nan))
+
         return Students(
-            self._candidates.space.name, self._formula.name,
-            tuple(self._student(text, places) for text in order[:top]),
-            self._student(largest, places), len(self._scores), dict(reasons.most_common()),
-            self._exhaustive, sized.kendall, tuple(notes),
+            self._candidates.space.name, self._name, tuple(map(student, order[:top])),
+            student(largest), tuple(map(student, self._front(order, merits) if pareto else ())),
+            len(self._scores), dict(reasons.most_common()), self._exhaustive, sized.kendall,
+            tuple(notes),
         )  # fmt: skip
 
-    def _score(self, architectures: Sequence[str]) -> None:
-        rows = scores_of(architectures, self._scoring, self._executor, self._book, self._progress)
-        self._scores.update(zip(architectures, (row[0] for row in rows), strict=True))
+    def _front(self, valid: Sequence[str], merits: Mapping[str, float]) -> list[str]:
+        """Those that none of the others beats in all, the smallest first."""
+        costs = {text: (-merits[text], *self._costs(text)) for text in valid}
+        found: list[str] = []
+        for text in sorted(valid, key=lambda text: (costs[text], text)):  # who beats it comes first
+            own = costs[text]
+            if not any(all(map(le, costs[one], own)) for one in found):
+                found.append(text)
+        return sorted(found, key=lambda text: (self._costs(text), text))
 
-    def _judge(self, architecture: str) -> float:
-        """How good an architecture is: the higher the better, invalid ones worst."""
+    def _costs(self, text: str) -> tuple[float, ...]:
+        latency = self._sizes.latency(text)
+        sizes = (self._sizes.params(text), self._sizes.flops(text))
+        return (*sizes, latency.median) if latency is not None else sizes
+
+    def _score_one(self, architecture: str) -> None:
         self._score([architecture])
-        return self._oriented(architecture)
 
-    def _oriented(self, architecture: str) -> float:
-        one = self._scores[architecture]
-        return one.value * self._formula.sign if one.valid else -math.inf
+    def _score(self, architectures: Sequence[str]) -> None:
+        repeats = [
+            scores_of(architectures, scoring, self._executor, self._book, progress)
+            for scoring, progress in zip(
+                self._scorings, [self._progress, *[silent] * len(self._scorings)], strict=False
+            )
+        ]
+        for place, text in enumerate(architectures):
+            self._scores[text] = list(map(_mean, *(rows[place] for rows in repeats)))
 
-    def _student(self, text: str, places: Mapping[str, int]) -> Student:
-        one = self._scores[text]
+    def _valid(self, architecture: str) -> bool:
+        return all(one.valid for one in self._scores[architecture])
+
+    def _reason(self, architecture: str) -> str:
+        return next((one.reason for one in self._scores[architecture] if not one.valid), "")
+
+    def _merits(self, architectures: Sequence[str]) -> list[float]:
+        """How good architectures are, the higher the better, invalid ones worst.
+
+        One formula says it by its scores; several by the mean of their ranks among these.
+        """
+        valid = [text for text in architectures if self._valid(text)]
+        if not valid:
+            return [-math.inf] * len(architectures)
+        oriented = np.array([[one.value for one in self._scores[text]] for text in valid])
+        oriented *= [formula.sign for formula in self._formulas]
+        if len(self._formulas) > 1:
+            oriented = rankdata(oriented, axis=0) / len(valid)
+        known = dict(zip(valid, oriented.mean(axis=1).tolist(), strict=True))
+        return [known.get(text, -math.inf) for text in architectures]
+
+    def _student(self, text: str, rank: int | None, merit: float) -> Student:
+        own = self._scores[text]
+        single = len(own) == 1
+        space, classes = self._candidates.space, self._scorings[0].setting.classes
         return Student(
-            places.get(text), text, one.value, self._sizes.params(text), self._sizes.flops(text),
-            one.reason,
+            rank, text, own[0].value if single else merit, self._sizes.params(text),
+            self._sizes.flops(text), self._reason(text),
+            {} if single else {f.name: one.value for f, one in zip(self._formulas, own, strict=True)},
+            self._sizes.latency(text), space_source(space, text, classes),
         )  # fmt: skip
 
     def _nothing(self) -> InputError:
-        reasons = Counter(score.reason for score in self._scores.values())
+        reasons = Counter(map(self._reason, self._scores))
         reason = reasons.most_common(1)[0][0]
         tried = f"{len(self._scores)} networks of {self._candidates.space.name} that were tried"
-        if all(score.unmet for score in self._scores.values()):
+        if all(any(one.unmet for one in scores) for scores in self._scores.values()):
             return InputError(
-                "E751", f"`{self._formula.name}` fits none of the {tried}: {reason}",
+                "E751", f"none of the {tried} fits `{self._name}`: {reason}",
                 "choose another formula, space or teacher",
             )  # fmt: skip
         return InputError(
-            "E752", f"`{self._formula.name}` gives no valid score on the {tried}: {reason}",
+            "E752", f"no score of `{self._name}` is valid on the {tried}: {reason}",
             "choose another formula, or other data",
         )  # fmt: skip
+
+
+def _mean(*repeats: Score) -> Score:
+    """The score over seeds: the first one that is invalid, or the mean."""
+    wrong = next((one for one in repeats if not one.valid), None)
+    return wrong or Score(math.fsum(one.value for one in repeats) / len(repeats))

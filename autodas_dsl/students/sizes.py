@@ -1,10 +1,10 @@
-"""How large the networks of a space are, without scoring them."""
+"""How large the networks of a space are, and how fast, without scoring them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -12,7 +12,11 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.models.spaces import space_source
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.counts import multiply_adds
+from autodas_dsl.statistics.errors import of_network
 from autodas_dsl.statistics.network import Network
+from autodas_dsl.students.latency import Latency, measured
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,25 @@ class Limits:
     params : int, optional
     flops : int, optional
         Multiply-adds of one sample.
+    latency : float, optional
+        Seconds that one sample takes, in the median.
     """
 
     params: int | None = None
     flops: int | None = None
+    latency: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("parameters", self.params), ("flops", self.flops)):
             if value is not None and value < 1:
                 raise InputError("E755", f"at most {value} {name} leave no network", "allow more")
+        if self.latency is not None and not self.latency > 0:
+            raise InputError("E755", f"at most {self.latency:g} s leave no network", "allow more")
 
     def __str__(self) -> str:
         parts = [f"at most {self.params:,} parameters"] if self.params is not None else []
         parts += [f"at most {self.flops:,} flops"] if self.flops is not None else []
+        parts += [f"at most {self.latency * 1e3:g} ms"] if self.latency is not None else []
         return " and ".join(parts)
 
 
@@ -49,12 +59,22 @@ class Sizes:
     limits : Limits
     classes : int, optional
         Of the networks, by default the space's.
+    input_shape : sequence of int, optional
+        Of one sample, by default the space's.
+    device : str
+        On which latency is measured.
     """
 
-    def __init__(self, space: Space[Any], limits: Limits, classes: int | None = None) -> None:
-        self.space, self.limits, self._classes = space, limits, classes
+    def __init__(
+        self, space: Space[Any], limits: Limits, classes: int | None = None, *,
+        input_shape: Sequence[int] | None = None, device: str = "cpu",
+    ) -> None:  # fmt: skip
+        self.space, self.limits, self._classes, self._device = space, limits, classes, device
+        self._input_shape = tuple(input_shape or space.input_shape)
         self._params: dict[str, int] = {}
         self._flops: dict[str, int] = {}
+        self._latency: dict[str, Latency] = {}
+        self._excess: dict[str, float] = {}
 
     def params(self, architecture: str) -> int:
         """Its parameters; a network is built, but not run."""
@@ -64,43 +84,59 @@ class Sizes:
         """Its multiply-adds, from one forward pass of one sample."""
         return self._once(self._flops, architecture, self._count_flops)
 
+    def latency(self, architecture: str) -> Latency | None:
+        """Its latency, where that is limited."""
+        if self.limits.latency is None:
+            return None
+        return self._once(self._latency, architecture, self._measure)
+
     def excess(self, architecture: str) -> float:
-        """How many times over the limits it is; at most 1 where it fits."""
-        return max(
-            (count(architecture) / limit for limit, count, _ in self._limited()), default=0.0
-        )
+        """How many times over the limits it is; at most 1 where it fits.
+
+        Latency, which takes longest, is measured only of what fits otherwise.
+        """
+        if architecture not in self._excess:
+            limits = self.limits
+            over = 0.0
+            if limits.params is not None:
+                over = max(over, self.params(architecture) / limits.params)
+            if limits.flops is not None:
+                over = max(over, self.flops(architecture) / limits.flops)
+            if over <= 1 and limits.latency is not None:
+                taken = self.latency(architecture)
+                assert taken is not None, "it is limited"
+                over = max(over, taken.median / limits.latency)
+            self._excess[architecture] = over
+        return self._excess[architecture]
 
     def fits(self, architecture: str) -> bool:
-        return all(count(architecture) <= limit for limit, count, _ in self._limited())
+        return self.excess(architecture) <= 1
 
-    def smallest(self) -> str:
-        """The smallest network that was looked at, in words."""
-        parts = []
-        for _, count, unit in self._limited():
-            known = self._params if unit == "parameters" else self._flops
-            if known:
-                name = min(known, key=lambda text: (known[text], text))
-                parts.append(f"{count(name):,} {unit} ({name})")
-        return " and ".join(parts)
-
-    def _limited(self) -> list[tuple[int, Callable[[str], int], str]]:
-        """What is limited: how far, how it is counted, and its unit."""
-        both = (
-            (self.limits.params, self.params, "parameters"),
-            (self.limits.flops, self.flops, "flops"),
-        )
-        return [(limit, count, unit) for limit, count, unit in both if limit is not None]
+    def nearest_miss(self) -> str:
+        """Of the networks that were looked at the one that is least over the limits, in words."""
+        name = min(self._excess, key=lambda text: (self._excess[text], text))
+        parts = [f"{self.params(name):,} parameters"] if self.limits.params is not None else []
+        parts += [f"{self.flops(name):,} flops"] if self.limits.flops is not None else []
+        parts += [str(self._latency[name])] if name in self._latency else []
+        return f"{name} with {' and '.join(parts)}"
 
     def _once(
-        self, known: dict[str, int], architecture: str, count: Callable[[Network], int]
-    ) -> int:
+        self, known: dict[str, Found], architecture: str, count: Callable[[Network], Found]
+    ) -> Found:
         if architecture not in known:
             source = space_source(self.space, architecture, self._classes)
-            known[architecture] = count(Network.of(source.build()))
+            with of_network(source.name):
+                known[architecture] = count(Network.of(source.build()))
         return known[architecture]
 
     def _count_flops(self, network: Network) -> int:
-        return round(multiply_adds(network, torch.zeros(1, *self.space.input_shape)))
+        return round(multiply_adds(network, self._sample()))
+
+    def _measure(self, network: Network) -> Latency:
+        return measured(network.module.to(self._device), self._sample().to(self._device))
+
+    def _sample(self) -> torch.Tensor:
+        return torch.zeros(1, *self._input_shape)
 
 
 def _params_of(network: Network) -> int:

@@ -132,30 +132,7 @@ class Table:
         return table, table.columns[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What a numeric column is: a target itself, or a detail of one."""
-
-    target: str
-    detail: str | None = None
-    seed: int = 0
-
-
 _DETAIL = re.compile(r"(?P<target>.+)_(?:(?P<seed>\d+)|(?P<detail>std|seeds))")
-
-
-def column_role(name: str, names: Sequence[str]) -> Role:
-    """Which target a column belongs to.
-
-    ``kd_3``, ``kd_std`` and ``kd_seeds`` belong to ``kd`` when that column exists; without it
-    they are columns of their own.
-    """
-    match = _DETAIL.fullmatch(name)
-    if match is None or match["target"] not in names:
-        return Role(name)
-    if match["seed"] is not None:
-        return Role(match["target"], "seed", int(match["seed"]))
-    return Role(match["target"], match["detail"])
 
 
 def assemble(
@@ -165,18 +142,22 @@ def assemble(
     numbers: Mapping[str, Floats],
     provenance: Mapping[str, str],
 ) -> Table:
-    """A table from plain numeric columns, details put with their targets."""
+    """A table from plain numeric columns.
+
+    ``kd_3``, ``kd_std`` and ``kd_seeds`` are details of ``kd`` when that column exists; without it
+    they are columns of their own.
+    """
     columns: dict[str, Floats] = {}
     per_seed: dict[str, dict[int, Floats]] = {}
     details: dict[str, dict[str, Floats]] = {"std": {}, "seeds": {}}
     for key, values in numbers.items():
-        role = column_role(key, tuple(numbers))
-        if role.detail is None:
+        match = _DETAIL.fullmatch(key)
+        if match is None or match["target"] not in numbers:
             columns[key] = values
-        elif role.detail == "seed":
-            per_seed.setdefault(role.target, {})[role.seed] = values
+        elif match["seed"] is not None:
+            per_seed.setdefault(match["target"], {})[int(match["seed"])] = values
         else:
-            details[role.detail][role.target] = values
+            details[match["detail"]][match["target"]] = values
     return Table(
         name=name,
         space=space,

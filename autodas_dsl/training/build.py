@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
 import torch
-from safetensors.numpy import load_file, save
 from scipy.stats import spearmanr
 
 from autodas_dsl import spaces
+from autodas_dsl.data.samples import Samples
 from autodas_dsl.execution.jobs import DEADLY, Job, Lost, persistent
 from autodas_dsl.execution.processes import local
 from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.files import write_atomic
-from autodas_dsl.spaces.base import suggestion
+from autodas_dsl.language.visible import visible
+from autodas_dsl.scoring.setting import Teacher, teacher_from, usual_teacher
+from autodas_dsl.spaces.base import Space, suggestion
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.tables.table import MINIMUM
 from autodas_dsl.tables.write import write_table
-from autodas_dsl.training.digits import SELECT, TRAIN, digits
+from autodas_dsl.training.lessons import Lessons, lessons_of
+from autodas_dsl.training.losses import LOSSES
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import DECIMALS, Row, Training, size
+from autodas_dsl.training.rows import DECIMALS, KD, Row, Training, Untrainable, size
 from autodas_dsl.training.sheet import TARGETS, begun, table_of
-from autodas_dsl.training.teacher import (
-    TEACHER_FILE,
-    TEACHER_SPACE,
-    Taught,
-    consult,
-    train_teacher,
-)
+from autodas_dsl.training.teacher import Taught, consult
 
 Progress = Callable[[int, int], None]
 """Told how many architectures are done, and of how many, when that changes."""
+
+_TRIES = 1000
+"""Draws without one new architecture after which a space is taken to have no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Plan:
 
     Attributes
     ----------
-    limit : int
+    sample : int
         Architectures in the table, the first ones of a fixed random order.
     seeds : tuple of int
         Replicas trained alone, and taught.
@@ -56,50 +55,66 @@ class Plan:
         values too.
     """
 
-    limit: int
-    seeds: tuple[int, int]
-    recipe: Recipe
+    sample: int = 64
+    seeds: tuple[int, int] = (4, 4)
+    recipe: Recipe = field(default_factory=Recipe)
     within: str = ""
 
 
 PLANS = {
-    "digits-resnet": Plan(limit=96, seeds=(8, 16), recipe=Recipe()),
+    "digits-resnet": Plan(sample=96, seeds=(8, 16)),
     "digits-vit": Plan(
-        limit=96,
+        sample=96,
         seeds=(4, 8),
         recipe=Recipe("adamw", learning_rate=1e-2, weight_decay=0.05, steps=1000),
         within="patch",
     ),
 }
-"""The tables that can be built; a space on the digits joins by a line here."""
+"""How the tables that ship were built; any other space has the usual `Plan`."""
 
 
 def build_table(
-    space_name: str,
+    space: str | Space[Any],
     out: Path,
     *,
-    limit: int | None = None,
-    vanilla_seeds: int | None = None,
-    kd_seeds: int | None = None,
+    data: str | Samples | None = None,
+    test_data: str | Samples | None = None,
+    teacher: str | Teacher | torch.nn.Module | None = None,
+    loss: str = KD,
+    sample: int | None = None,
+    seeds: tuple[int, int] | None = None,
+    recipe: Recipe | None = None,
     workers: int = 1,
     progress: Progress | None = None,
+    command: str = "",
 ) -> Path:
     """Train a sample of a space and write its table; a second call goes on where one stopped.
 
-    The teacher's weights are kept beside the table, in `TEACHER_FILE`, and used from there when
-    present. The accuracies do not depend on `workers`.
+    Each row stands in the file as soon as it is trained. The accuracies do not depend on
+    `workers`. Networks that cannot be built or trained are left out, which the table says.
 
     Parameters
     ----------
-    space_name : str
-        A key of `PLANS`.
+    space : str or Space
+        A name, a file of your own or a space.
     out : Path
         The CSV file.
-    limit, vanilla_seeds, kd_seeds : int, optional
-        Other numbers than the plan's. A finished table may be taken up again with a larger limit.
+    data, test_data : str or samples, optional
+        What is trained and tested on; see `lessons_of`.
+    teacher : str, nn.Module or Teacher, optional
+        By default the space's usual one, where that has trained weights.
+    loss : str
+        With which the taught learn, a key of `LOSSES`.
+    sample : int, optional
+        Architectures, drawn at random. A finished table may be taken up again with a larger one.
+    seeds : tuple of int, optional
+        Networks of each architecture trained alone, and taught; 0 leaves that column out.
+    recipe : Recipe, optional
     workers : int
         Processes, each with one thread.
     progress : callable, optional
+    command : str
+        The command line behind it, for the table to name.
 
     Returns
     -------
@@ -109,111 +124,183 @@ def build_table(
     Raises
     ------
     InputError
-        No plan for the space (E722), fewer than 2 seeds or 5 architectures (E723), an output file
-        that is another build's (E720) or cannot be written (E721, E517), workers that die (E724).
+        An output file that is another build's (E720) or cannot be written (E721, E517), no samples
+        (E722), too few seeds or architectures (E723), workers that die (E724), a teacher of other
+        classes (E725), none or one that guesses (E726), no network that can be trained (E727), an
+        unknown loss (E730).
     """
-    if space_name not in PLANS:
-        raise InputError(
-            "E722", f'no table can be built for "{space_name}"', suggestion(space_name, [*PLANS])
-        )
-    plan = PLANS[space_name]
-    limit = plan.limit if limit is None else limit
-    alone = plan.seeds[0] if vanilla_seeds is None else vanilla_seeds
-    taught = plan.seeds[1] if kd_seeds is None else kd_seeds
-    if min(alone, taught) < 2 or limit < MINIMUM:
-        raise InputError(
-            "E723", f"a table needs 2 seeds and {MINIMUM} architectures", "ask for more"
-        )
+    family = spaces.get(space) if isinstance(space, str) else space
+    plan = PLANS.get(family.name, Plan())
+    guide = teacher_from(teacher) or _trained(usual_teacher(family))
+    both = seeds or (plan.seeds if guide else (plan.seeds[0], 0))
+    _require(both, guide, sample, loss)
     out = Path(out)
     if not out.parent.is_dir():
         raise InputError("E721", f"there is no folder {out.parent}", "make it, or choose another")
-    order = sampling_order(space_name)
+    order = sampling_order(family, plan.sample if sample is None else sample)
+    lessons = lessons_of(family, data, test_data)
     with one_thread(), local(workers) as executor:
-        teacher = _teacher(out.with_name(TEACHER_FILE))
-        provenance = _provenance(plan.recipe, (alone, taught), teacher)
-        rows = begun(out, space_name, provenance, (alone, taught))
-        waiting = [arch for arch in order[:limit] if arch not in rows]
-        total = len(rows) + len(waiting)
+        taught = consult(guide, lessons, family) if guide and both[1] else None
+        used = recipe or plan.recipe
+        table = _Growing(family, out, _provenance(family, lessons, used, both, taught, loss), both)
+        training = Training(
+            family,
+            used,
+            both,
+            lessons,
+            guide,
+            taught.logits if taught and loss == KD else None,
+            loss,
+        )
+        waiting = [arch for arch in order if arch not in table.rows]
+        total = len(table.rows) + len(waiting)
         if progress is not None:
-            progress(len(rows), total)
-        training = Training(space_name, plan.recipe, (alone, taught), teacher.logits)
-        lost = []
+            progress(len(table.rows), total)
+        lost, left_out = [], []
         for number, row in persistent(executor, (Job(training, arch) for arch in waiting)):
             if isinstance(row, Lost):
                 lost.append(waiting[number])
-                continue
-            rows[row.arch] = row
-            ordered = [rows[arch] for arch in order if arch in rows]
-            write_table(table_of(space_name, ordered, provenance), out, decimals=DECIMALS)
+            elif isinstance(row, Untrainable):
+                left_out.append(row)
+            else:
+                table.add(row, order)
             if progress is not None:
-                progress(len(rows), total)
+                progress(len(table.rows) + len(left_out), total)
     if lost:
         raise InputError(
             "E724", f"{lost[0]} cannot be trained: {DEADLY}",
             "the same command with fewer --workers trains what is missing",
         )  # fmt: skip
-    ordered = [rows[arch] for arch in order if arch in rows]
-    findings = _findings(space_name, ordered)
-    write_table(table_of(space_name, ordered, provenance | findings), out, decimals=DECIMALS)
+    if not table.rows:
+        raise InputError(
+            "E727", f"no network of {family.name} could be trained: {left_out[0].reason}",
+            "score one of them alone to see what is wrong: autodas-dsl score SPACE:ARCH -p params",
+        )  # fmt: skip
+    table.finish(order, plan.within, left_out, command)
     return out
 
 
-def sampling_order(space_name: str) -> list[str]:
-    """All members of a space in a fixed random order; a table holds the first of them."""
-    space = spaces.get(space_name)
+def sampling_order(space: Space[Any], sample: int) -> list[str]:
+    """Members of a space in a fixed random order, isomorphic ones once; fewer where there are fewer."""
+    rng = np.random.default_rng(0)
     members = space.enumerate()
-    assert members is not None, "plans are for spaces that can be listed"
-    texts = [space.format(arch) for arch in members]
-    return [texts[number] for number in np.random.default_rng(0).permutation(len(texts))]
+    if members is not None:
+        every = [space.format(arch) for arch in members]
+        drawn: Iterator[str] = (every[number] for number in rng.permutation(len(every)))
+    else:
+        drawn = iter(lambda: space.format(space.sample(rng)), None)
+    found: dict[str, str] = {}
+    tries = 0
+    for text in drawn:
+        before = len(found)
+        found.setdefault(space.canonical(space.parse(text)), text)
+        tries = 0 if len(found) > before else tries + 1
+        if len(found) == sample or (members is None and tries == _TRIES):
+            break
+    return list(found.values())
 
 
-def _teacher(path: Path) -> Taught:
-    if not path.exists():
-        write_atomic(path, save(train_teacher()))
-    return consult(load_file(path))
+class _Growing:
+    """The table as far as it is, in the file whenever a row has come."""
+
+    def __init__(
+        self, space: Space[Any], out: Path, provenance: dict[str, str], seeds: tuple[int, int]
+    ) -> None:
+        self._space, self._out, self._provenance = space, out, provenance
+        self.rows = begun(out, space, provenance, seeds)
+
+    def add(self, row: Row, order: Sequence[str]) -> None:
+        self.rows[row.arch] = row
+        self._write(self._ordered(order), {})
+
+    def finish(
+        self, order: Sequence[str], within: str, left_out: Sequence[Untrainable], command: str
+    ) -> None:
+        rows = self._ordered(order)
+        count = self._space.count()
+        found = {"command": command} if command else {}
+        found["architectures"] = f"{len(rows)}, drawn at random" + (
+            f" from {count}" if count else ""
+        )
+        if left_out:
+            reasons = visible("; ".join(f"{one.arch}: {one.reason}" for one in left_out))
+            found["left out"] = f"{len(left_out)} that could not be trained; {reasons}"
+        self._write(rows, found | _findings(self._space, rows, within))
+
+    def _ordered(self, order: Sequence[str]) -> list[Row]:
+        """Those of this sample in its order, then those of a larger one before."""
+        first = {arch: self.rows[arch] for arch in order if arch in self.rows}
+        return [*(first | self.rows).values()]
+
+    def _write(self, rows: Sequence[Row], findings: dict[str, str]) -> None:
+        table = table_of(self._space, rows, self._provenance | findings)
+        write_table(table, self._out, decimals=DECIMALS)
 
 
-def _provenance(recipe: Recipe, seeds: tuple[int, int], taught: Taught) -> dict[str, str]:
+def _trained(teacher: Teacher | None) -> Teacher | None:
+    return teacher if teacher is not None and teacher.weights else None
+
+
+def _require(
+    seeds: tuple[int, int], teacher: Teacher | None, sample: int | None, loss: str
+) -> None:
+    """Refuse what would make no table, before anything is trained."""
+    if 1 in seeds or min(seeds) < 0 or seeds == (0, 0) or (sample or MINIMUM) < MINIMUM:
+        raise InputError(
+            "E723", f"a table needs 2 seeds and {MINIMUM} architectures", "ask for more"
+        )
+    if loss not in LOSSES:
+        raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))
+    if seeds[1] and teacher is None:
+        raise InputError(
+            "E726", "there is no teacher for the networks that are taught",
+            "add --teacher MODEL, or train alone: --seeds N,0",
+        )  # fmt: skip
+
+
+def _provenance(
+    space: Space[Any],
+    lessons: Lessons,
+    recipe: Recipe,
+    seeds: tuple[int, int],
+    taught: Taught | None,
+    loss: str,
+) -> dict[str, str]:
     """What must agree for two builds to be one table."""
-    weights = b"".join(taught.weights[key].tobytes() for key in sorted(taught.weights))
-    tests = len(digits().test.y)
+    own = {"space file": f"{Path(space.file).name}, sha256 {space.source}"} if space.file else {}
+    pairs = zip(TARGETS, seeds, strict=True)
+    used = [str(recipe), lessons.augmentation, *([f"loss {loss}"] if taught and loss != KD else [])]
     return {
-        "data": "scikit-learn digits, 1797 handwritten 8x8 images in their order",
-        "splits": f"train first {TRAIN}, selection next {SELECT} (not reported), test last {tests}",
-        "accuracies": f"share of the {tests} test images, mean over seeds",
-        "seeds": f"vanilla 0-{seeds[0] - 1}, kd 0-{seeds[1] - 1}",
-        "recipe": f"{recipe}, shifts of up to 1 pixel",
-        "teacher": f"{TEACHER_SPACE} {spaces.get(TEACHER_SPACE).teacher}, seed 0, "
-        f"selection {taught.select:.4f}, test {taught.test:.4f}, "
-        f"sha256 {hashlib.sha256(weights).hexdigest()[:16]}",
+        **own,
+        **lessons.said,
+        "seeds": ", ".join(f"{target} 0-{count - 1}" for target, count in pairs if count),
+        "recipe": ", ".join(used),
+        "teacher": taught.said if taught else "none",
         "versions": f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {np.__version__}, {platform.machine()}",
     }
 
 
-def _findings(space_name: str, rows: Sequence[Row]) -> dict[str, str]:
+def _findings(space: Space[Any], rows: Sequence[Row], within: str) -> dict[str, str]:
     """Noise ceilings, and what size alone explains, in all rows and in each group of them."""
-    count = len(rows)
-    space = spaces.get(space_name)
-    found = {
-        "command": f"autodas-dsl table build {space_name} --limit {count}",
-        "architectures": f"{count}, drawn at random from {space.count()}",
-    }
     groups = {"": list(rows)}
-    if within := PLANS[space_name].within:
+    if within:
         for row in rows:
             value = getattr(space.parse(row.arch), within)
             groups.setdefault(f" within {within}={value}", []).append(row)
+    found: dict[str, str] = {}
     for group, members in sorted(groups.items()):
         if len(members) >= MINIMUM:
-            found |= {f"{key}{group}": text for key, text in _agreement(space_name, members)}
+            found |= {f"{key}{group}": text for key, text in _agreement(space, members)}
     return found
 
 
-def _agreement(space_name: str, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    sizes = np.array([size(space_name, row.arch) for row in rows], dtype=np.float64)
+def _agreement(space: Space[Any], rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    sizes = np.array([size(space, row.arch) for row in rows], dtype=np.float64)
     for target in TARGETS:
         seeds = np.array([getattr(row, target) for row in rows])
+        if not seeds.size:
+            continue
         ceiling = noise_ceiling(seeds)
         if ceiling is not None:
             yield (
@@ -221,5 +308,6 @@ def _agreement(space_name: str, rows: Sequence[Row]) -> Iterator[tuple[str, str]
                 f"{ceiling.all_seeds:.4f} (spearman of half the seeds {ceiling.halves:.4f})",
             )
         for name, column in zip(("params", "flops"), sizes.T, strict=True):
-            correlation = spearmanr(column, seeds.mean(1)).statistic
-            yield f"spearman {name} {target}", f"{correlation:.4f}"
+            if np.ptp(column) and np.ptp(seeds.mean(1)):
+                correlation = spearmanr(column, seeds.mean(1)).statistic
+                yield f"spearman {name} {target}", f"{correlation:.4f}"

@@ -1,20 +1,17 @@
-"""How networks are trained: the recipe, and the loop that trains the replicas of a table by it."""
+"""How a network is trained: the recipe, and the loop that follows it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import suggestion
-from autodas_dsl.training.digits import SHIFTS, Digits, Split
-from autodas_dsl.training.replicas import side_by_side
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "step", "constant")
@@ -136,67 +133,6 @@ def minimise(network: nn.Module, recipe: Recipe, loss: Callable[[int], Tensor]) 
         schedule.step()
 
 
-def train(
-    networks: Sequence[nn.Module],
-    data: Digits,
-    recipe: Recipe,
-    *,
-    seeds: Sequence[int],
-    taught: Sequence[bool],
-    teacher_logits: Tensor | None = None,
-) -> nn.Module:
-    """Train replicas of one architecture together, each on its own batches.
-
-    Parameters
-    ----------
-    networks : sequence of Module
-        The replicas, initialised; left as they are.
-    seeds : sequence of int
-        Of each replica's order of images and shifts.
-    taught : sequence of bool
-        Whether a replica learns from the teacher too, or from the labels alone.
-    teacher_logits : Tensor, optional
-        [9, 300, K], for each shift and training image; needed when any replica is taught.
-
-    Returns
-    -------
-    Module
-        The replicas as one, [n, B, ...] -> [n, B, K], in eval mode.
-    """
-    whole = side_by_side(networks).train()
-    images, shifts = _orders(seeds, recipe, len(data.train.y))
-    weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught])[:, None]
-
-    def loss(step: int) -> Tensor:
-        image, shift = images[:, step], shifts[:, step]
-        logits = whole(data.shifted[shift, image])
-        labels = F.cross_entropy(
-            logits.flatten(0, 1), data.train.y[image].flatten(), reduction="none"
-        ).view(image.shape)
-        loss = (1 - weight) * labels
-        if teacher_logits is not None:
-            soft = softened(logits, teacher_logits[shift, image], recipe.temperature)
-            loss = loss + weight * soft
-        return loss.mean(1).sum()
-
-    minimise(whole, recipe, loss)
-    return whole.eval()
-
-
-def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(teacher / T) || softmax(student / T)) over the last axis (Hinton 2015)."""
-    wanted = F.log_softmax(teacher / temperature, -1)
-    given = F.log_softmax(student / temperature, -1)
-    return temperature**2 * (wanted.exp() * (wanted - given)).sum(-1)
-
-
-@torch.no_grad()
-def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
-    """The share of a split's images that each replica names right."""
-    logits = whole(split.x.expand(replicas, *split.x.shape))
-    return (logits.argmax(-1) == split.y).double().mean(1).tolist()
-
-
 def optimizer_of(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer."""
     rate, decay = recipe.learning_rate, recipe.weight_decay
@@ -210,13 +146,3 @@ def shuffled(rng: np.random.Generator, examples: int, steps: int, batch: int) ->
     epochs = math.ceil(steps * batch / examples)
     order = np.concatenate([rng.permutation(examples) for _ in range(epochs)])
     return torch.from_numpy(order[: steps * batch].reshape(steps, batch))
-
-
-def _orders(seeds: Sequence[int], recipe: Recipe, images: int) -> tuple[Tensor, Tensor]:
-    """Image and shift numbers [n, steps, batch] of each replica."""
-    orders, moves = [], []
-    for seed in seeds:
-        rng = np.random.default_rng([seed, 1])
-        orders.append(shuffled(rng, images, recipe.steps, recipe.batch))
-        moves.append(torch.from_numpy(rng.integers(len(SHIFTS), size=orders[-1].shape)))
-    return torch.stack(orders), torch.stack(moves)

@@ -1,7 +1,8 @@
-"""Several networks of one architecture trained as one: a layer of the whole holds all of theirs.
+"""Several networks of one architecture as one: a layer of the whole holds all of theirs.
 
 Convolutional networks become one network with grouped convolutions, which costs far less per
-network than running each; any other network is mapped over stacked parameters.
+network than running each; others are mapped over stacked parameters. Networks of which neither
+gives what each gives alone are run one after the other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+
+from autodas_dsl.execution.randomness import seeded
+from autodas_dsl.statistics.forward import logits_of
 
 
 class Grouped(nn.Module):
@@ -77,11 +81,47 @@ class Mapped(nn.Module):
         return vmap(one)(dict(zip(self._names, self.stacked, strict=True)), x)
 
 
-def side_by_side(networks: Sequence[nn.Module]) -> Grouped | Mapped:
-    """The networks as one module, grouped where batch normalisation shows a convolutional one."""
-    if any(isinstance(module, nn.BatchNorm2d) for module in networks[0].modules()):
-        return Grouped(networks)
-    return Mapped(networks)
+class Apart(nn.Module):
+    """n networks of any kind, one after the other: [n, B, ...] -> [n, B, K]."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(map(copy.deepcopy, networks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pairs = zip(self.networks, x, strict=True)
+        return torch.stack([logits_of(network(own), len(own)) for network, own in pairs])
+
+
+def side_by_side(networks: Sequence[nn.Module], x: Tensor) -> Grouped | Mapped | Apart:
+    """The networks as one module, which computes what each of them does.
+
+    Parameters
+    ----------
+    networks : sequence of Module
+        Left as they are.
+    x : Tensor
+        [B, ...], a few inputs to try that on.
+    """
+    convolutional = any(isinstance(module, nn.BatchNorm2d) for module in networks[0].modules())
+    kind = Grouped if convolutional else Mapped
+    return kind(networks) if _agrees(kind, networks, x) else Apart(networks)
+
+
+def _agrees(kind: type[Grouped] | type[Mapped], networks: Sequence[nn.Module], x: Tensor) -> bool:
+    """Whether the networks give together what each gives alone.
+
+    They do not where one mixes channels, keeps other running numbers or draws random ones.
+    """
+    with torch.no_grad(), seeded(0):
+        inputs = x + torch.randn(len(networks), *x.shape, dtype=x.dtype)  # each has its own
+        alone = Apart(networks).eval()(inputs)
+        try:
+            found = kind(networks).eval()(inputs)
+            kind(networks).train()(inputs)
+        except Exception:  # noqa: BLE001 - whatever a network of the user's raises when taken apart
+            return False
+    return found.shape == alone.shape and torch.allclose(found, alone, rtol=1e-3, atol=1e-4)
 
 
 def _stacked(layers: Sequence[nn.Module], name: str) -> Tensor:

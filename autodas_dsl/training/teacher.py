@@ -1,51 +1,107 @@
-"""The teacher of the built-in tables: trained once, its weights kept, its logits cached."""
+"""Teachers of tables: what they make of the samples, and the one of the built-in tables.
+
+``python -m autodas_dsl.training.teacher FILE`` trains that one as it was trained.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
+from safetensors.numpy import save
+from torch import Tensor, nn
 
 from autodas_dsl import spaces
-from autodas_dsl.models.source import ModelSource
-from autodas_dsl.scoring.setting import usual_teacher
-from autodas_dsl.training.digits import digits
-from autodas_dsl.training.recipe import Recipe, train
+from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.files import write_atomic
+from autodas_dsl.language.foreign import foreign
+from autodas_dsl.scoring.setting import Teacher, usual_teacher
+from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.forward import failure, logits_of
+from autodas_dsl.training.lessons import Lessons, lessons_of
+from autodas_dsl.training.recipe import Recipe
+from autodas_dsl.training.together import CHUNK, train
 
 TEACHER_SPACE = "digits-resnet"
 """Every built-in table has this space's teacher, trained by the default recipe."""
 
-TEACHER_FILE = "digits-teacher.safetensors"
-
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What a trained teacher leaves behind.
+    """What a teacher makes of the lessons.
 
     Attributes
     ----------
-    weights : mapping of str to array
-        Its state dict.
-    logits : array
-        [9, 300, 10]: for each shift and training image.
-    select, test : float
-        Its accuracies.
+    logits : Tensor
+        [V, n, K]: for each version of each training input.
+    said : str
+        Which teacher it is and how good, in words.
     """
 
-    weights: Mapping[str, NDArray[np.float32]]
-    logits: NDArray[np.float32]
-    select: float
-    test: float
+    logits: Tensor
+    said: str
+
+
+def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> Taught:
+    """Run a teacher once over all that its students will be trained and tested on.
+
+    Raises
+    ------
+    InputError
+        E725, for one that tells other classes apart than the networks of the space; E726, for one
+        that guesses.
+    """
+    network = teacher.build().eval()
+    with torch.no_grad(), foreign(lambda error: failure(error, lessons.test.x[:1])):
+        logits = torch.stack([_logits(network, one, teacher.size) for one in lessons.views])
+        tested = _logits(network, lessons.test.x, teacher.size)
+    if tested.shape[1] != space.classes:
+        raise InputError(
+            "E725",
+            f"the teacher {teacher.source.name} tells {tested.shape[1]} classes apart, the networks "
+            f"of {space.name} {space.classes}",
+            "take a teacher that was trained on this data, or train alone: --seeds N,0",
+        )  # fmt: skip
+    right = (tested.argmax(1) == lessons.test.y).double().mean().item()
+    commonest = lessons.test.y.bincount().max().item() / len(lessons.test.y)
+    if right <= commonest:
+        raise InputError(
+            "E726",
+            f"the teacher {teacher.source.name} names {right:.1%} of the test samples right, which "
+            f"the commonest label does for {commonest:.1%}",
+            "give its trained weights, --teacher-weights FILE, or train alone: --seeds N,0",
+        )  # fmt: skip
+    state = network.state_dict()
+    weights = hashlib.sha256(
+        b"".join(state[key].contiguous().numpy().tobytes() for key in sorted(state))
+    )
+    said = f"{teacher.source.name}, test {right:.4f}, sha256 {weights.hexdigest()[:16]}"
+    return Taught(logits, said)
+
+
+def _logits(network: nn.Module, x: Tensor, size: int | None) -> Tensor:
+    parts = []
+    for part in x.split(CHUNK):
+        if size is not None:
+            part = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
+        parts.append(logits_of(network(part), len(part)))
+    return torch.cat(parts)
 
 
 def train_teacher() -> dict[str, NDArray[np.float32]]:
-    """Train the teacher on the labels; its state dict."""
-    network = _source().build()
-    whole = train([network], digits(), Recipe(), seeds=[0], taught=[False])
+    """Train the teacher of the built-in tables on the labels; its state dict."""
+    space = spaces.get(TEACHER_SPACE)
+    usual = usual_teacher(space)
+    assert usual is not None
+    network = usual.source.build()
+    whole = train([network], lessons_of(space), Recipe(), seeds=[0], taught=[False])
     inner = whole.get_submodule("whole").state_dict()
     return {
         key: inner[key].reshape(value.shape).contiguous().numpy()
@@ -53,27 +109,5 @@ def train_teacher() -> dict[str, NDArray[np.float32]]:
     }
 
 
-def consult(weights: Mapping[str, NDArray[np.float32]]) -> Taught:
-    """Run a trained teacher once over all that its students will be trained on."""
-    network = teacher_network(weights)
-    data = digits()
-    with torch.no_grad():
-        logits = torch.stack([network(images) for images in data.shifted])
-        right = [
-            (network(part.x).argmax(1) == part.y).double().mean().item()
-            for part in (data.select, data.test)
-        ]
-    return Taught(weights, logits.numpy(), *right)
-
-
-def teacher_network(weights: Mapping[str, NDArray[np.float32]]) -> nn.Module:
-    """The teacher in eval mode with the given state dict."""
-    network = _source().build()
-    network.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
-    return network.eval()
-
-
-def _source() -> ModelSource:
-    usual = usual_teacher(spaces.get(TEACHER_SPACE))
-    assert usual is not None
-    return usual.source
+if __name__ == "__main__":
+    write_atomic(Path(sys.argv[1]), save(train_teacher()))

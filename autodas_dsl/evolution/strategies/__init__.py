@@ -1,25 +1,21 @@
-"""Search strategies behind one interface; a new one is a file here and a line in `BY_NAME`."""
+"""Search strategies behind one interface; a new one is a file here and a line in `STRATEGIES`."""
 
 from __future__ import annotations
 
-from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.strategies.adaptive_elite import AdaptiveElite
-from autodas_dsl.evolution.strategies.aging import Aging
-from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy, distinct
-from autodas_dsl.evolution.strategies.nsga2 import Nsga2
-from autodas_dsl.evolution.strategies.random_search import RandomSearch
+from pkgutil import resolve_name
 
-BY_NAME: dict[str, type[AdaptiveElite] | type[Aging] | type[Nsga2] | type[RandomSearch]] = {
-    "adaptive-elite": AdaptiveElite,
-    "aging": Aging,
-    "nsga2": Nsga2,
-    "random": RandomSearch,
-}
+from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy, distinct
+from autodas_dsl.evolution.strategies.own import Own
+from autodas_dsl.language.searchers import OWN_STRATEGIES, STRATEGIES
 
 
 def strategy(config: Config) -> Strategy:
-    """The strategy that a configuration names."""
-    return BY_NAME[config.strategy](config)
+    """The strategy that a configuration names, of this package or a user's own."""
+    if config.strategy in OWN_STRATEGIES:
+        return Own(config)
+    found: Strategy = resolve_name(f"{__name__}.{STRATEGIES[config.strategy]}")(config)
+    return found
 
 
-__all__ = ["BY_NAME", "Maker", "Population", "Strategy", "distinct", "strategy"]
+__all__ = ["Maker", "Population", "Strategy", "distinct", "strategy"]

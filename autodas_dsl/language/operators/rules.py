@@ -124,10 +124,6 @@ def _population(use: Use) -> Kind:
     return NUMBER
 
 
-def _unite(use: Use) -> Kind:
-    return unite(use.kinds[0], use.kinds[1], use.require)
-
-
 def _dot(use: Use) -> Kind:
     kind = unite(use.kinds[0], use.kinds[1], use.require)
     if not kind.axes:
@@ -198,7 +194,7 @@ _FIXED: dict[str, Rule] = {
     "x -> x": _same,
     "tensor -> tensor": _tensor,
     "number -> number": _population,
-    "x, y -> x": _unite,
+    "x, y -> x": lambda use: unite(use.kinds[0], use.kinds[1], use.require),
     "x, y -> dot": _dot,
     "a, b -> a @ b": _matmul,
 }

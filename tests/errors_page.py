@@ -84,6 +84,8 @@ MEANINGS = {
     "E712": "A file of a space that does not run.",
     "E715": "A file of a space that says in a wrong form what its networks take.",
     "E716": "A function of a space that fails or gives something else.",
+    "E719": "Models in a table that lie elsewhere, or do not go together.",
+    "E726": "No teacher, or one that guesses, for networks that are to be taught.",
     "E731": "Student and teacher differ where a loss needs them equal.",
     "E734": "A training run that diverges.",
     "E740": "A recipe that cannot be read.",
@@ -93,6 +95,41 @@ MEANINGS = {
     "E755": "Limits of a student search that leave nothing to find.",
 }
 """What codes mean that are said in several ways, or in no words but those of others."""
+
+UNSHOWN = {
+    "E320": "After the first 50 mistakes of a document.",
+    "E415": "When a file of the user's changes while worker processes build networks from it.",
+    "E462": "With --compile, where no C++ compiler is found.",
+    "E604": "When two processes are given the same run folder.",
+    "E607": "When a search ends without one valid formula.",
+    "E612": "When --memory holds no statistics of this many networks.",
+    "E745": "When --resume finds a file that is no state of a run.",
+    "E746": "When --resume is given with other options than the run began with.",
+    "E747": "When the maps that hints compare differ in height or width.",
+    "E749": "When crd is to learn from a DataLoader.",
+    "E756": "When inputs that are no images are to be flipped or cropped.",
+    "E759": "When --test-data names the file or folder of --data.",
+    "E720": "When --out names the file of another build.",
+    **dict.fromkeys(
+        ("E443", "E446", "E447", "E448", "E449", "E452", "E453", "E454", "E457", "E458"),
+        "Read as the reason in E461, or beside the networks that a formula does not fit.",
+    ),
+    **dict.fromkeys(
+        ("E405", "E406", "E414", "E429", "E521", "E535", "E660"),
+        "Depends on the packages that are installed.",
+    ),
+    **dict.fromkeys(
+        ("E445", "E609", "E610", "E650", "E651", "E724"),
+        "When memory, a disk or a process of the machine gives out.",
+    ),
+    **dict.fromkeys(
+        ("E430", "E431", "E532", "E625", "E626", "E701", "E714", "E732", "E737", "E755", "E801",
+         "E803", "E804", "E805", "E807", "E808", "E812", "E813", "E814"),
+        "From Python: the commands refuse or avoid it before.",
+    ),
+    "E810": "Inside `simplify`, which then leaves the formula as it is.",
+}  # fmt: skip
+"""When a code occurs that no example is given of."""
 
 _HELP = {
     "InputError": 2, "StatisticError": 2, "error": 2, "__init__": 2,
@@ -115,8 +152,9 @@ _HEAD = f"""\
 A mistake in a formula, a file, a network or a setting ends in a message with a code, its place and
 what to do about it, and in exit status 1 (2, with the usage, when an option is written wrongly); a
 traceback would be a mistake of ours. Codes keep their meaning between versions, messages need not.
-Below stands what each code says, with {_FIELD} for what varies, and after → what to do. `check
---format json` gives diagnostics to programs.
+Below stands what each code says, with {_FIELD} for what varies, and after → what to do; then an
+example, whose first lines make its files, or when the code occurs. `check --format json` gives
+diagnostics to programs.
 """
 
 
@@ -295,6 +333,8 @@ def _entry(code: str, ways: Mapping[str, tuple[str, ...]], example: str) -> Iter
     yield f"### {code}\n"
     if code in MEANINGS:
         yield f"{MEANINGS[code]}\n"
+    if code in UNSHOWN:
+        yield f"{UNSHOWN[code]}\n"
     for message, told in ways.items():
         mend = " or ".join(map(_code, told))
         yield f"* {_code(message)}" + (f" → {mend}" if mend else "")

@@ -126,6 +126,7 @@ A statistic under a probe is that of another pass over the same network:
 | `grad[split=n] W` | the batch in n parts, one gradient each, along axis `G` |
 | `…[noise]` | weights and input drawn from N(0, 1), BatchNorm 1 and 0 |
 | `…[noise2]` | the same weights, the input moved by 0.01 N(0, 1) |
+| `FIM[kaiming]` | the real input, weights from N(0, 2 / inputs), norms 1 and 0 with stored statistics |
 | `…[jitter]` | the real weights, the real input moved by 0.01 N(0, 1) |
 | `F_s[-2]` | the feature map of the stage before the last, and so on to `[-9]` |
 """
@@ -155,7 +156,11 @@ def _statistics() -> Iterator[str]:
 
 def _attributes(entry: Input) -> str:
     """The attributes of a statistic, as they are written."""
-    return f" Also {_listed(entry.variants)}." if entry.variants else ""
+    through = [f"{name}({entry.name})" for name in entry.through]
+    found = f" Also {_listed(entry.variants)}." if entry.variants else ""
+    if through:
+        found += f" Collected as {_listed(through)} where formulas read no more."
+    return found
 
 
 def _operators() -> Iterator[str]:
