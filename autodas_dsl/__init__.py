@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autodas_dsl.printing.show import show as show
     from autodas_dsl.students.find import find_student as find_student
     from autodas_dsl.training.distillation import distill as distill
+    from autodas_dsl.training.distillation import train as train
 
 __version__ = "0.1.0"
 
@@ -32,11 +33,12 @@ _HOMES = {
     "rank": "autodas_dsl.api",
     "score": "autodas_dsl.api",
     "show": "autodas_dsl.printing.show",
+    "train": "autodas_dsl.training.distillation",
 }
 
 __all__ = [
     "Proxy", "__version__", "distill", "evolve", "find_student", "load", "parse", "rank", "score",
-    "show",
+    "show", "train",
 ]  # fmt: skip
 
 

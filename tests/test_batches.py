@@ -97,6 +97,23 @@ def test_digits() -> None:
     assert float(everything.x.std()) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_part_of_the_digits_for_testing() -> None:
+    from autodas_dsl.training.digits import digits
+
+    train, test = load_batch("digits", everything=True), load_batch("digits", test=True, size=897)
+    assert torch.equal(test.y, digits().test.y)
+    assert not (train.x[:, None] == test.x[None, :9]).flatten(2).all(2).any()
+
+
+def test_images_to_test_on_are_normalised_as_those_to_train_on(store) -> None:
+    train = load_batch(store(x=IMAGES[:10], y=Y[:10]))
+    test = load_batch(store(x=IMAGES[10:], y=Y[10:]), like=train)
+    pixels = np.moveaxis(IMAGES, 3, 1) / 255
+    mean, std = pixels[:10].mean((0, 2, 3)), pixels[:10].std((0, 2, 3))
+    expected = (pixels[10:] - mean[:, None, None]) / std[:, None, None]
+    np.testing.assert_allclose(test.x.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_noise() -> None:
     batch = load_batch("noise", size=500, input_shape=(3, 4, 4), classes=7)
     assert batch.x.shape == (500, 3, 4, 4)
@@ -234,11 +251,10 @@ class OnDisk:
     """Looks like a torchvision data set."""
 
     def __init__(self, root: str, train: bool = True, download: bool = True) -> None:
-        assert train
         assert not download
         if root != "here":
             raise RuntimeError("Dataset not found or corrupted.")
-        self.targets = [0, 1, 2, 0]
+        self.targets = [0, 1, 2, 0] if train else [2, 1]
         self.classes = ["a", "b", "c"]
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
@@ -256,6 +272,7 @@ def test_torchvision_data_is_read_from_disk(monkeypatch: pytest.MonkeyPatch) -> 
     batch: Batch = load_batch("torchvision:OnDisk:here", input_shape=(1, 8, 8))
     assert batch.y.tolist() == [0, 1, 2, 0]
     assert batch.classes == 3
+    assert load_batch("torchvision:OnDisk:here", test=True).y.tolist() == [2, 1]
     with pytest.raises(InputError, match=r"E429.*cannot be read from data.*not found"):
         load_batch("torchvision:OnDisk")
     with pytest.raises(InputError, match=r"E429.*no data set 'Nothing'"):

@@ -193,7 +193,7 @@ def test_distilling_brings_the_student_nearer(name: str) -> None:
     data = Examples(digits().train.x[:64], digits().train.y[:64])
     teacher, student = initialised("digits-resnet", RESNET, 3), small()
     before = copy.deepcopy(teacher.state_dict())
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, str]] = []
     recipe = Recipe(steps=30, batch=16, alpha=1.0, learning_rate=0.02)
     done = distill(
         student,
@@ -205,11 +205,12 @@ def test_distilling_brings_the_student_nearer(name: str) -> None:
         progress=lambda *step: steps.append(step),
     )
     assert np.mean(done.losses[-5:]) < np.mean(done.losses[:5])
-    assert done.student is student
+    assert done.network is student
     assert not student.training
     assert done.accuracy is not None
     assert 0 <= done.accuracy <= 1
-    assert steps[-1] == (30, 30)
+    assert [step for step, _ in steps] == [*range(1, 31)]
+    assert steps[-1][1].startswith("loss ")
     assert all(torch.equal(before[k], v) for k, v in teacher.state_dict().items())
     assert all(not module._forward_pre_hooks for module in student.modules())
 

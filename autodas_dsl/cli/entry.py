@@ -16,7 +16,7 @@ from autodas_dsl.cli.options import EXTENSIONS, without_extensions
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
 
-COMMANDS = ("score", "rank", "evolve", "search", "distill", "table", "show", "latex", "simplify",
+COMMANDS = ("score", "rank", "evolve", "search", "distill", "train", "table", "show", "latex", "simplify",
             "compile", "check", "fmt", "ops", "report", "lsp")  # fmt: skip
 """The commands, each a module of this package, in the order of the help."""
 

@@ -134,7 +134,7 @@ def _whole_power(x: Tensor, exponent: int) -> Tensor:
 
 def normalize(x: Tensor, dims: Dims) -> Tensor:
     centred = x - x.mean(dims, keepdim=True)
-    return centred.div_(torch.sqrt((centred * centred).mean(dims, keepdim=True)) + EPS)
+    return _over(centred, torch.sqrt((centred * centred).mean(dims, keepdim=True)) + EPS)
 
 
 def minmax(x: Tensor, dims: Dims) -> Tensor:
@@ -145,7 +145,12 @@ def minmax(x: Tensor, dims: Dims) -> Tensor:
 def batchnorm(x: Tensor, ndim: int) -> Tensor:
     dims = (-ndim, *range(2 - ndim, 0))
     centred = x - x.mean(dims, keepdim=True)
-    return centred.div_(torch.sqrt((centred * centred).mean(dims, keepdim=True) + EPS))
+    return _over(centred, torch.sqrt((centred * centred).mean(dims, keepdim=True) + EPS))
+
+
+def _over(x: Tensor, scale: Tensor) -> Tensor:
+    """The quotient, in the memory of `x` where no gradient needs that."""
+    return x / scale if x.requires_grad else x.div_(scale)
 
 
 def l2norm(x: Tensor, axis: int) -> Tensor:

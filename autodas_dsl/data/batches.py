@@ -20,6 +20,12 @@ from autodas_dsl.language.errors import InputError
 DEFAULT_SIZE = 64
 DIGITS_TRAIN = 300
 """The first images of scikit-learn's digits: what the built-in tables were trained on."""
+DIGITS_TEST = 900
+"""From here on stand the images that the built-in tables were tested on."""
+
+
+Norm = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mean and standard deviation of each channel, of pixels scaled to [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +41,22 @@ class Batch:
     classes : int
     source : str
         What was read and what was done to it, in words.
+    norm : Norm, optional
+        By what images were normalised.
     """
 
     x: Tensor
     y: Tensor
     classes: int
     source: str
+    norm: Norm | None = None
 
     @property
     def size(self) -> int:
         return len(self.y)
 
     def to(self, device: str) -> Batch:
-        return Batch(self.x.to(device), self.y.to(device), self.classes, self.source)
+        return replace(self, x=self.x.to(device), y=self.y.to(device))
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class _Request:
     classes: int | None
     dtype: torch.dtype
     everything: bool = False
+    test: bool = False
+    norm: Norm | None = None
 
     def choose(self, available: int, where: str) -> NDArray[np.int64]:
         """Which samples to take, in the order in which they are stored."""
@@ -84,6 +95,8 @@ def load_batch(
     classes: int | None = None,
     dtype: torch.dtype = torch.float32,
     everything: bool = False,
+    test: bool = False,
+    like: Batch | None = None,
 ) -> Batch:
     """Load a batch.
 
@@ -103,6 +116,10 @@ def load_batch(
         Classes of the network; by default one more than the highest label.
     everything : bool
         Take all samples where no `size` is given.
+    test : bool
+        The part of ``digits`` (the last 897) and of torchvision's data sets that is for testing.
+    like : Batch, optional
+        Images are normalised as those of this batch were, by default by their own mean.
 
     Raises
     ------
@@ -114,13 +131,14 @@ def load_batch(
     if classes is not None and classes < 1:
         raise InputError("E422", f"a network has at least one class, not {classes}")
     shape = tuple(input_shape) if input_shape is not None else None
-    request = _Request(size, seed, shape, classes, dtype, everything)
+    norm = None if like is None else like.norm
+    request = _Request(size, seed, shape, classes, dtype, everything, test, norm)
     if spec == "noise":
         return _noise(request)
     if spec == "digits":
         return _digits(request)
     if spec.startswith("torchvision:"):
-        return _pictures(images.torchvision_pictures(spec), request)
+        return _pictures(images.torchvision_pictures(spec, test), request)
     if Path(spec).is_dir():
         return _pictures(images.folder_pictures(Path(spec)), request)
     if spec.endswith(".npz"):
@@ -164,12 +182,13 @@ def _digits(request: _Request) -> Batch:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    pixels = data.images[:DIGITS_TRAIN, None] / 16.0
-    labels = data.target[:DIGITS_TRAIN].astype(np.int64)
-    mean, std = pixels.mean(), pixels.std()
+    pixels = data.images[:, None] / 16.0
+    mean, std = pixels[:DIGITS_TRAIN].mean(), pixels[:DIGITS_TRAIN].std()
+    part = slice(DIGITS_TEST, None) if request.test else slice(DIGITS_TRAIN)
+    labels = data.target[part].astype(np.int64)
     chosen = request.choose(len(labels), "digits")
     steps = f"scaled to [0, 1], normalised (mean {mean:.4f}, std {std:.4f})"
-    x = (pixels[chosen] - mean) / std
+    x = (pixels[part][chosen] - mean) / std
     return _checked(x, labels, chosen, request, "digits", steps)
 
 
@@ -178,9 +197,10 @@ def _npz(path: Path, request: _Request) -> Batch:
     chosen = request.choose(len(y), path.name)
     if x.dtype == np.uint8:
         pixels, layout = _channels_first(x, request.input_shape)
-        taken, steps = _normalised(pixels, chosen)
-        taken, size = _resized(taken, request.input_shape)
-        return _checked(taken, y, chosen, request, path.name, f"{layout}, {size}{steps}")
+        norm = request.norm or _norm_of(pixels)
+        taken, size = _resized(_normalised(pixels[chosen], norm), request.input_shape)
+        steps = f"{layout}, {size}{_words(norm)}"
+        return _checked(taken, y, chosen, request, path.name, steps, norm)
     if not np.issubdtype(x.dtype, np.floating):
         raise InputError(
             "E421", f"x in {path.name} is {x.dtype}", "store uint8 images or floating NCHW arrays"
@@ -225,16 +245,24 @@ def _channels_first(x: NDArray[Any], shape: tuple[int, ...] | None) -> tuple[NDA
     return (x, "uint8 NCHW") if stored_first else (np.moveaxis(x, 3, 1), "uint8 NHWC")
 
 
-def _normalised(pixels: NDArray[Any], chosen: NDArray[np.int64]) -> tuple[NDArray[np.float64], str]:
-    """The chosen images, normalised per channel by mean and std of all of them."""
+def _norm_of(pixels: NDArray[Any]) -> Norm:
+    """Of images ``[N, C, H, W]`` of whole numbers up to 255."""
     other = (0, *range(2, pixels.ndim))
     mean = pixels.mean(other, dtype=np.float64) / 255
     std = pixels.std(other, dtype=np.float64) / 255
     std[std == 0] = 1.0
+    return mean, std
+
+
+def _normalised(pixels: NDArray[Any], norm: Norm) -> NDArray[np.float64]:
     column = (slice(None), *[None] * (pixels.ndim - 2))
-    x = (pixels[chosen] / 255.0 - mean[column]) / std[column]
-    numbers = ", ".join(f"{m:.4f}±{s:.4f}" for m, s in zip(mean, std, strict=True))
-    return x, f"scaled to [0, 1], normalised per channel (mean±std {numbers})"
+    found: NDArray[np.float64] = (pixels / 255.0 - norm[0][column]) / norm[1][column]
+    return found
+
+
+def _words(norm: Norm) -> str:
+    numbers = ", ".join(f"{m:.4f}±{s:.4f}" for m, s in zip(*norm, strict=True))
+    return f"scaled to [0, 1], normalised per channel (mean±std {numbers})"
 
 
 def _resized(
@@ -256,12 +284,13 @@ def _pictures(pictures: images.Pictures, request: _Request) -> Batch:
     if shape is not None and len(shape) != 3:
         raise InputError("E423", f"the network takes {shape}, which are no images")
     pixels = images.decode([pictures.read(int(i)) for i in chosen], shape)
-    x, steps = _normalised(pixels, np.arange(len(pixels)))
+    norm = request.norm or _norm_of(pixels)
+    x, steps = _normalised(pixels, norm), _words(norm)
     labels = np.asarray(pictures.labels, dtype=np.int64)
     if request.classes is None:
         request = replace(request, classes=pictures.classes)
     size = f"resized to {pixels.shape[2]}x{pixels.shape[3]} (bilinear), "
-    return _checked(x, labels, chosen, request, pictures.name, size + steps)
+    return _checked(x, labels, chosen, request, pictures.name, size + steps, norm)
 
 
 def _checked(
@@ -271,6 +300,7 @@ def _checked(
     request: _Request,
     name: str,
     steps: str,
+    norm: Norm | None = None,
 ) -> Batch:
     shape = tuple(x.shape[1:])
     if request.input_shape is not None and shape != request.input_shape:
@@ -289,7 +319,7 @@ def _checked(
     if len(chosen) < len(labels):
         which = f"{len(chosen)} of {len(labels)} samples (seed {request.seed})"
     source = f"{name}: {which}, {steps}, no augmentation"
-    return Batch(tensor, torch.from_numpy(labels[chosen]), classes, source)
+    return Batch(tensor, torch.from_numpy(labels[chosen]), classes, source, norm)
 
 
 def _check_labels(y: NDArray[np.int64], classes: int, name: str) -> None:

@@ -68,8 +68,9 @@ def folder_pictures(folder: Path) -> Pictures:
     return Pictures(folder.name, [label for _, label in found], len(classes), read)
 
 
-def torchvision_pictures(spec: str) -> Pictures:
-    """A torchvision data set that is on disk already, its training half; nothing is downloaded.
+def torchvision_pictures(spec: str, test: bool = False) -> Pictures:
+    """A torchvision data set that is on disk already, its training half or that for testing;
+    nothing is downloaded.
 
     Parameters
     ----------
@@ -90,9 +91,9 @@ def torchvision_pictures(spec: str) -> Pictures:
     accepted = inspect.signature(kind).parameters
     options: dict[str, Any] = {"download": False} if "download" in accepted else {}
     if "train" in accepted:
-        options["train"] = True
+        options["train"] = not test
     elif "split" in accepted:
-        options["split"] = "train"
+        options["split"] = "test" if test else "train"
 
     def describe(error: BaseException) -> InputError:
         return InputError(
@@ -113,7 +114,7 @@ def torchvision_pictures(spec: str) -> Pictures:
         with foreign(describe):
             return data[index][0]
 
-    return Pictures(f"{name} (training images)", labels, classes, read)
+    return Pictures(f"{name} ({'test' if test else 'training'} images)", labels, classes, read)
 
 
 def decode(pictures: Sequence[Any], shape: Sequence[int] | None) -> NDArray[np.uint8]:

@@ -102,40 +102,42 @@ def _of_torch(data: Any, size: int | None, seed: int, everything: bool) -> Batch
     """A batch out of a Dataset or DataLoader, what it holds read one by one."""
     kind = type(data).__name__
 
-    def describe(error: BaseException) -> InputError:
-        return InputError(
-            "E431", f"reading the {kind} fails: {one_line(error)}", "see that iterating it works"
-        )
-
-    with seeded(seed), foreign(describe):
+    with seeded(seed), foreign(lambda error: reading_fails(error, kind)):
         available = len(data) if _has_places(data) else None
         wanted = size
         if wanted is None and not everything:
             wanted = DEFAULT_SIZE if available is None else min(DEFAULT_SIZE, available)
         if available is None:
-            pairs = list(_pairs(data, kind, wanted))
+            read = list(pairs(data, kind, wanted))
         else:
             places = _chosen(available, wanted, seed)
             items = (data[int(place)] for place in places)
-            pairs = list(_pairs(items, kind, wanted, single=True))
-    held = sum(len(y) for _, y in pairs)
+            read = list(pairs(items, kind, wanted, single=True))
+    held = sum(len(y) for _, y in read)
     if held < (size or 1):
         raise InputError(
             "E425", f"the {kind} holds {held} samples, {size or 1} are needed", "ask for fewer"
         )
-    shapes = sorted({tuple(x.shape[1:]) for x, _ in pairs})
+    shapes = sorted({tuple(x.shape[1:]) for x, _ in read})
     if len(shapes) > 1:
         raise InputError(
             "E421",
             f"the {kind} holds inputs of shapes {list(shapes[0])} and {list(shapes[1])}",
             "resize them to one shape",
         )
-    x = torch.cat([x for x, _ in pairs])[:wanted]
-    y = torch.cat([y for _, y in pairs])[:wanted]
+    x = torch.cat([x for x, _ in read])[:wanted]
+    y = torch.cat([y for _, y in read])[:wanted]
     named = getattr(getattr(data, "dataset", data), "classes", None)
     classes = len(named) if isinstance(named, list | tuple) else 0
     which = available if available is not None or wanted is not None else held
     return _batch(x, y, max(classes, int(y.max()) + 1), kind, which, seed)
+
+
+def reading_fails(error: BaseException, kind: str) -> InputError:
+    """The diagnostic for an exception out of a user's Dataset or DataLoader."""
+    return InputError(
+        "E431", f"reading the {kind} fails: {one_line(error)}", "see that iterating it works"
+    )
 
 
 def _has_places(data: Any) -> bool:
@@ -143,7 +145,7 @@ def _has_places(data: Any) -> bool:
     return isinstance(data, Dataset) and not isinstance(data, IterableDataset)
 
 
-def _pairs(
+def pairs(
     items: Iterable[Any], kind: str, size: int | None, *, single: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Inputs and labels, both with a first axis of samples, until there are enough."""

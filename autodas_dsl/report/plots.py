@@ -29,6 +29,7 @@ from matplotlib.ticker import MaxNLocator
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.visible import visible
+from autodas_dsl.training.loop import Epoch
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILION, PURPLE, SKY = "#D55E00", "#CC79A7", "#56B4E9"
@@ -234,6 +235,28 @@ def search_curve(curves: Sequence[Curve], *, title: str, null_level: float | Non
     axes.set_ylabel("Kendall |τ| of the best formula")
     axes.set_title(_short(title), fontsize=10)
     _legend(figure, axes)
+    return figure
+
+
+@_styled
+def learning_curve(log: Sequence[Epoch], *, title: str) -> Figure:
+    """Loss, and accuracy in training and on the validation part, at each epoch of a run."""
+    figure, axes = _figure(6.4, 4.2)
+    steps = [line.step for line in log]
+    axes.plot(steps, [line.loss for line in log], color=GREY, linestyle=":", label="loss")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    other = axes.twinx()
+    other.set_ylabel("accuracy")
+    other.set_ylim(0, 1)
+    other.grid(visible=False)
+    for name, colour, marker in (("train", BLUE, "o"), ("validation", VERMILION, "s")):
+        values = [getattr(line, f"{name}_accuracy") for line in log]
+        if None not in values:
+            other.plot(steps, values, color=colour, marker=marker, markersize=3, label=name)
+    axes.set_title(_short(title), fontsize=10)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 

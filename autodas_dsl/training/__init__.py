@@ -1,5 +1,6 @@
-"""Training with a teacher: one student of the user's, or every row of a built-in table.
+"""Training: one network of the user's, with a teacher or without, or every row of a built-in table.
 
-``autodas_dsl.training.distillation`` trains one student, ``losses`` holds one entry for each
-distillation loss, ``build`` trains the tables; ``rows``, ``recipe`` and ``replicas`` are its parts.
+``distillation`` is what users call, ``loop`` trains one network by a ``recipe`` on what ``feeding``
+gives; ``losses`` holds one entry for each distillation loss, ``criterion`` makes modules of them;
+``build`` trains the tables, of which ``rows`` and ``replicas`` are parts.
 """

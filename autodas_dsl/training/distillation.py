@@ -1,195 +1,284 @@
-"""Training one student with a teacher."""
+"""Training one network: with a teacher (`distill`), or on the labels alone (`train`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autodas_dsl.compiler.interpret import NotFinite
-from autodas_dsl.data.samples import Samples, as_batch
+from autodas_dsl.data.samples import Samples
+from autodas_dsl.execution.randomness import seed_for, seeded
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign
-from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.spaces.base import suggestion
+from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.statistics.forward import failure, logits_of
-from autodas_dsl.training.losses import LOSSES
-from autodas_dsl.training.recipe import Recipe, minimise, shuffled
-from autodas_dsl.training.watching import Distance, Seen, watched
+from autodas_dsl.training.checkpoint import Checkpoint
+from autodas_dsl.training.criterion import Criterion, criterion_of
+from autodas_dsl.training.feeding import CHUNK, Feed, feed_of, parts_of
+from autodas_dsl.training.loop import (
+    Epoch,
+    Loop,
+    Parts,
+    Progress,
+    Taught,
+    accuracy_of,
+    outside,
+    with_steps,
+)
+from autodas_dsl.training.recipe import Recipe
+from autodas_dsl.training.watching import Watched
 
-LOGITS = Statistic("P_s")
-CHUNK = 256
-"""Examples that are tested at once."""
-
-
-class Examples(Protocol):
-    """Inputs ``x`` [n, ...] and labels ``y`` [n]."""
-
-    @property
-    def x(self) -> Tensor: ...
-
-    @property
-    def y(self) -> Tensor: ...
+_MET = 8
+"""Examples that both networks are tried on before any training."""
 
 
 @dataclass(frozen=True, slots=True)
-class Distilled:
-    """What came of it.
+class Trained:
+    """What came of a training run.
 
     Attributes
     ----------
-    student : Module
-        The trained student, in eval mode.
+    network : Module
+        The trained network, in eval mode.
     losses : tuple of float
         The whole loss at each step.
+    log : tuple of Epoch
+        What was measured after each epoch.
+    kept : Epoch
+        Where in it the weights are from: the end, or the best with ``Recipe.patience``.
     accuracy : float or None
         Share of the held-out examples named right, if there were any.
+    teacher_accuracy : float or None
+        That of the teacher on the same examples.
+    notes : tuple of str
+        What should be known about it: a teacher that is no better than chance.
     """
 
-    student: nn.Module
+    network: nn.Module
     losses: tuple[float, ...]
+    log: tuple[Epoch, ...]
+    kept: Epoch
     accuracy: float | None
+    teacher_accuracy: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def distill(
     student: nn.Module,
     teacher: nn.Module,
-    data: Examples | Samples,
+    data: Samples,
     *,
-    loss: str = "kd",
+    loss: str | Proxy = "kd",
     weight: float | None = None,
-    held_out: Examples | Samples | None = None,
+    hint_layers: tuple[str, str] = ("", ""),
+    validation: Samples | None = None,
+    held_out: Samples | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Distilled:
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Trained:
     """Train a student on labels and on what a teacher makes of the same inputs.
 
-    The loss is (1 - alpha) CE + alpha weight L for the distillation loss L.
+    The loss is (1 - alpha) CE + alpha weight L for the distillation loss L, with alpha from the
+    recipe (Hinton et al., 2015, for L = kd).
 
     Parameters
     ----------
     student : Module
-        Trained in place; maps [B, ...] to logits [B, K].
+        Trained in place, where it is; maps ``[B, ...]`` to logits ``[B, K]``.
     teacher : Module
-        Left as it is, apart from eval mode.
-    data, held_out
-        (inputs, labels) as tensors or arrays, a torch Dataset or DataLoader, all of which is read
-        into memory first, or anything with ``x`` and ``y``.
-    loss : str
-        A key of `LOSSES`.
+        On the device of the student; left as it is, apart from eval mode.
+    data, validation, held_out
+        (inputs ``[n, ...]``, labels ``[n]``) as tensors or arrays, or anything with such ``x`` and
+        ``y``, in memory; a torch Dataset or DataLoader is read anew in every epoch, its random
+        changes with it. What is measured on `validation` after each epoch may stop the training;
+        `held_out` is looked at once, in the end.
+    loss : str or Proxy
+        A key of `LOSSES`, a ``.proxy`` file or a formula over what student and teacher share: F,
+        E, P, V, ``grad V`` and Y. Its sign is turned where higher is better.
     weight : float, optional
-        Factor of the distillation loss; its usual one by default.
+        Factor of the distillation loss; its usual one by default, 1 for a formula.
+    hint_layers : tuple of str
+        Modules of student and teacher whose output is taken for F, by their names; empty for the
+        last map before the classifier.
     recipe : Recipe, optional
     seed : int
-        Of the order of the examples.
+        Of the order of the examples, and of all that is random in a step.
+    checkpoint : Checkpoint, optional
+        Where the state of the run is kept; resumed, it ends with the same weights.
     progress : callable, optional
-        Told the steps done, and of how many.
+        Told the steps done, and loss and accuracy in words.
+
+    Returns
+    -------
+    Trained
 
     Raises
     ------
     InputError
-        Unknown loss (E730), networks of different classes or channels where the loss needs equal
-        ones (E731), examples and labels of different number (E732), no classifier (E733) or
-        feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
-        classes (E736), an unknown optimizer (E737), a temperature out of range (E739), data that is
-        none (E430), or a network that fails on the examples or returns no logits.
+        Unknown loss (E730), a formula that cannot be a loss (E743, E744, E753), networks of other
+        classes or channels where the loss needs equal ones (E731), hint layers of other resolution
+        (E747) or none of the name (E448), examples and labels of different number (E732), no
+        classifier (E733), stage (E754) or feature map (E735) to be found, a loss that stops being
+        finite (E734), labels outside the classes (E736), a temperature out of range (E739), no
+        validation part for the recipe's `patience` (E758), inputs that are no images to be changed
+        (E756), mixed precision on a processor (E757), a checkpoint that is damaged (E745) or of a
+        run with other options (E746), data that is none (E430), or a network that fails on the
+        examples or returns no logits (E440, E441).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from autodas_dsl import distill
+    >>> from autodas_dsl.training.recipe import Recipe
+    >>> x, y = torch.randn(64, 1, 8, 8), torch.arange(64) % 10
+    >>> student, teacher = (nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) for _ in range(2))
+    >>> done = distill(student, teacher, (x, y), recipe=Recipe(steps=3))
+    >>> len(done.losses)
+    3
     """
-    if loss not in LOSSES:
-        raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))
-    examples, tested = (
-        _examples(data, seed),
-        None if held_out is None else _examples(held_out, seed),
-    )
     recipe = recipe or Recipe()
-    distance = Distance(loss, recipe.temperature)
-    look = watched(student.eval(), "s", distance.statistics)
-    ask = watched(teacher.eval(), "t", distance.statistics)
-    _check(look, ask, examples, distance)
-    student.train()
-    factor = recipe.alpha * (LOSSES[loss] if weight is None else weight)
-    losses: list[float] = []
-    batch = min(recipe.batch, len(examples.y))
-    orders = shuffled(np.random.default_rng(seed), len(examples.y), recipe.steps, batch)
-
-    def whole(step: int) -> Tensor:
-        x, y = examples.x[orders[step]], examples.y[orders[step]]
-        with torch.no_grad():
-            wanted = ask(x)
-        given = look(x)
-        labels = (1 - recipe.alpha) * F.cross_entropy(given[LOGITS], y)
-        try:
-            found = labels + factor * distance(given, wanted).to(labels.dtype)
-        except NotFinite as error:
-            raise _diverged(error.value, step) from error
-        losses.append(found.item())
-        if not found.isfinite():
-            raise _diverged(losses[-1], step)
-        if progress is not None:
-            progress(step + 1, recipe.steps)
-        return found
-
-    minimise(student, recipe, whole)
-    student.eval()
-    accuracy = None if tested is None else accuracy_of(student, tested)
-    return Distilled(student, tuple(losses), accuracy)
+    feed = feed_of(data, recipe, seed)
+    recipe = with_steps(recipe, feed)
+    criterion, usual = criterion_of(loss, recipe)
+    device = _device(student)
+    look = Watched(student.eval(), "s", criterion.statistics, hint_layers[0])
+    ask = Watched(teacher.eval(), "t", criterion.statistics, hint_layers[1])
+    with seeded(seed_for(seed, "training"), device):
+        _meet(look, ask, criterion, feed, device)
+        factor = usual if weight is None else weight
+        taught = Taught(look, ask, criterion, recipe.alpha, factor)
+        told = {
+            "loss": criterion.named, "weight": repr(factor), "hint_layers": ",".join(hint_layers)
+        }  # fmt: skip
+        found = _trained(
+            student, feed, recipe, taught, told, validation, held_out, seed, checkpoint, progress
+        )
+        tested = validation if held_out is None else held_out
+        parts = [_first(feed, device, CHUNK)] if tested is None else parts_of(tested)
+        accuracy = accuracy_of(teacher, parts)
+        notes = _chance(accuracy, parts)
+    known = None if held_out is None else accuracy
+    return Trained(*found, teacher_accuracy=known, notes=notes)
 
 
-def _diverged(loss: float, step: int) -> InputError:
-    return InputError(
-        "E734",
-        f"the loss is {loss} at step {step + 1}",
-        "lower the learning rate, or the weight of the distillation loss",
-    )
+def train(
+    network: nn.Module,
+    data: Samples,
+    *,
+    validation: Samples | None = None,
+    held_out: Samples | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a network on the labels alone: a teacher, or a student to compare with.
+
+    The same weights, data, recipe and seed go through the same batches as in `distill`.
+
+    Parameters
+    ----------
+    network : Module
+        Trained in place, where it is; maps ``[B, ...]`` to logits ``[B, K]``.
+    data, validation, held_out, recipe, seed, checkpoint, progress
+        As in `distill`; `alpha` and `temperature` of the recipe have no meaning here.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    InputError
+        As `distill`, where it is not about a teacher.
+    """
+    recipe = recipe or Recipe()
+    feed = feed_of(data, recipe, seed)
+    recipe = with_steps(recipe, feed)
+    device = _device(network)
+    with seeded(seed_for(seed, "training"), device):
+        x, y = _first(feed, device)
+        with torch.no_grad(), foreign(lambda error: failure(error, x)):
+            classes = logits_of(network.eval()(x), len(x)).shape[1]
+        _check_labels(feed, y, classes)
+        found = _trained(
+            network, feed, recipe, None, {}, validation, held_out, seed, checkpoint, progress
+        )
+    return Trained(*found)
 
 
-def _examples(given: Examples | Samples, seed: int) -> Examples:
-    if all(isinstance(getattr(given, name, None), Tensor) for name in ("x", "y")):
-        return given
-    return as_batch(given, seed=seed, everything=True)
+def _trained(
+    network: nn.Module,
+    feed: Feed,
+    recipe: Recipe,
+    taught: Taught | None,
+    told: dict[str, str],
+    validation: Samples | None,
+    held_out: Samples | None,
+    seed: int,
+    checkpoint: Checkpoint | None,
+    progress: Progress | None,
+) -> tuple[nn.Module, tuple[float, ...], tuple[Epoch, ...], Epoch, float | None]:
+    if recipe.patience and validation is None:
+        raise InputError(
+            "E758", "without a validation part nothing says when to stop",
+            "give validation examples, or leave patience out",
+        )  # fmt: skip
+    numbers = sum(p.numel() for p in network.parameters())
+    told = {
+        **{key: str(value) for key, value in asdict(recipe).items()},
+        **told,
+        "seed": str(seed),
+        "network": f"{type(network).__name__} of {numbers} parameters",
+        "examples": str(feed.examples),
+    }
+    checked = None if validation is None else parts_of(validation)
+    loop = Loop(network, feed, recipe, taught, checked, checkpoint, told, progress)
+    loop.run()
+    accuracy = None if held_out is None else accuracy_of(network, parts_of(held_out))
+    return network, tuple(loop.losses), tuple(loop.log), loop.kept, accuracy
 
 
-@torch.no_grad()
-def accuracy_of(network: nn.Module, examples: Examples) -> float:
-    """The share of examples that a network in eval mode names right."""
-    parts = zip(examples.x.split(CHUNK), examples.y.split(CHUNK), strict=True)
-    right = sum(int((logits_of(network(x), len(x)).argmax(1) == y).sum()) for x, y in parts)
-    return right / len(examples.y)
+def _device(network: nn.Module) -> torch.device:
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
-def _check(
-    look: Callable[[Tensor], Seen],
-    ask: Callable[[Tensor], Seen],
-    data: Examples,
-    distance: Distance,
+def _first(feed: Feed, device: torch.device, count: int = _MET) -> tuple[Tensor, Tensor]:
+    fed = next(iter(feed.batches(0)))
+    return fed.x[:count].to(device), fed.y[:count].to(device)
+
+
+def _meet(
+    look: Watched, ask: Watched, criterion: Criterion, feed: Feed, device: torch.device
 ) -> None:
-    """Compare shapes on the first two examples, before any training."""
-    if len(data.x) != len(data.y) or len(data.y) < 2:
-        raise InputError(
-            "E732",
-            f"there are {len(data.x)} examples and {len(data.y)} labels",
-            "give as many labels as examples, and at least two",
-        )
-    first = data.x[:2]
-    with torch.no_grad(), foreign(lambda error: failure(error, first)):
-        given, wanted = look(first), ask(first)
-    classes = given[LOGITS].shape[1]
-    if int(data.y.min()) < 0 or int(data.y.max()) >= classes:
-        raise InputError(
-            "E736",
-            f"labels run from {int(data.y.min())} to {int(data.y.max())}, the student has "
-            f"{classes} classes",
-            f"labels count from 0 to {classes - 1}",
-        )
-    if misfit := distance.misfit(given, wanted):
-        what, one, other = misfit
-        raise InputError(
-            "E731",
-            f"the student has {one} {what}, the teacher {other}",
-            f"take a teacher of the same {what}, or a loss that needs no equal ones",
-        )
+    """Show both networks, and the loss what they make of it, before any training."""
+    x, y = _first(feed, device)
+    with torch.no_grad(), foreign(lambda error: failure(error, x)):
+        blind = Watched(look.module, "s", ())
+        _check_labels(feed, y, blind(x, y)[blind.logits].shape[1])
+        given, wanted = look(x, y), ask(x, y)
+    criterion.meet(given, wanted, feed.examples)
+
+
+def _check_labels(feed: Feed, first: Tensor, classes: int) -> None:
+    """Of all examples where they are in memory, else of the first ones."""
+    y = getattr(feed, "y", first)
+    if int(y.min()) < 0 or int(y.max()) >= classes:
+        raise outside(y, classes)
+
+
+def _chance(accuracy: float, parts: Parts) -> tuple[str, ...]:
+    """A note where the commonest class alone explains the teacher's accuracy.
+
+    Within two standard errors of the share of that class it is no better than chance.
+    """
+    labels = torch.cat([y.cpu() for _, y in parts])
+    share = float(labels.bincount().max()) / len(labels)
+    if accuracy > share + 2 * (share * (1 - share) / len(labels)) ** 0.5:
+        return ()
+    note = f"the teacher is no better than chance: {accuracy:.4f} of {len(labels)} examples, and "
+    return (f"{note}the commonest class has {share:.4f}; see that its weights are trained",)

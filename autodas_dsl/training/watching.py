@@ -1,140 +1,204 @@
-"""What a distillation loss compares: the formula, and networks run so that its inputs are seen."""
+"""A network run so that what a distillation loss compares of it is seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autodas_dsl.compiler.interpret import evaluate
-from autodas_dsl.compiler.ir import requirements_of, statistics_of
-from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
-from autodas_dsl.language.library import library_proxy
-from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.language.tree import Call, Expr, transform
-from autodas_dsl.scoring.bind import sizes_of
-from autodas_dsl.statistics.collect import Collected
-from autodas_dsl.statistics.features import FeatureFinder, as_map, embedding
+from autodas_dsl.statistics.capture import first_tensor
+from autodas_dsl.statistics.features import (
+    FeatureFinder,
+    Head,
+    Seen,
+    as_map,
+    embedding,
+    stage_before,
+)
 from autodas_dsl.statistics.forward import logits_of
 from autodas_dsl.statistics.network import Network
 
-Seen = Mapping[Statistic, Tensor]
-"""The logits P, embedding E and last map F that a network made of one batch."""
+LABELS = Statistic("Y")
+_DEEP = "FEV"
 
 
-class Distance:
-    """A formula of the library with the sign turned: the nearer the teacher, the lower.
+class Watched:
+    """Runs a network on a batch and shows the logits and what else is wanted.
+
+    Embedding, feature maps and classifier are found as for the statistics E, F and V. To look at
+    every module takes time: once two passes found them at the same modules, only those are watched.
 
     Parameters
     ----------
-    name : str
-        A key of `LOSSES`.
-    temperature : float
-        Of every operator that has one.
-
-    Attributes
-    ----------
-    statistics : tuple of Statistic
-        What it compares.
-
-    Raises
-    ------
-    InputError
-        A temperature that such an operator does not take (E739).
+    module : Module
+    who : str
+        ``"s"`` or ``"t"``, student or teacher.
+    wanted : collection of Statistic
+        Those of the other network are left out.
+    layer : str
+        The module whose output is taken for F; empty for the last map before the classifier.
     """
 
-    def __init__(self, name: str, temperature: float) -> None:
-        self._root = to_ir(_at_temperature(library_proxy(name), temperature))
-        self.statistics = tuple(statistics_of([self._root]))
+    def __init__(
+        self, module: nn.Module, who: str, wanted: Collection[Statistic], layer: str = ""
+    ) -> None:
+        self.logits = Statistic(f"P_{who}")
+        self.module = module
+        self._own = [one for one in wanted if one.name.endswith(f"_{who}")]
+        self._labels = who == "s" and LABELS in wanted
+        deep = any(one.name[0] in _DEEP for one in self._own)
+        self._network = Network.of(module) if deep else None
+        self._named = {"F": layer} if layer else {}
+        self._stages = any(one.stage != -1 for one in self._own)
+        self._spots: _Spots | None = None
+        self._sure = False
 
-    def __call__(self, student: Seen, teacher: Seen) -> Tensor:
-        """One number that carries the student's graph.
+    def __call__(self, x: Tensor, y: Tensor) -> dict[Statistic, Tensor]:
+        """What is seen of inputs ``[B, ...]`` with labels ``[B]``; it carries the graph.
 
         Raises
         ------
-        NotFinite
-            The number is none.
+        InputError
+            No classifier was found (E733), no feature map before it (E735), fewer stages than are
+            asked for (E754), or there is no module of that name (E448).
         """
-        found = evaluate(self._root, Collected({**student, **teacher}))
-        assert isinstance(found, Tensor)
-        return -found
+        if self._network is None:
+            logits = logits_of(self.module(x), len(x))
+            seen = {self.logits: logits}
+        else:
+            logits, head, finder = self._watch(self._network, x)
+            seen = {self.logits: logits}
+            seen |= {one: self._value(one, finder, head, logits, y) for one in self._own}
+        if self._labels:
+            seen[LABELS] = F.one_hot(y, logits.shape[1]).to(logits.dtype)
+        return seen
 
-    def misfit(self, student: Seen, teacher: Seen) -> tuple[str, int, int] | None:
-        """What must be equal in both networks and is not: in words, and how many each has."""
-        sizes = sizes_of(Collected({**student, **teacher}))
-        for requirement in requirements_of(self._root):
-            one, other = sizes.of(requirement.left), sizes.of(requirement.right)
-            if one is not None and other is not None and one != other:
-                logits = str(requirement.left).startswith("K")
-                return "classes" if logits else "channels", one, other
-        return None
-
-
-def _at_temperature(proxy: Proxy, temperature: float) -> Proxy:
-    def heated(node: Expr) -> Expr:
-        if not isinstance(node, Call):
-            return node
-        taken = OPERATORS[node.op].attribute("T")
-        if taken is None:
-            return node
-        if not taken.low <= temperature <= taken.high:
-            raise InputError(
-                "E739", f"a temperature of {temperature:g} is out of range",
-                f"choose one from {taken.low:g} to {taken.high:g}; 4 is usual",
-            )  # fmt: skip
-        attrs = tuple((key, temperature if key == "T" else old) for key, old in node.attrs)
-        return replace(node, attrs=attrs)
-
-    return replace(proxy, score=replace(proxy.score, expr=transform(proxy.score.expr, heated)))
-
-
-def watched(module: nn.Module, who: str, wanted: Collection[Statistic]) -> Callable[[Tensor], Seen]:
-    """A function that runs the network on a batch and shows the logits and what is wanted.
-
-    The embedding and the feature map are found as for the statistics E and F.
-
-    Parameters
-    ----------
-    who : str
-        ``"s"`` or ``"t"``, student or teacher.
-
-    Raises
-    ------
-    InputError
-        When called: no classifier was found (E733), or no feature map before it (E735).
-    """
-    p, e, f = (Statistic(f"{letter}_{who}") for letter in "PEF")
-    if e not in wanted and f not in wanted:
-        return lambda x: {p: logits_of(module(x), len(x))}
-    network = Network.of(module)
-
-    def look(x: Tensor) -> Seen:
-        finder = FeatureFinder(network, len(x), {})
+    def _watch(
+        self, network: Network, x: Tensor
+    ) -> tuple[Tensor, Head, FeatureFinder | None]:  # fmt: skip
         with ExitStack() as stack:
+            known = self._spots.attach(stack) if self._spots is not None else None
+            if known is not None and self._sure:
+                logits = logits_of(self.module(x), len(x))
+                head = known()
+                if head is not None:
+                    return logits, head, None
+                raise _no_classifier(logits)
+            finder = FeatureFinder(network, len(x), self._named, self._stages)
             finder.attach(stack)
-            logits = logits_of(module(x), len(x))
-        head = finder.classifier(logits.shape[1])
-        if head is None:
-            raise InputError(
-                "E733",
-                f"no Conv or Linear layer with {logits.shape[1]} outputs was called",
-                "the loss kd needs logits alone",
-            )
-        embedded = embedding(head)
-        if f not in wanted:
-            return {p: logits, e: embedded}
-        if head.before is None:
-            raise InputError(
-                "E735",
-                "no feature map or token sequence was seen before the classifier",
-                "take a loss that compares logits or embeddings",
-            )
-        found, _ = as_map(head.before.tensor, embedded.detach(), channels_first=False)
-        return {p: logits, e: embedded, f: found}
+            logits = logits_of(self.module(x), len(x))
+        head = _head(finder, logits)
+        head = replace(head, before=finder.chosen.get("F", head.before))
+        if not self._stages:
+            self._sure = known is not None and _are_one(known(), head)
+            self._spots = _Spots.of(head, network)
+        return logits, head, finder
 
-    return look
+    def _value(
+        self, one: Statistic, finder: FeatureFinder | None, head: Head, logits: Tensor, y: Tensor
+    ) -> Tensor:
+        letter = one.name[0]
+        if letter == "P":
+            return logits
+        if letter == "F":
+            return _map(one, finder, head)
+        if letter == "E":
+            return embedding(head)
+        if not one.prefix:
+            weight = head.module.weight
+            assert isinstance(weight, Tensor)
+            return weight.flatten(1)
+        # of the mean cross-entropy with respect to the classifier, in closed form
+        error = logits.softmax(1) - F.one_hot(y, logits.shape[1])
+        return error.T @ embedding(head) / len(y)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spots:
+    """The modules that were found: the classifier, and the one whose output is the map."""
+
+    head: Head
+    map: nn.Module | None
+
+    @classmethod
+    def of(cls, head: Head, network: Network) -> _Spots:
+        modules = {name: module for module, name in network.names.items()}
+        before = None if head.before is None else modules.get(head.before.name)
+        bare = replace(head, input=torch.empty(0), output=torch.empty(0), before=None)
+        return cls(bare, before)
+
+    def attach(self, stack: ExitStack) -> Callable[[], Head | None]:
+        """Hook them until the stack closes; what is returned gives what they showed in one call."""
+        calls: list[tuple[Tensor | None, Tensor | None]] = []
+        maps: list[Tensor | None] = []
+        stack.callback(
+            self.head.module.register_forward_hook(
+                lambda _, args, out: calls.append((first_tensor(args), first_tensor(out)))
+            ).remove
+        )
+        if self.map is not None:
+            stack.callback(
+                self.map.register_forward_hook(
+                    lambda _, __, out: maps.append(first_tensor(out))
+                ).remove
+            )
+
+        def shown() -> Head | None:
+            once = len(calls) == 1 and len(maps) == (self.map is not None)
+            if not once or None in calls[0] or None in maps:
+                return None
+            source, output = calls[0]
+            assert source is not None
+            assert output is not None
+            before = Seen("", maps[0]) if maps and maps[0] is not None else None
+            return replace(self.head, input=source, output=output, before=before)
+
+        return shown
+
+
+def _are_one(found: Head | None, head: Head) -> bool:
+    if found is None or found.module is not head.module:
+        return False
+    maps = [None if one.before is None else one.before.tensor for one in (found, head)]
+    return found.input is head.input and maps[0] is maps[1]
+
+
+def _head(finder: FeatureFinder, logits: Tensor) -> Head:
+    head = finder.classifier(logits.shape[1])
+    if head is None:
+        raise _no_classifier(logits)
+    return head
+
+
+def _no_classifier(logits: Tensor) -> InputError:
+    return InputError(
+        "E733", f"no Conv or Linear layer with {logits.shape[1]} outputs was called",
+        "the loss kd needs logits alone",
+    )  # fmt: skip
+
+
+def _map(one: Statistic, finder: FeatureFinder | None, head: Head) -> Tensor:
+    found = head.before
+    if found is None or found.tensor.dim() < 3:
+        raise InputError(
+            "E735", "no feature map or token sequence was seen before the classifier",
+            "take a loss that compares logits or embeddings",
+        )  # fmt: skip
+    if one.stage != -1:
+        assert finder is not None, "with stages, every module is watched"
+        try:
+            found, _ = stage_before(finder, found, -1 - one.stage)
+        except IndexError as error:
+            raise InputError(
+                "E754", f"`{one}`: the network has {error.args[0]} stage(s)",
+                "count stages from the end: -1 is the last",
+            ) from error  # fmt: skip
+    with torch.no_grad():
+        embedded = embedding(head)
+    return as_map(found.tensor, embedded, channels_first=False)[0]
