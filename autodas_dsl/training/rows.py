@@ -126,7 +126,7 @@ class Training:
         trained = distill(
             network, self.teacher.build(), every, loss=self.loss, recipe=self.recipe, seed=seed
         )
-        return self._tested(Apart([trained.student]).eval(), 1)[0]
+        return self._tested(Apart([trained.network]).eval(), 1)[0]
 
     def _tested(self, whole: nn.Module, replicas: int) -> list[float]:
         found = accuracies(whole, replicas, self.lessons.test)
