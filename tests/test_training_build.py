@@ -157,6 +157,18 @@ def test_a_space_of_ones_own_from_the_command_line(tmp_path: Path) -> None:
     assert out.read_bytes() == before
 
 
+def test_a_recipe_may_be_a_file(tmp_path: Path) -> None:
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "t.csv"
+    recipe.write_text('optimizer = "adamw"\nsteps = 9\nbatch-size = 4\n')
+    words = ("table", "build", own_space(tmp_path), "--data", npz(tmp_path), "--sample", 6,
+             "--seeds", "2,0", "--recipe", recipe, "--steps", 2, "--out", out)  # fmt: skip
+    assert run(*words).exit_code == 0
+    assert "optimizer adamw" in out.read_text(encoding="utf-8")
+    assert "steps 2, batch 4" in out.read_text(encoding="utf-8")
+    recipe.write_text("stepps = 9\n")
+    refused(run(*words), "E741", "stepps")
+
+
 def test_a_worker_that_is_killed_twice_by_one_network(tmp_path: Path) -> None:
     space, out = spaces.load(own_space(tmp_path)), tmp_path / "t.csv"
     (tmp_path / "deadly").touch()

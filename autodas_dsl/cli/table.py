@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
+from autodas_dsl.cli.training import recipe_file
 from autodas_dsl.report.graph import keep_existing
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ _UNSAID = ("out", "workers", "ray")
               help="Architectures, drawn at random.  [default: 64; 96 of the digits spaces]")  # fmt: skip
 @click.option("--seeds", type=SeedCounts(), metavar="N[,M]",
               help="N networks trained alone and M taught; 0 leaves that column out.")  # fmt: skip
+@recipe_file()
 @_recipe_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
