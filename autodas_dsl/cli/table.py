@@ -97,7 +97,7 @@ _UNSAID = ("out", "workers", "ray")
               help="Architectures, drawn at random.  [default: 64; 96 of the digits spaces]")  # fmt: skip
 @click.option("--seeds", type=SeedCounts(), metavar="N[,M]",
               help="N networks trained alone and M taught; 0 leaves that column out.")  # fmt: skip
-@recipe_file()
+@recipe_file
 @_recipe_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip

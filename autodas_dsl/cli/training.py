@@ -59,18 +59,17 @@ def _read_recipe(ctx: click.Context, param: click.Parameter, path: Path | None) 
     ctx.default_map = found
 
 
-def recipe_file() -> options.Decorator:
-    return click.option(
-        "--recipe", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.toml",
-        is_eager=True, expose_value=False, callback=_read_recipe,
-        help="Options in a file, `learning-rate = 0.05`; those given here come first.",
-    )  # fmt: skip
+recipe_file = click.option(
+    "--recipe", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.toml",
+    is_eager=True, expose_value=False, callback=_read_recipe,
+    help="Options in a file, `learning-rate = 0.05`; those given here come first.",
+)  # fmt: skip
 
 
 def trained_with(*own: options.Decorator) -> options.Decorator:
     """The options of both commands, those of the data first, `own` between them and the recipe."""
     shared_before = (
-        recipe_file(),
+        recipe_file,
         click.option("--data", "data_spec", metavar="SOURCE", required=True,
                      help="FILE.npz (x, y), a folder of images per class, digits or torchvision:NAME."),
         click.option("--test-data", metavar="SOURCE",
