@@ -110,7 +110,6 @@ UNSHOWN = {
     "E756": "When inputs that are no images are to be flipped or cropped.",
     "E759": "When --test-data names the file or folder of --data.",
     "E720": "When --out names the file of another build.",
-    "E728": "When the networks of a student search come from Python and are to be exported.",
     **dict.fromkeys(
         ("E634", "E635"), "When a proposer or a strategy of one's own fails in the middle of a search."
     ),
