@@ -37,7 +37,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert run
     folder = tmp_path / run[1]
     folder.mkdir(parents=True)
-    formula = grown.split("\n\n", 1)[0].split("\n")[-1]
+    formula = grown.split("\n")[1]
     (folder / "best.proxy").write_text(f"proxy/1 best\n\nscore = {formula}\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
