@@ -111,6 +111,13 @@ UNSHOWN = {
     "E759": "When --test-data names the file or folder of --data.",
     "E720": "When --out names the file of another build.",
     **dict.fromkeys(
+        ("E781", "E782", "E783", "E784", "E785", "E786", "E787", "E788"),
+        "When work is to be done on a Ray cluster.",
+    ),
+    **dict.fromkeys(("E789", "E790", "E791"), "From Python, with workers or an executor of one's own."),
+    "E780": "When networks defined inside a function are to be built in another process.",
+    "E792": "When a network ends two workers of a search while its statistics are collected.",
+    **dict.fromkeys(
         ("E634", "E635"), "When a proposer or a strategy of one's own fails in the middle of a search."
     ),
     **dict.fromkeys(
@@ -123,7 +130,7 @@ UNSHOWN = {
         "Depends on the packages that are installed.",
     ),
     **dict.fromkeys(
-        ("E445", "E609", "E610", "E650", "E651", "E724"),
+        ("E445", "E609", "E650", "E651", "E724"),
         "When memory, a disk or a process of the machine gives out.",
     ),
     **dict.fromkeys(

@@ -62,7 +62,8 @@ def score(formula: Formula, world: Statistics, noise: float = 0.0, seed: int = 0
     """The score of a formula; NaN where it is invalid.
 
     With `noise`, every intermediate value is moved by about this much, relative to itself and to
-    one, which shows how much rounding may change the score.
+    one, which shows how much rounding may change the score. With odd seeds what is as small as the
+    noise becomes exactly zero, where signs and ranks turn.
     """
     evaluator = Evaluator(world, noise, seed)
     with np.errstate(all="ignore"):
@@ -74,6 +75,7 @@ class Evaluator:
     def __init__(self, world: Statistics, noise: float, seed: int) -> None:
         self.world, self.noise = world, noise
         self._source = np.random.default_rng(seed)
+        self._zeros = seed % 2 == 1
 
     def formula(self, formula: Formula) -> Any:
         if not isinstance(formula, Proxy):
@@ -127,7 +129,8 @@ class Evaluator:
 
     def _moved(self, x: Any) -> Any:
         relative, absolute = self.noise * self._source.uniform(-1, 1, size=(2, *np.shape(x)))
-        return x * (1 + relative) + absolute
+        moved = x * (1 + relative) + absolute
+        return np.where(np.abs(x) < self.noise, 0.0, moved) if self._zeros else moved
 
 
 class _Two:

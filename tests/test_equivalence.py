@@ -15,6 +15,7 @@ from worlds import Shapes, World, collected, shapes
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.language.check import check
 from autodas_dsl.language.kinds import Kind
 from autodas_dsl.language.library import library_names, library_proxy
@@ -76,7 +77,8 @@ def test_generated_trees_where_student_and_teacher_differ(generated: list[Expr])
 
 
 def test_library() -> None:
-    proxies: list[Formula] = [library_proxy(name) for name in library_names()]
+    every = [library_proxy(name) for name in library_names()]
+    proxies: list[Formula] = [proxy for proxy in every if not is_populated(to_ir(proxy))]
     for shape, seed in ((EQUAL, 4), (EQUAL, 5), (UNEQUAL, 6)):
         assert compare(proxies, [World(shape, seed)], shape) == []
 

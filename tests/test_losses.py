@@ -234,6 +234,7 @@ SMOOTH = (
     "L2(chancov([F_s, F_t])) + L2(chancorr([F_s, F_t])) + mean(mm(F_s) @ mm(F_t))",
     "max(eigvals(chancov(F_s))) + mean(svdvals(E_s)) + logdet(chancov(F_s)) + |E_s|_*",
     "cond(chancov(F_s)) + erank(chancov(F_s)) + prank(chancov(F_s))",
+    "logdet(changram(F_s)) + sum(quantiles[n=3](svdvals(E_s)))",
     "std(F_s) + var(F_s) + max(F_s) + min(F_s) + median(F_s) + sum(F_s)",
     "L2(V_s, V_t) + L2(l2norm(bmm(grad V_s)), l2norm(bmm(grad V_t)))",
 )

@@ -51,7 +51,7 @@ class Shapes:
 
 def shapes(student: int = 6, teacher: int = 6, layers: int = 3) -> Shapes:
     """Maps of 4 by 4 (8 by 8 at earlier stages), `layers` weighted layers, two activations."""
-    single = {"B": 4, "inputs": 12, "n": 4}
+    single = {"B": 4, "inputs": 12, "n": 4, "tensors": 6}
     for who, channels in (("s", student), ("t", teacher)):
         single |= {f"C_{who}": channels, f"H_{who}": 4, f"W_{who}": 4, f"D_{who}": 5, f"K_{who}": 3}
         single |= {f"C_{who}[-2]": channels, f"H_{who}[-2]": 8, f"W_{who}[-2]": 8}
@@ -102,7 +102,7 @@ class World:
             values = (values > 0) + 0.0
         elif statistic.name == "Y":
             values = np.eye(shape[1])[rng.integers(shape[1], size=shape[0])]
-        elif statistic.name == "NTK":
+        elif statistic.name in ("NTK", "FIM"):
             values = values @ values.T + np.eye(len(values))
         elif statistic.name == "X":
             values = np.where(rng.random(shape) < 0.2, 0.0, values)

@@ -80,4 +80,4 @@ def _flattens(entry: Operator, args: list[Node]) -> bool:
         return True
     if len(args) == 2 and all(arg.kind.axes for arg in args):
         return len({"R" in arg.kind.names for arg in args}) == 2
-    return entry.left in ("i i", "i j")
+    return entry.left in ("i", "i i", "i j")
