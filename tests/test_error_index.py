@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def shown(text: str, document: bool) -> dict[str, str]:
     return {diagnostic.code: diagnostic.render(source) for diagnostic in found}
 
 
+@cache
 def examples() -> dict[str, str]:
     """The first example of every code in ``errors.txt``, else in ``errors.console``."""
     found: dict[str, str] = {}
