@@ -43,8 +43,9 @@ from autodas_dsl.language.format import format_expression
 
 BEST = "best"
 SUM = "sum"
-SUM_NAME = "best_sum"  # `sum` is an operator
 """The names of the best formula, and of the best sum of formulas, beside the baselines."""
+SUM_NAME = "best_sum"
+"""The name of the document of that sum; `sum` is an operator."""
 
 _PLACE = ("table", "target", "architecture", "half", "accuracy")
 
