@@ -26,7 +26,7 @@ class Statistic:
         ``""``, ``"grad"`` or ``"hess"``.
     probe : str
         ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``,
-        ``kaiming``.
+        ``kaiming``, ``tiny``, ``unit``, ``absolute``, ``robust``.
     stage : int
         Feature stage counted from the end; -1 is the last. Only for ``F_s`` and ``F_t``.
     parts : int
@@ -119,6 +119,7 @@ def kind(layers: str | None = None, **axes: str) -> Kind:
 _GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
 _WEIGHT = kind("lin", C="c_W", R="r_W")
 _OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
+_HEADS = kind("att", B="B", C="heads", R="r_H")
 _LAYER_NUMBER = Kind("lin")
 _CHANNELS = ("chancov", "chancorr", "changram")
 
@@ -144,21 +145,35 @@ def _two(who: str, name: str, kind: Callable[[str], Kind], doc: str, **more: Any
 
 
 _ENTRIES = [
-    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.", "W{index}",
-          "weights", "none"),
+    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.",
+          "W{index}{probe}", "weights", "none", probes=("robust",)),
     Input("grad W", _WEIGHT, "Gradient of the loss with respect to each weight.",
           _GRADIENT % "W{index}", "weights", "forward and backward",
-          probes=("flow", "flow_bn", "ones"), parts="split"),
+          probes=("flow", "flow_bn", "ones", "absolute", "robust"), parts="split"),
     Input("hess W", _WEIGHT, "Hessian times gradient, over Conv and Linear weights only.",
           r"H{index}\," + _GRADIENT % "W{index}", "weights", "forward and double backward"),
     Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.",
-          "A{index}", "activations", through=_CHANNELS),
+          "A{index}{probe}", "activations", probes=("absolute", "robust"), through=_CHANNELS),
     Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
           _GRADIENT % "A{index}", "activations", "forward and backward", through=_CHANNELS),
     Input("X", kind("act", B="B", C="c_X", R="r_X"),
           "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
           "X{index}{probe}", "activations", every=True,
           through=(*_CHANNELS, "hamming")),
+    Input("grad X", kind("act", B="B", C="c_X", R="r_X"),
+          "Gradient of the loss with respect to what enters each activation module, as far as it "
+          "comes back through that activation.", _GRADIENT % "X{index}", "activations",
+          "forward and backward", through=_CHANNELS),
+    Input("block", Kind("act"),
+          "Blocks before each activation: 0 in the first, their number after the last.",
+          r"b{index}", "architecture"),
+    Input("H", _HEADS, "Attention maps: the softmax of the scores, a channel for each head, a "
+          "position for each query and key.", r"\mathrm{{Att}}{index}", "activations"),
+    Input("grad H", _HEADS, "Gradient of the loss with respect to each attention map.",
+          _GRADIENT % r"\mathrm{{Att}}{index}", "activations", "forward and backward"),
+    Input("Z", kind("mod", B="B", C="c_Z", R="r_Z"),
+          "Outputs of all modules, of those that hold others and the network too, one per call.",
+          "Z{index}", "activations", through=_CHANNELS),
     Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
           "S{index}{probe}", "activations", probes=("noise", "noise2")),
     Input("I", kind("block", B="B", C="c_I", R="r_I"),
@@ -174,6 +189,9 @@ _ENTRIES = [
     Input("J", kind(None, B="B", C="inputs"),
           "Gradient of the sum of the logits with respect to the input, flattened.", "J",
           "activations", "forward and backward"),
+    Input("curvature", Kind(),
+          "Curvature of the path of the logits while one input moves along a circle of random "
+          "directions.", r"\kappa", "activations", "forward and double backward"),
     Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
           "Tangent kernel of the sum of the logits over every weight, on n samples.",
           r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
@@ -186,7 +204,7 @@ _ENTRIES = [
     *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
           "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
     *_two("st", "P", lambda w: kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
-          probes=("noise", "noise2", "jitter")),
+          probes=("noise", "noise2", "jitter", "tiny", "unit")),
     *_two("st", "V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
           "Classifier weight of the {}, one row per class."),
     *_two("st", "grad V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
