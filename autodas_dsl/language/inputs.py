@@ -164,9 +164,6 @@ _ENTRIES = [
           "Gradient of the loss with respect to what enters each activation module, as far as it "
           "comes back through that activation.", _GRADIENT % "X{index}", "activations",
           "forward and backward", through=_CHANNELS),
-    Input("block", Kind("act"),
-          "Blocks before each activation: 0 in the first, their number after the last.",
-          r"b{index}", "architecture"),
     Input("H", _HEADS, "Attention maps: the softmax of the scores, a channel for each head, a "
           "position for each query and key.", r"\mathrm{{Att}}{index}", "activations"),
     Input("grad H", _HEADS, "Gradient of the loss with respect to each attention map.",
@@ -218,6 +215,9 @@ _ENTRIES = [
           "architecture", "none"),
     Input("attn", _LAYER_NUMBER, "1 for attention Linears (square or fused qkv), else 0.",
           r"\mathbf{{1}}^{{\mathrm{{attn}}}}{index}", "architecture", "none"),
+    Input("block", Kind("act"),
+          "Blocks before each activation: 0 in the first, their number after the last.",
+          r"b{index}", "architecture"),
     Input("params", Kind(), "Parameter count.", r"\#\mathrm{{params}}", "architecture", "none"),
     Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{{flops}}",
           "architecture", "one meta forward"),
