@@ -134,3 +134,14 @@ def test_maps_that_are_written_into_are_kept_before() -> None:
 def test_a_network_without_attention_is_told() -> None:
     with pytest.raises(StatisticError, match=r"E443.*H: the network makes no attention map"):
         collect(seeded(Small), BATCH, [H])
+
+    class AcrossSamples(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(WIDTH, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head((x.transpose(0, 1).softmax(-1)).mean(0))
+
+    with pytest.raises(StatisticError, match=r"E443"):
+        collect(AcrossSamples().double(), batch(), [H, GRAD_H])

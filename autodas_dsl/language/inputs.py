@@ -186,9 +186,6 @@ _ENTRIES = [
     Input("J", kind(None, B="B", C="inputs"),
           "Gradient of the sum of the logits with respect to the input, flattened.", "J",
           "activations", "forward and backward"),
-    Input("curvature", Kind(),
-          "Curvature of the path of the logits while one input moves along a circle of random "
-          "directions.", r"\kappa", "activations", "forward and double backward"),
     Input("NTK", Kind(None, (Axis("B", symbol("n")), Axis("C", symbol("n")))),
           "Tangent kernel of the sum of the logits over every weight, on n samples.",
           r"\Theta_{{{parts}}}", "activations", "n backward passes", parts="n"),
@@ -224,6 +221,9 @@ _ENTRIES = [
     Input("layers", Kind(), "Number of weighted layers.", r"M", "architecture", "none"),
     Input("tensors", Kind(), "Number of parameter tensors.", r"\#\mathrm{{tensors}}",
           "architecture", "none"),
+    Input("curvature", Kind(),
+          "Curvature of the path of the logits while one input moves along a circle of random "
+          "directions.", r"\kappa", "activations", "forward and double backward"),
 ]  # fmt: skip
 
 INPUTS: dict[str, Input] = {entry.name: entry for entry in _ENTRIES}

@@ -299,14 +299,15 @@ def _attention_maps(seen: Pass, statistic: Statistic) -> Value:
     StatisticError
         E443, when there is none.
     """
+    samples = len(seen.setup.x)
     gradients = iter(seen.derivatives["grad H"] if statistic.prefix else ())
     calls = {}
     for module, name in seen.network.names.items():
         found = seen.outcome.calls["attention"].of(module)
-        if found:
-            calls[name or "network"] = (
-                [next(gradients) for _ in found] if statistic.prefix else found
-            )
+        tensors = [next(gradients) for _ in found] if statistic.prefix else found
+        maps = [t for t in tensors if len(t) % samples == 0]
+        if maps:
+            calls[name or "network"] = maps
     if not calls:
         raise StatisticError(
             "E443",
@@ -315,7 +316,6 @@ def _attention_maps(seen: Pass, statistic: Statistic) -> Value:
             str(statistic),
         )
     seen.layers["att"] = entry_names(list(calls), [len(maps) for maps in calls.values()])
-    samples = len(seen.setup.x)
     return tuple(
         t.detach().reshape(samples, -1, t.shape[-2] * t.shape[-1])
         for maps in calls.values() for t in maps
