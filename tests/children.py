@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 
 
-def forked(main: Callable[[], int | None]) -> subprocess.Popen[str]:
+def forked(main: Callable[[], int | None], encoding: str = "utf-8") -> subprocess.Popen[str]:
     """A function in a process of its own, which ends with the status that it returns.
 
     The process is real: it has its own signals and limits, and two pipes for what it prints.
@@ -18,7 +18,7 @@ def forked(main: Callable[[], int | None]) -> subprocess.Popen[str]:
 
     def child() -> None:
         os.closerange(3, 1024)  # one of them is what Popen waits for
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        sys.stdout, sys.stderr = (os.fdopen(one, "w", encoding=encoding) for one in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored here
         status: int | None = 1
         try:
@@ -33,5 +33,6 @@ def forked(main: Callable[[], int | None]) -> subprocess.Popen[str]:
             os._exit(status or 0)
 
     return subprocess.Popen(
-        sys.executable, preexec_fn=child, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        sys.executable, preexec_fn=child, encoding=encoding, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
