@@ -176,6 +176,8 @@ def test_the_public_names_load_on_first_use() -> None:
         "    value = getattr(autodas_dsl, name)\n"
         "    assert isinstance(value, str) or value.__name__ == name, name\n"
         "    assert name in dir(autodas_dsl)\n"
+        "autodas_dsl.score('digits-resnet:depth=1-1-1,width=4-4-4', 'flops')\n"
+        "assert 'torch._dynamo' not in sys.modules, 'as long again as torch'\n"
         "try:\n    autodas_dsl.nothing\n"
         "except AttributeError as error:\n    assert 'nothing' in str(error)\n"
         "else:\n    raise SystemExit('no error')\n"
