@@ -60,6 +60,13 @@ def quick_workers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def plain_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches without what takes longest of a small one: its plots, and a process with sympy."""
+    monkeypatch.setattr("autodas_dsl.report.run_plots.draw", lambda session, folder: ())
+    monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", lambda *asked: [])
+
+
 @contextmanager
 def own_language() -> Iterator[None]:
     """Operators and statistics that are added here are gone afterwards."""

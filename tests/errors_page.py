@@ -320,17 +320,18 @@ def by_code(found: Iterable[Saying]) -> dict[str, dict[str, tuple[str, ...]]]:
     return codes
 
 
-def error_index(root: Path, examples: Mapping[str, str]) -> str:
+def error_index(
+    codes: Mapping[str, Mapping[str, tuple[str, ...]]], examples: Mapping[str, str]
+) -> str:
     """The whole page, Markdown.
 
     Parameters
     ----------
-    root : Path
-        The folder of the package.
+    codes : mapping
+        As `by_code` gives them.
     examples : mapping of str to str
         What a terminal shows, by code.
     """
-    codes = by_code(sayings(root))
     lines = [_HEAD]
     for family, title in FAMILIES.items():
         lines.append(f"## {family}xx: {title[:1].lower()}{title[1:]}\n")

@@ -82,12 +82,6 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots take longer than all the rest of so small a run."""
-    monkeypatch.setattr("autodas_dsl.report.run_plots.draw", lambda session, folder: ())
-
-
 def reversed_pairs(words: tuple[str, ...]) -> list[str]:
     pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
     return [word for pair in reversed(pairs) for word in pair]
@@ -144,7 +138,7 @@ def test_a_finished_run_is_extended_to_the_bytes_of_a_longer_one(
     assert files(folder) == files(whole)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_what_was_measured_about_another_best_formula_goes(half: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(half, folder)
@@ -157,7 +151,7 @@ def test_what_was_measured_about_another_best_formula_goes(half: Path, tmp_path:
     assert "measure again" in result.stderr
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_other_options_are_refused_by_their_names(half: Path) -> None:
     before = files(half)
     said = refused(
@@ -196,7 +190,7 @@ def test_a_damaged_command_is_refused(text: str | bytes, half: Path, tmp_path: P
     refused(run("evolve", "--resume", folder), "E606", "command.txt")
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_extensions_are_remembered(
     half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +206,7 @@ def test_extensions_are_remembered(
     assert (folder / "command.txt").read_text() == command
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_a_run_that_python_started_is_resumed_with_its_options(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = Config(

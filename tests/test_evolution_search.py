@@ -242,8 +242,7 @@ def test_every_strategy_runs_and_is_determined_by_its_seed(name: str) -> None:
     assert len(first.steps) == SHORT.iterations + 1
 
 
-@pytest.mark.parametrize("name", ["adaptive-elite", "nsga2"])
-def test_strategies_beat_random_search_at_equal_proposals(name: str) -> None:
+def test_strategies_beat_random_search_at_equal_proposals() -> None:
     def mean_tau(strategy: str) -> float:
         found = [
             evolve(Config(iterations=40, strategy=strategy, seed=seed), [fake_task()], baselines=())
@@ -251,7 +250,7 @@ def test_strategies_beat_random_search_at_equal_proposals(name: str) -> None:
         ]
         return float(np.mean([run.champion.individual.tau for run in found]))
 
-    assert mean_tau(name) > mean_tau("random")
+    assert min(mean_tau("adaptive-elite"), mean_tau("nsga2")) > mean_tau("random")
 
 
 def individual(complexity: int, tau: float, number: int = 0, ranks: bytes = b"") -> Individual:
