@@ -164,8 +164,8 @@ A mistake in a formula, a file, a network or a setting ends in a message with a 
 what to do about it, and in exit status 1 (2, with the usage, when an option is written wrongly); a
 traceback would be a mistake of ours. Codes keep their meaning between versions, messages need not.
 Below stands what each code says, with {_FIELD} for what varies, and after → what to do; then an
-example, whose first lines make its files, or when the code occurs. `check --format json` gives
-diagnostics to programs.
+example, whose first lines make its files, or when the code occurs. `autodas-dsl
+explain E444` prints one of them, `check --format json` gives diagnostics to programs.
 """
 
 
