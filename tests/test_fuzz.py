@@ -10,6 +10,7 @@ import json
 import os
 import random
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 from fixtures import explained
@@ -18,6 +19,9 @@ from fuzzing import case, document, expression, respelled, typed_tree
 from autodas_dsl.editing.complete import proposals
 from autodas_dsl.editing.draft import Draft
 from autodas_dsl.editing.explain import hover
+from autodas_dsl.editing.rename import renamable, renamed
+from autodas_dsl.editing.signature import signatures
+from autodas_dsl.editing.words import words
 from autodas_dsl.language.documents import decode, expression_proxy, parse_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
@@ -53,15 +57,24 @@ def prints(proxy: Proxy, source: random.Random) -> None:
 
 
 def edits(text: str, source: random.Random) -> None:
-    """An editor colours it, explains it and completes it, right or wrong."""
+    """An editor colours it, explains it, completes it and renames in it, right or wrong."""
     coloured = "".join(word for _, word in ProxyLexer().get_tokens(text))
     assert coloured.strip() == text.removeprefix("\ufeff").strip()  # Pygments drops a mark
     draft = Draft(text)
     assert all(found.code[0] == "E" and found.message for found in draft.diagnostics)
+    found = words(draft)
+    assert all(a.span.end <= b.span.start for a, b in pairwise(found))
+    assert not any("\n" in text[word.span.start : word.span.end] for word in found)
+    assert all(text[offset - 1].isalnum() or text[offset - 1] == "_" for offset, _ in draft.kinds())
     for _ in range(3):
         offset = source.randint(0, len(text))
         hover(draft, offset)
         proposals(draft, offset)
+        assert all(one.parameters[one.active] for one in signatures(draft, offset)[0])
+    uses = [word for word in found if word.sort == "let" and not word.defines]
+    for word in source.sample(uses, min(2, len(uses))):
+        assert renamable(draft, word.span.start) == word
+        assert renamed(draft, word, "fresh_name")[0].defines
 
 
 @many
