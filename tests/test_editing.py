@@ -244,10 +244,7 @@ def test_a_name_means_the_let_below_its_definition_only() -> None:
 
 
 def test_kinds_are_known_of_all_that_is_right() -> None:
-    text = (
-        "let a = |W|_F\nlet b = nothing\nlet c = (\nlet d = b + 1\n"
-        "let e = a * 2\nscore = F_s\n"
-    )
+    text = "let a = |W|_F\nlet b = nothing\nlet c = (\nlet d = b + 1\nlet e = a * 2\nscore = F_s\n"
     page = draft(text, "mine")
     shown = [(page.text[:offset].split()[-1], str(kind)) for offset, kind in page.kinds()]
     assert shown == [("a", "lin number"), ("e", "lin number"), ("score", "[B C HW]")]

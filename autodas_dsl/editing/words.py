@@ -28,6 +28,7 @@ _SIGNS = {
     **{sign: entry.name for entry in reversed(OPERATORS.values()) for sign in entry.signs},
 }
 """What signs, and marks behind the closing bar of a norm, are read as; of several, the first."""
+_PREFIXES = frozenset(name.partition(" ")[0] for name in INPUTS if " " in name)
 _PUNCTUATION = ("LPAR", "RPAR", "LSQB", "RSQB", "COMMA", "EQUAL")
 
 
@@ -177,7 +178,7 @@ def _name(token: Token, prefix: str, lets: set[str]) -> Word:
         return Word("statistic", f"{prefix} {name}", token.span)
     if name in lets:
         return Word("let", name, token.span)
-    if any(key.startswith(f"{name} ") for key in INPUTS):
+    if name in _PREFIXES:
         return Word("derivative", name, token.span)
     if name in INPUTS:
         return Word("statistic", name, token.span)
