@@ -134,6 +134,9 @@ UNSHOWN = {
         "When memory, a disk or a process of the machine gives out.",
     ),
     **dict.fromkeys(
+        ("E652", "E653", "E654", "E655", "E656"), "When an editor renames through the language server."
+    ),
+    **dict.fromkeys(
         ("E430", "E431", "E532", "E625", "E626", "E701", "E714", "E728", "E732", "E737", "E755", "E801",
          "E803", "E804", "E805", "E807", "E808", "E812", "E813", "E814"),
         "From Python: the commands refuse or avoid it before.",
@@ -164,8 +167,8 @@ A mistake in a formula, a file, a network or a setting ends in a message with a 
 what to do about it, and in exit status 1 (2, with the usage, when an option is written wrongly); a
 traceback would be a mistake of ours. Codes keep their meaning between versions, messages need not.
 Below stands what each code says, with {_FIELD} for what varies, and after → what to do; then an
-example, whose first lines make its files, or when the code occurs. `check --format json` gives
-diagnostics to programs.
+example, whose first lines make its files, or when the code occurs. `autodas-dsl
+explain E444` prints one of them, `check --format json` gives diagnostics to programs.
 """
 
 
