@@ -167,8 +167,8 @@ A mistake in a formula, a file, a network or a setting ends in a message with a 
 what to do about it, and in exit status 1 (2, with the usage, when an option is written wrongly); a
 traceback would be a mistake of ours. Codes keep their meaning between versions, messages need not.
 Below stands what each code says, with {_FIELD} for what varies, and after → what to do; then an
-example, whose first lines make its files, or when the code occurs. `check --format json` gives
-diagnostics to programs.
+example, whose first lines make its files, or when the code occurs. `autodas-dsl
+explain E444` prints one of them, `check --format json` gives diagnostics to programs.
 """
 
 
@@ -323,17 +323,18 @@ def by_code(found: Iterable[Saying]) -> dict[str, dict[str, tuple[str, ...]]]:
     return codes
 
 
-def error_index(root: Path, examples: Mapping[str, str]) -> str:
+def error_index(
+    codes: Mapping[str, Mapping[str, tuple[str, ...]]], examples: Mapping[str, str]
+) -> str:
     """The whole page, Markdown.
 
     Parameters
     ----------
-    root : Path
-        The folder of the package.
+    codes : mapping
+        As `by_code` gives them.
     examples : mapping of str to str
         What a terminal shows, by code.
     """
-    codes = by_code(sayings(root))
     lines = [_HEAD]
     for family, title in FAMILIES.items():
         lines.append(f"## {family}xx: {title[:1].lower()}{title[1:]}\n")

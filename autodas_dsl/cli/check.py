@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import click
 
-from autodas_dsl.cli import colour, options
-from autodas_dsl.cli.documents import documents
+from autodas_dsl.cli import colour, fixing, options
+from autodas_dsl.cli.documents import Document, documents
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.language.documents import expression_proxy
 from autodas_dsl.language.errors import Diagnostic, InputError
@@ -26,6 +26,7 @@ from autodas_dsl.language.visible import json_text, visible
 _EPILOG = """\b
 Examples:
   autodas-dsl check best.proxy proxies/
+  autodas-dsl check --fix proxies/
   autodas-dsl check "KL(sigmoid(F_s), sigmoid(F_t)) + mean(|logsoftmax(grad W)|_F)"
   autodas-dsl check - --format json < draft.proxy"""
 
@@ -51,42 +52,77 @@ class Report:
     "--format", "format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: one list of diagnostics for editors, positions counted from 1.",
 )  # fmt: skip
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Mend in place what can have been meant in one way only; of standard input, print it.",
+)
+@click.option(
+    "--unsafe-fixes",
+    "unsafe",
+    is_flag=True,
+    help="With --fix: also where something else may have been meant.",
+)
 @options.extensions
 @click.pass_context
-def command(ctx: click.Context, specs: tuple[str, ...], format: str) -> None:
+def command(
+    ctx: click.Context, specs: tuple[str, ...], format: str, fix: bool, unsafe: bool
+) -> None:
     """Check documents, library proxies or expressions.
 
     Prints every mistake with its place, and for correct formulas the statistics they read and what
-    they require of the networks. Status 1 when anything is wrong.
+    they require of the networks. Status 1 when anything is wrong, after the fixes where there are.
     """
-    reports = list(_reports(specs))
+    if unsafe and not fix:
+        raise click.UsageError("--unsafe-fixes goes with --fix")
+    if fix and format != "text" and "-" in specs:
+        raise click.UsageError("--fix prints the text of standard input: leave --format out")
+    subjects = list(_subjects(specs))
+    fixed = None
+    if fix:
+        fixing.require_documents(subjects)
+        fixed = sum(fixing.fix(one, unsafe) for one in subjects if isinstance(one, Document))
+    reports = [_report(subject) for subject in subjects]
     if format == "json":
         click.echo(json_text(_as_json(reports)))
-    else:
-        for report in reports:
-            colour.echo("\n".join(_lines(report)), colour.DIAGNOSTIC)
+    for report in reports if format == "text" else ():
+        lines = "\n".join(_lines(report))
+        if fix and "-" in specs:  # standard output has the text
+            click.echo(lines, err=True)
+        else:
+            colour.echo(lines, colour.DIAGNOSTIC)
+    found = [fixing.fixable(one) for one in subjects if isinstance(one, Document)]
+    said = fixing.summary(fixed, sum(len(report.diagnostics) for report in reports), found)
+    if said:
+        click.echo(said, err=True)
     if any(report.wrong for report in reports):
         ctx.exit(1)
 
 
-def _reports(specs: Sequence[str]) -> Iterator[Report]:
+def _subjects(specs: Sequence[str]) -> Iterator[Document | str]:
+    """Documents, and the specs that are formulas."""
     for spec in specs:
         if spec in library_files() and not exists(spec):
-            yield _report(library_proxy(spec), spec)
+            yield spec
         elif spec == "-" or names_file(spec) or exists(spec):
-            for document in documents([spec]):
-                try:
-                    yield _report(document.parse(), document.name)
-                except InputError as error:
-                    yield Report(document.name, error.source, error.diagnostics)
+            yield from documents([spec])
         else:
-            try:
-                yield _report(expression_proxy(spec), spec)
-            except InputError as error:
-                yield Report(spec, error.source, error.diagnostics)
+            yield spec
 
 
-def _report(proxy: Proxy, name: str) -> Report:
+def _report(subject: Document | str) -> Report:
+    name = subject if isinstance(subject, str) else subject.name
+    try:
+        if isinstance(subject, Document):
+            return _checked(subject.parse(), name)
+        if subject in library_files():
+            return _checked(library_proxy(subject), name)
+        return _checked(expression_proxy(subject), name)
+    except InputError as error:
+        return Report(name, error.source, error.diagnostics)
+
+
+def _checked(proxy: Proxy, name: str) -> Report:
     checked = proxy.check()
     found = list(checked.diagnostics)
     if shadowed(proxy):

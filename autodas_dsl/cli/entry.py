@@ -17,7 +17,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
 
 COMMANDS = ("score", "rank", "evolve", "search", "distill", "train", "table", "show", "latex", "simplify",
-            "compile", "check", "fmt", "ops", "report", "lsp")  # fmt: skip
+            "compile", "check", "fmt", "ops", "explain", "report", "lsp")  # fmt: skip
 """The commands, each a module of this package, in the order of the help."""
 
 WRONG_INPUT = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autodas_dsl import __version__
 from autodas_dsl.editing.complete import Proposal, proposals
 from autodas_dsl.editing.explain import hover
+from autodas_dsl.editing.fixes import Edit, edit_of
 from autodas_dsl.editing.page import Page, file_of
 from autodas_dsl.editing.rename import renamable, renamed, uses
 from autodas_dsl.editing.signature import Signature, signatures
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 NAME = "autodas-dsl"
-_SUGGESTED = re.compile(r"did you mean `([^`]+)`\?")
 _TRIGGERS = ("[", "(", " ")
 _TOKEN_TYPES = {
     "item": "keyword", "header": "property", "proxy": "class", "let": "variable",
@@ -312,24 +311,20 @@ class _Answers:
         start, end = (page.offset(p) for p in (params.range.start, params.range.end))
         found = []
         for one in page.draft.diagnostics:
-            meant = _SUGGESTED.search(one.help)
-            if meant is None or one.span is None or one.span.start > end or one.span.end < start:
+            edit = edit_of(one, page.draft.text)
+            if edit is None or one.span is None or one.span.start > end or one.span.end < start:
                 continue
-            found.append(self._fix(page, one, meant.group(1)))
+            found.append(self._fix(page, one, edit))
         return found
 
-    def _fix(self, page: Page, one: Diagnostic, meant: str) -> lsp.CodeAction:
-        span = one.span or Span(0, 0)
-        word = re.search(r"`([^`]+)`", one.message)
-        at = page.draft.text.find(word.group(1), span.start, span.end) if word else -1
-        if word and at >= 0:
-            span = Span(at, at + len(word.group(1)))
-        edit = self.types.TextEdit(page.range(span), meant)
+    def _fix(self, page: Page, one: Diagnostic, edit: Edit) -> lsp.CodeAction:
+        written = self.types.TextEdit(page.range(edit.span), edit.text)
         return self.types.CodeAction(
-            title=f"Write {meant}",
+            title=f"Write {edit.text.strip()}" if edit.text.strip() else "Delete it",
             kind=self.types.CodeActionKind.QuickFix,
             diagnostics=[self._diagnostic(page, one)],
-            edit=self.types.WorkspaceEdit(changes={page.uri: [edit]}),
+            is_preferred=edit.sure,
+            edit=self.types.WorkspaceEdit(changes={page.uri: [written]}),
         )
 
     def _page(self, uri: str) -> Page:
