@@ -103,9 +103,9 @@ def test_hover_tells_the_kind_where_the_document_is_right() -> None:
 @pytest.mark.parametrize(
     ("marked", "expected"),
     [
-        ("sum(grad ¦", ["W", "A", "V_s", "V_t"]),
+        ("sum(grad ¦", ["W", "A", "X", "H", "V_s", "V_t"]),
         ("sum(hess W¦)", ["W"]),
-        ("sum(∂L/∂¦", ["W", "A", "V_s", "V_t"]),
+        ("sum(∂L/∂¦", ["W", "A", "X", "H", "V_s", "V_t"]),
         ("F_s[¦", ["noise", "noise2", "jitter", "-2"]),
         ("NTK[¦]", ["n=2"]),
         ("X[al¦", ["all"]),
