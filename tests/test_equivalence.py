@@ -23,7 +23,7 @@ from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
 
-COUNT = 5000
+COUNT = 3000
 SLICE = 250
 EQUAL = shapes()
 UNEQUAL = shapes(teacher=10, layers=4)

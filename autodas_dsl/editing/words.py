@@ -23,6 +23,12 @@ NAMES = ("let", "proxy", "statistic", "operator")
 _FIRST = re.compile(r"(?P<item>proxy/\d+)[ \t]+(?P<proxy>\S+)")
 _KEY = re.compile(r"(x-[a-z0-9-]+|[a-z]+):[ \t]*")
 _COMMENT = re.compile(r"#[^\n]*")
+_SIGNS = {
+    **NORM_MARKS,
+    **{sign: entry.name for entry in reversed(OPERATORS.values()) for sign in entry.signs},
+}
+"""What signs, and marks behind the closing bar of a norm, are read as; of several, the first."""
+_PREFIXES = frozenset(name.partition(" ")[0] for name in INPUTS if " " in name)
 _PUNCTUATION = ("LPAR", "RPAR", "LSQB", "RSQB", "COMMA", "EQUAL")
 
 
@@ -126,16 +132,10 @@ def _item(item: Item, lets: set[str]) -> Iterator[Word]:
         rest = item.text[key.end() :]
         if key[1] in ("inputs", REFERENCE):
             yield from _formula(rest, at + key.end(), lets)
-        elif key[1] == "better":
-            yield Word("value", rest, Span(at + key.end(), at + len(item.text)))
         else:
-            yield from _text(rest, at + key.end())
-
-
-def _text(text: str, at: int) -> Iterator[Word]:
-    """Free text, line by line."""
-    for line in re.finditer(r"[^\s][^\n]*", text):
-        yield Word("text", "", Span(*line.span()).moved(at))
+            sort = "value" if key[1] == "better" else "text"
+            for line in re.finditer(r"\S(?:[^\n]*\S)?", rest):
+                yield Word(sort, "", Span(*line.span()).moved(at + key.end()))
 
 
 def _formula(text: str, at: int, lets: set[str]) -> Iterator[Word]:
@@ -159,7 +159,7 @@ def _formula(text: str, at: int, lets: set[str]) -> Iterator[Word]:
         elif token.sort == "NUMBER":
             yield Word("number", token.text, token.span)
         elif token.sort not in _PUNCTUATION:
-            yield Word("sign", _operator_of(token.text), token.span)
+            yield Word("sign", _SIGNS.get(token.text.lstrip("|‖"), ""), token.span)
         before = token.sort
 
 
@@ -178,17 +178,10 @@ def _name(token: Token, prefix: str, lets: set[str]) -> Word:
         return Word("statistic", f"{prefix} {name}", token.span)
     if name in lets:
         return Word("let", name, token.span)
-    if any(key.startswith(f"{name} ") for key in INPUTS):
+    if name in _PREFIXES:
         return Word("derivative", name, token.span)
     if name in INPUTS:
         return Word("statistic", name, token.span)
     if operator in OPERATORS or name in SHORTHANDS:
         return Word("operator", operator, token.span)
     return Word("proxy" if name in library_files() else "unknown", name, token.span)
-
-
-def _operator_of(sign: str) -> str:
-    """The operator that a sign or the closing bar of a norm is read as; empty for a bare bar."""
-    if sign[1:] in NORM_MARKS:
-        return NORM_MARKS[sign[1:]]
-    return next((name for name, entry in OPERATORS.items() if sign in entry.signs), "")

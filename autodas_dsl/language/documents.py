@@ -133,7 +133,9 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
 def formulas_of(text: str) -> list[Formula]:
     """The lets and the score of a document that may be wrong elsewhere, as far as they are right."""
     reader = _Reader(Source("<document>", text))
-    reader.read(None)
+    for item in read_items(text)[0]:
+        if _FORMULA.match(item.text):
+            reader._formula(item)
     return [*reader.lets, *([reader.score] if reader.score else [])]
 
 
