@@ -23,6 +23,11 @@ class Edit:
     text: str
     sure: bool
 
+    @property
+    def title(self) -> str:
+        """What it does, in a few words."""
+        return f"Write {self.text.strip()}" if self.text.strip() else "Delete it"
+
 
 @dataclass(frozen=True)
 class Mended:

@@ -321,7 +321,7 @@ class _Answers:
     def _fix(self, page: Page, one: Diagnostic, edit: Edit) -> lsp.CodeAction:
         written = self.types.TextEdit(page.range(edit.span), edit.text)
         return self.types.CodeAction(
-            title=f"Write {edit.text.strip()}" if edit.text.strip() else "Delete it",
+            title=edit.title,
             kind=self.types.CodeActionKind.QuickFix,
             diagnostics=[self._diagnostic(page, one)],
             is_preferred=edit.sure,
