@@ -52,8 +52,9 @@ changes the tree.
 
 A value is one number, a tensor with named axes, or a list of them, one per layer. The axes are `B`
 (batch), `C` (classes, channels, the first axis of a weight) and `HW` (the rest); `G` counts the
-parts of `grad[split=n] W`. Layer lists are those of Conv and Linear layers, of activations and of
-BatchNorm layers; values of different lists do not combine.
+parts of `grad[split=n] W`. Layer lists are those of Conv and Linear layers (`lin`), activations (`act`),
+BatchNorm layers (`bn`), blocks (`block`), attentions (`att`) and all modules (`mod`); values of
+different lists do not combine.
 
 * Elementwise, a number broadcasts to everything, a number per layer to its own list, and a tensor
   to one that has all its axes, by name.

@@ -107,6 +107,15 @@ def test_an_invalid_score_says_why() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["1^logdet(log(NTK[n=3]) / 1000)", "max(0.1 - min[B](reldist(0 * sign(E_s))))^0"]
+)
+def test_a_power_hides_what_is_not_finite(text: str) -> None:
+    assert compare([parse(text)], [World(EQUAL, seed=1)], EQUAL) == []
+    values = collected(World(EQUAL, seed=1), check(parse(text)).statistics)
+    assert interpreted(to_ir(parse(text)), values) == 1
+
+
+@pytest.mark.parametrize(
     "text",
     ["1 / 0", "sign(1 / 0)", "params * relu(log(0))", "max(1, log(0 - 1))", "0 / 0 + params"],
 )
