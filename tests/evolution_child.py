@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from evolution_tables import Fake, fake_task
+from evolution_tables import FEW, Fake, fake_task
 
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.watch import Told
 from autodas_dsl.language.errors import InputError
@@ -19,7 +19,7 @@ def main(
     """Run as a command would; `limit` is the size that files may have."""
     if limit:
         limit_files(limit)
-    config = Config(iterations=iterations, population=8, seed=5)
+    config = replace(FEW, iterations=iterations, population=8, seed=5)
     task = fake_task(evaluator=Fake(pause=pause))
     print("started", flush=True)
     try:

@@ -17,18 +17,17 @@ import numpy as np
 import pytest
 from children import forked
 from evolution_child import main
-from evolution_tables import Fake, fake_task
+from evolution_tables import FEW, Fake, fake_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.journal import Fact, Journal, decode, encode
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.run_folder import LOCK, RunFolder, differences
 from autodas_dsl.language.errors import InputError
 
-SHORT = Config(iterations=5, population=6, seed=5)
+SHORT = replace(FEW, iterations=5, population=6, seed=9)
 MOMENTS = 20
 
 
@@ -177,7 +176,7 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
 def test_changed_options_or_tables_are_refused(tmp_path: Path) -> None:
     evolve(SHORT, [fake_task()], folder=tmp_path)
     for config, task, said in (
-        (replace(SHORT, seed=6, population=7), fake_task(), "options.seed was 5, is 6"),
+        (replace(SHORT, seed=6, population=7), fake_task(), "options.seed was 9, is 6"),
         (SHORT, replace(fake_task(), fingerprint="other"), 'fingerprint was "made-up"'),
     ):
         with pytest.raises(InputError) as caught:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evolution_tables import Fake, accuracies, fake_task
+from evolution_tables import FEW, Fake, accuracies, fake_task
 from fake_networks import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +45,7 @@ from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import format_document
 from autodas_dsl.language.searchers import STRATEGIES
 
-SHORT = Config(iterations=15, population=10)
+SHORT = replace(FEW, iterations=15, population=10)
 TRUTH = np.arange(12.0)
 
 
@@ -244,9 +244,9 @@ def test_every_strategy_runs_and_is_determined_by_its_seed(name: str) -> None:
 
 def test_strategies_beat_random_search_at_equal_proposals() -> None:
     def mean_tau(strategy: str) -> float:
+        config = Config(iterations=40, population=20, strategy=strategy)
         found = [
-            evolve(Config(iterations=40, strategy=strategy, seed=seed), [fake_task()], baselines=())
-            for seed in range(3)
+            evolve(replace(config, seed=seed), [fake_task()], baselines=()) for seed in range(3)
         ]
         return float(np.mean([run.champion.individual.tau for run in found]))
 
@@ -399,7 +399,7 @@ def test_parsimony_prefers_the_simple() -> None:
         ("E631", {"population": 1}),
         ("E631", {"tournament": 1.5}),
         ("E631", {"folds": 1}),
-        ("E632", {"elite": 30}),
+        ("E632", {"elite": 50}),
     ],
 )
 def test_wrong_options(code: str, options: dict[str, object]) -> None:

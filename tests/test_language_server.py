@@ -406,7 +406,7 @@ def test_colours_hints_and_signatures_while_typing() -> None:
             found = shown.signatures[shown.active_signature or 0]
             assert found.label == "KL[T=1](a, b)"
             assert found.parameters is not None
-            assert found.active_parameter == 2
+            assert shown.active_parameter == found.active_parameter == 2
             assert [tuple(p.label) for p in found.parameters] == [(3, 6), (8, 9), (11, 12)]
             assert "KL(softmax" in found.documentation.value  # type: ignore[union-attr]
         await one.show(TWO)

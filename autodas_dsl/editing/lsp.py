@@ -150,7 +150,8 @@ class _Answers:
         found, fitting = signatures(page.draft, page.offset(params.position))
         if not found:
             return None
-        return self.types.SignatureHelp([self._signature(one) for one in found], fitting)
+        told = [self._signature(one) for one in found]
+        return self.types.SignatureHelp(told, fitting, found[fitting].active)
 
     def _signature(self, one: Signature) -> lsp.SignatureInformation:
         kind = self.types.MarkupKind.Markdown
