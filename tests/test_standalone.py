@@ -32,7 +32,7 @@ ALONE = [name for name in library_names() if not compares(name)]
 FORMULAS = (
     "params", "mean(|W|_F) / layers", "sum(sum(softplus(W) * sign(grad W)))", "sum(mean(mish(A)))",
     "first(mean(A)) + last(mean(A))", "mean(rank(mm(A))) + 1e-3", "log(params) - -2",
-    "sum(mean(W^0.5))", "sum(mean(abslog(mask(A))))",
+    "sum(mean(W^0.5))", "mean(abslog(mask(F_s)))",
 )  # fmt: skip
 
 
