@@ -138,6 +138,9 @@ UNSHOWN = {
         "When memory, a disk or a process of the machine gives out.",
     ),
     **dict.fromkeys(
+        ("E652", "E653", "E654", "E655", "E656"), "When an editor renames through the language server."
+    ),
+    **dict.fromkeys(
         ("E430", "E431", "E532", "E625", "E626", "E701", "E714", "E728", "E732", "E737", "E755", "E801",
          "E803", "E804", "E805", "E807", "E808", "E812", "E813", "E814"),
         "From Python: the commands refuse or avoid it before.",
@@ -324,17 +327,18 @@ def by_code(found: Iterable[Saying]) -> dict[str, dict[str, tuple[str, ...]]]:
     return codes
 
 
-def error_index(root: Path, examples: Mapping[str, str]) -> str:
+def error_index(
+    codes: Mapping[str, Mapping[str, tuple[str, ...]]], examples: Mapping[str, str]
+) -> str:
     """The whole page, Markdown.
 
     Parameters
     ----------
-    root : Path
-        The folder of the package.
+    codes : mapping
+        As `by_code` gives them.
     examples : mapping of str to str
         What a terminal shows, by code.
     """
-    codes = by_code(sayings(root))
     lines = [_HEAD]
     for family, title in FAMILIES.items():
         lines.append(f"## {family}xx: {title[:1].lower()}{title[1:]}\n")

@@ -33,8 +33,11 @@ SESSION = DATA / "errors.console"
 COMMAND = re.compile(r"^\$ (.*)$", re.M)
 
 
+Codes = dict[str, dict[str, tuple[str, ...]]]
+
+
 @pytest.fixture(scope="module")
-def codes() -> dict[str, dict[str, tuple[str, ...]]]:
+def codes() -> Codes:
     return by_code(sayings(PACKAGE))
 
 
@@ -102,12 +105,12 @@ def test_a_session_of_wrong_commands_prints_what_it_printed(
     golden("errors.console", "\n".join(blocks))
 
 
-def test_every_code_has_an_example_or_says_when_it_occurs() -> None:
-    assert {code for code in by_code(sayings(PACKAGE)) if code not in examples()} == set(UNSHOWN)
+def test_every_code_has_an_example_or_says_when_it_occurs(codes: Codes) -> None:
+    assert {code for code in codes if code not in examples()} == set(UNSHOWN)
 
 
-def test_the_page_is_what_the_code_says(golden: Golden) -> None:
-    golden(REPOSITORY / "docs" / "errors.md", error_index(PACKAGE, examples()))
+def test_the_page_is_what_the_code_says(codes: Codes, golden: Golden) -> None:
+    golden(REPOSITORY / "docs" / "errors.md", error_index(codes, examples()))
 
 
 def test_the_page_has_every_code_in_the_source() -> None:
@@ -121,14 +124,14 @@ def test_the_page_has_every_code_in_the_source() -> None:
     assert {code[:2] for code in written} == set(FAMILIES)
 
 
-def test_no_code_means_two_things(codes: dict[str, dict[str, tuple[str, ...]]]) -> None:
+def test_no_code_means_two_things(codes: Codes) -> None:
     """A code that is said in several ways has one meaning, or the second way needs a new code."""
     several = {code: [*ways] for code, ways in codes.items() if len(ways) != 1}
     assert {code: ways for code, ways in several.items() if code not in MEANINGS} == {}
 
 
 def test_meanings_are_of_codes_that_exist_and_differ(
-    codes: dict[str, dict[str, tuple[str, ...]]],
+    codes: Codes,
 ) -> None:
     assert set(MEANINGS) <= set(codes)
     assert len(set(MEANINGS.values())) == len(MEANINGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NoReturn, Protocol
@@ -92,6 +92,15 @@ def check(score: Expr, lets: Lets = (), library: Library = NO_LIBRARY) -> Checke
     return found
 
 
+def kinds(
+    formulas: Iterable[tuple[str, Expr]], library: Library = NO_LIBRARY
+) -> list[AnyKind | None]:
+    """The kind of each formula in turn, None where it does not check; it may name those before it."""
+    checker = _Checker(library)
+    found = [checker.let(name, body) for name, body in formulas]
+    return [None if one is None else one.kind for one in found]
+
+
 def kind_of_expression(expr: Expr, library: Library = NO_LIBRARY) -> Checked:
     """Check an expression of any kind, such as one side of a pair."""
     return _Checker(library).formula(expr, ())
@@ -136,13 +145,18 @@ class _Checker(Typing):
     def formula(self, score: Expr, lets: Lets) -> Checked:
         self._lets = tuple(name for name, _ in lets)
         for name, body in lets:
-            self._scope[name] = self.typed(body)
+            self.let(name, body)
         root = self.typed(score)
         if root is not None:
             self.result.kind = root.kind
             known = tuple((name, let) for name, let in self._scope.items() if let is not None)
             self.result.typed = TypedFormula(known, root) if self.result.ok else None
         return self.result
+
+    def let(self, name: str, body: Expr) -> Typed | None:
+        """Name the value of a formula, for those that follow."""
+        self._scope[name] = self.typed(body)
+        return self._scope[name]
 
     def node(self, node: Expr, parts: Sequence[Typed | None]) -> Typed | None:
         try:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
 from autodas_dsl.language.check import NO_LIBRARY
@@ -126,6 +128,15 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
             found[MAX_SHOWN:] = [Diagnostic("E320", f"{more} more mistakes are not shown")]
         raise FormulaError(found, source)
     return proxy
+
+
+def formulas_of(text: str) -> list[Formula]:
+    """The lets and the score of a document that may be wrong elsewhere, as far as they are right."""
+    reader = _Reader(Source("<document>", text))
+    for item in read_items(text)[0]:
+        if _FORMULA.match(item.text):
+            reader._formula(item)
+    return [*reader.lets, *([reader.score] if reader.score else [])]
 
 
 def _formula_faults(proxy: Proxy) -> list[Diagnostic]:
@@ -335,11 +346,10 @@ class _Reader:
         if self.score is not None:
             self.report("E314", "a let stands before the score", _head(item, 3),
                         "move the line up")  # fmt: skip
-        taken = name in INPUTS or name in OPERATORS or name in ALIASES
-        if taken or not _NAME.match(name) or name in ("let", "score"):
-            self.report("E308", f"`{name}` {_unfit(taken)}", span, _NAMING)
-        elif name in (f.name for f in self.lets):
-            self.report("E311", f"`{name}` is defined twice", span, "choose another name")
+        try:
+            require_let_name(name, [let.name for let in self.lets])
+        except InputError as error:
+            self.diagnostics += [replace(found, span=span) for found in error.diagnostics]
 
     def _verify_inputs(self, proxy: Proxy) -> None:
         """Compare `inputs` with the formula, as far as it can be told without the library."""
@@ -363,6 +373,27 @@ def require_name(name: str) -> None:
     reserved = _is_reserved(name)
     if reserved or not _NAME.match(name):
         raise InputError("E308", f"`{name}` {_unfit(reserved)}", _NAMING)
+
+
+def require_let_name(name: str, others: Container[str]) -> None:
+    """Refuse what cannot be the name of a let.
+
+    Parameters
+    ----------
+    name : str
+    others : container of str
+        The other lets of the document.
+
+    Raises
+    ------
+    InputError
+        E308 for what is no name or that of a statistic or operator, E311 for another let's.
+    """
+    taken = name in INPUTS or name in OPERATORS or name in ALIASES
+    if taken or not _NAME.match(name) or name in ("let", "score"):
+        raise InputError("E308", f"`{name}` {_unfit(taken)}", _NAMING)
+    if name in others:
+        raise InputError("E311", f"`{name}` is defined twice", "choose another name")
 
 
 def _is_reserved(name: str) -> bool:
