@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autodas_dsl.training.distillation import distill as distill
     from autodas_dsl.training.distillation import train as train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Proxy": "autodas_dsl.language.proxy",

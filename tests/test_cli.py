@@ -154,14 +154,16 @@ def test_a_file_that_shadows_the_library_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("show", "snip").stderr == ""
-    Path("snip.proxy").write_text("proxy/1 snip\n\nscore = params\n")
+    Path("snip.proxy").write_text("proxy/1 snip\n\nscore = params\n", encoding="utf-8")
     told = "note: `snip` is the library's; the file is snip.proxy\n"
     assert run("show", "snip").stderr == told
     assert run("show", "snip.proxy").stderr == ""
     mine = run("check", "snip.proxy")
     assert mine.exit_code == 0
     assert "warning[E321]: the library has another `snip`" in mine.stdout
-    Path("snip.proxy").write_text(run("show", "snip").stdout)  # a copy is not another formula
+    Path("snip.proxy").write_text(
+        run("show", "snip").stdout, encoding="utf-8"
+    )  # a copy is not another formula
     assert "E321" not in run("check", "snip.proxy").stdout
     assert "E321" not in run("check", "snip").stdout
 

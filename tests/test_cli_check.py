@@ -142,7 +142,7 @@ def test_watch_checks_again_when_a_file_changes_and_ends_with_an_interrupt(wrong
     assert watching.stdout is not None
     try:
         assert "error[E201]: there is no statistic" in watching.stdout.readline()
-        wrong.write_text("proxy/1 a\nscore = params\n")
+        wrong.write_text("proxy/1 a\nscore = params\n", encoding="utf-8")
         lines = iter(watching.stdout.readline, "")
         assert f"{wrong}: ok\n" in lines
         watching.send_signal(signal.SIGINT)

@@ -90,7 +90,7 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_full_disk_is_a_diagnostic() -> None:
-    with Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run([*PROGRAM, "ops"], stdout=full, stderr=subprocess.PIPE, text=True,
                               env=environment(), check=False)  # fmt: skip
     assert done.returncode == 1

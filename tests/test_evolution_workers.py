@@ -142,7 +142,9 @@ if __name__ == "__main__":
 def running(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return (
+        status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

@@ -104,7 +104,7 @@ def test_every_job_is_run_once_with_one_thread(tmp_path: Path, two: Executor) ->
 def check_run_once(workers: int, found: dict[int, Any], again: dict[int, Any], log: Path) -> None:
     assert {number: value[0] for number, value in found.items()} == {n: 2 * n for n in range(9)}
     assert again[0][0] == 10
-    made = Counter(log.read_text().split())
+    made = Counter(log.read_text(encoding="utf-8").split())
     assert set(made.values()) == {1}, "each worker makes it once and keeps it"
     assert len(made) <= workers
     if workers > 1:

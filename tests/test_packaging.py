@@ -58,6 +58,15 @@ def test_every_extra_that_a_message_names_exists() -> None:
     assert named <= set(config["options.extras_require"])
 
 
+def test_all_is_every_extra_of_users() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = config["options.extras_require"]
+    names = re.fullmatch(r"\s*autodas-dsl\[(.+)\]", extras["all"])
+    assert names is not None
+    assert set(names[1].split(",")) == set(extras) - {"all", "docs", "test"}
+
+
 def test_a_wheel_holds_what_the_checkout_holds(wheel: list[str]) -> None:
     held = set(wheel)
     sources = (path for path in (ROOT / "autodas_dsl").rglob("*") if path.is_file())

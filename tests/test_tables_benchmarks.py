@@ -27,7 +27,7 @@ CELL = "matrix=0110-0010-0001-0000,ops=input-conv3x3-maxpool3x3-output"
 
 
 def save(path: Path, value: object) -> Path:
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(value), encoding="utf-8")
     return path
 
 

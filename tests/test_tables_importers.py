@@ -21,7 +21,7 @@ CELL = "|{}~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 
 
 def write(path: Path, text: str) -> Path:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

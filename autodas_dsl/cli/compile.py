@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.language.proxy import Proxy, format_formula
+from autodas_dsl.language.proxy import format_formula
 
 _EPILOG = """\b
 Examples:
@@ -22,17 +22,12 @@ def command(spec: str) -> None:
     One function per pass over the statistics; each takes stacks of equally shaped layers and
     gives one number per layer or network.
     """
+    from autodas_dsl.compiler.pipeline import build, to_ir
     from autodas_dsl.language.library import load
 
-    click.echo(emitted(load(spec)), nl=False)
-
-
-def emitted(proxy: Proxy) -> str:
-    """The source of a formula's program, with what it computes as a comment above."""
-    from autodas_dsl.compiler.pipeline import build, to_ir
-
+    proxy = load(spec)
     node = to_ir(proxy)
     program = build([node])
     lines = [f"# {line}" for line in format_formula(proxy).split("\n")]
     lines += [f"# constant: {value!r}" for n, value in program.constants.items() if n is node]
-    return "\n".join([*lines, "", program.source]).rstrip() + "\n"
+    click.echo("\n".join([*lines, "", program.source]).rstrip())

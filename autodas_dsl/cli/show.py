@@ -24,7 +24,7 @@ Examples:
   autodas-dsl show --list"""
 
 FORMS = [form for form in KNOWN if form != "svg"]  # which is for files: --graph
-FORMS.insert(FORMS.index("sympy") + 1, "python")  # which the compiler prints
+FORMS.insert(FORMS.index("sympy") + 1, "python")  # which the compiler makes
 
 _GROUPS = {
     "parameter": "parameter-level",
@@ -38,7 +38,7 @@ _GROUPS = {
 @click.command("show", cls=options.FormulaCommand, epilog=_EPILOG)
 @click.argument("spec", metavar="[PROXY]", required=False, type=options.PROXY)
 @click.option("--as", "form", type=click.Choice(FORMS),
-              help="The form.  [default: the document; with --list text]")  # fmt: skip
+              help="The form; python is a function that runs by itself.  [default: the document]")  # fmt: skip
 @click.option("--layout", type=click.Choice(["plain", "equation", "align"]),
               help="Of LaTeX: in a line, numbered, or numbered with line breaks.")  # fmt: skip
 @click.option("--width", type=click.IntRange(20), metavar="N",
@@ -87,9 +87,9 @@ def _shown(proxy: Proxy, form: str | None, setting: dict[str, Any]) -> str:
     if form is None:
         return str(proxy)
     if form == "python":
-        from autodas_dsl.cli.compile import emitted
+        from autodas_dsl.compiler.standalone import standalone
 
-        return emitted(proxy)
+        return standalone(proxy)
     return show(proxy, form, **setting)
 
 
