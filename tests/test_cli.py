@@ -483,7 +483,8 @@ def test_ops_explains_a_statistic() -> None:
         "  name       grad W (statistic, weights)\n"
         "  kind       one [C HW] tensor per Conv/Linear layer\n"
         "  needs      forward and backward\n"
-        "  attributes grad[flow] W, grad[flow_bn] W, grad[ones] W, grad[split=8] W\n"
+        "  attributes grad[flow] W, grad[flow_bn] W, grad[ones] W, grad[absolute] W, "
+        "grad[robust] W, grad[split=8] W\n"
         "  LaTeX      \\frac{\\partial\\mathcal{L}}{\\partial W_{\\ell}}\n"
         "  example    mean(|grad W|_F)\n"
     )
