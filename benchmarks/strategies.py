@@ -141,7 +141,7 @@ def collected(table: Table, space: Space, options: argparse.Namespace) -> Stored
     return collect_table(
         table.measured(options.target)[0].architectures, space, statistics_needed(Config(), ()),
         usual_setting(space, Data(space.data, options.batch_size)), store=user_store(),
-        memory=int(options.memory * 2**30),
+        thin=int(options.memory * 2**30),
     )  # fmt: skip
 
 

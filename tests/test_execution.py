@@ -38,7 +38,7 @@ from autodas_dsl.scoring.collecting import collecting
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Score, bind
 from autodas_dsl.scoring.setting import Data, Setting, Teacher
-from autodas_dsl.scoring.stored import Keeping, collected_by
+from autodas_dsl.scoring.stored import Keeping, Limits, collected_by
 from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory
@@ -383,7 +383,7 @@ def test_a_network_that_ends_two_workers_cannot_be_collected(two: Executor) -> N
     places = dict.fromkeys(ARCHITECTURES, 0)
     with pytest.raises(InputError, match=r"E792.*deadly:4-4 cannot be collected"):
         collected_by(
-            two, Keeping(described, ()), described, ARCHITECTURES, places, absent, math.inf
+            two, Keeping(described, ()), described, ARCHITECTURES, places, absent, Limits()
         )
 
 
