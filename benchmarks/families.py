@@ -103,7 +103,7 @@ def added(found: Sum, names: Sequence[str], table: Known) -> Floats:
     """A sum on a table, every term placed among the networks of that table."""
     rows = table.rows([names[term] for term in found.terms])
     ranked = [percentile(row, row[np.isfinite(row)]) for row in rows]
-    return np.round(np.asarray(found.weights) @ np.array(ranked), 12)
+    return np.round(np.asarray(found.signs) @ np.array(ranked), 12)
 
 
 def correlation(scores: Floats, table: Known) -> Agreement:

@@ -25,6 +25,7 @@ import torch
 from remembered import Remembered
 
 from autodas_dsl import spaces
+from autodas_dsl.cli.networks import teacher_of
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.best_sum import BestSum, measure_sum
 from autodas_dsl.evolution.config import Config
@@ -121,13 +122,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--splits", type=int, default=4)
     parser.add_argument("--split", default="half")
+    parser.add_argument("--data", help="FILE.npz; by default what the space is usually scored on")
     parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--teacher", help="by default the usual one of the space")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB of statistics")
     parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     tune_memory()
-    table = load_table(options.table)
+    given = Path(options.table) if options.table.endswith(".csv") else options.table
+    table = load_table(given)
     space = spaces.get(table.space or "")
     stored = collected(table, space, options)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -138,9 +142,10 @@ def main() -> None:
 
 def collected(table: Table, space: Space, options: argparse.Namespace) -> Stored:
     """The statistics of all architectures that have an accuracy."""
+    data = Data(options.data or space.data, options.batch_size)
     return collect_table(
         table.measured(options.target)[0].architectures, space, statistics_needed(Config(), ()),
-        usual_setting(space, Data(space.data, options.batch_size)), store=user_store(),
+        usual_setting(space, data, teacher_of(options.teacher, None, None)), store=user_store(),
         thin=int(options.memory * 2**30),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,30 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_workers() -> Iterator[None]:
+    """Spawned workers come from a server that has imported torch, which takes each of them seconds.
+
+    They are started as ever, with nothing but what is sent to them; real spawning is tested where
+    a test starts a program that has workers.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        yield
+        return
+    served = multiprocessing.get_context("forkserver")
+    served.set_forkserver_preload(["autodas_dsl.evolution.session", "autodas_dsl.training.build"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing, "get_context", lambda method=None: served)
+        yield
+
+
+@pytest.fixture
+def plain_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches without what takes longest of a small one: its plots, and a process with sympy."""
+    monkeypatch.setattr("autodas_dsl.report.run_plots.draw", lambda session, folder: ())
+    monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", lambda *asked: [])
 
 
 @contextmanager

@@ -1,11 +1,7 @@
-"""A training run in a process of its own, to be killed by tests.
-
-``python distill_child.py CHECKPOINT`` prints each step that is done; `run` is the same run.
-"""
+"""A training run, to be killed by tests in a process of its own."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
@@ -44,7 +40,3 @@ def run(
         network(1, 3), network(2, 5), (x[:40], y[:40]), loss=loss, validation=(x[40:50], y[40:50]),
         held_out=(x[50:], y[50:]), recipe=recipe, checkpoint=kept, progress=progress,
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    run(Path(sys.argv[1]), progress=lambda step, _: print(step, flush=True))

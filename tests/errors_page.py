@@ -77,6 +77,10 @@ MEANINGS = {
     "E631": "An option of a search outside its range.",
     "E640": "A folder that is no run.",
     "E651": "The store of scores cannot be used.",
+    "E664": "A file of defaults that cannot be read.",
+    "E665": "A file of defaults with a command or an option that there is not.",
+    "E666": "A file of defaults with a value that an option does not take.",
+    "E667": "An option in a file of defaults that stands on the command line.",
     "E690": "A file that cannot be read or written.",
     "E702": "A text that is no architecture of the space.",
     "E705": "A part of an architecture of the wrong length.",
@@ -136,6 +140,9 @@ UNSHOWN = {
         "When memory, a disk or a process of the machine gives out.",
     ),
     **dict.fromkeys(
+        ("E652", "E653", "E654", "E655", "E656"), "When an editor renames through the language server."
+    ),
+    **dict.fromkeys(
         ("E430", "E431", "E532", "E625", "E626", "E701", "E714", "E728", "E732", "E737", "E755", "E801",
          "E803", "E804", "E805", "E807", "E808", "E812", "E813", "E814"),
         "From Python: the commands refuse or avoid it before.",
@@ -166,8 +173,8 @@ A mistake in a formula, a file, a network or a setting ends in a message with a 
 what to do about it, and in exit status 1 (2, with the usage, when an option is written wrongly); a
 traceback would be a mistake of ours. Codes keep their meaning between versions, messages need not.
 Below stands what each code says, with {_FIELD} for what varies, and after → what to do; then an
-example, whose first lines make its files, or when the code occurs. `check --format json` gives
-diagnostics to programs.
+example, whose first lines make its files, or when the code occurs. `autodas-dsl
+explain E444` prints one of them, `check --format json` gives diagnostics to programs.
 """
 
 
@@ -322,17 +329,18 @@ def by_code(found: Iterable[Saying]) -> dict[str, dict[str, tuple[str, ...]]]:
     return codes
 
 
-def error_index(root: Path, examples: Mapping[str, str]) -> str:
+def error_index(
+    codes: Mapping[str, Mapping[str, tuple[str, ...]]], examples: Mapping[str, str]
+) -> str:
     """The whole page, Markdown.
 
     Parameters
     ----------
-    root : Path
-        The folder of the package.
+    codes : mapping
+        As `by_code` gives them.
     examples : mapping of str to str
         What a terminal shows, by code.
     """
-    codes = by_code(sayings(root))
     lines = [_HEAD]
     for family, title in FAMILIES.items():
         lines.append(f"## {family}xx: {title[:1].lower()}{title[1:]}\n")

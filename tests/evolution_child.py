@@ -1,38 +1,30 @@
-"""A run on made-up scores in a process of its own, to be interrupted by tests.
-
-``python evolution_child.py FOLDER [--resume] [--pause SECONDS] [--iterations N]``
-"""
+"""A run on made-up scores, to be interrupted by tests in a process of its own."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from evolution_tables import Fake, fake_task
+from evolution_tables import FEW, Fake, fake_task
 
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.watch import Told
 from autodas_dsl.language.errors import InputError
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--pause", type=float, default=0.0)
-    parser.add_argument("--iterations", type=int, default=12)
-    parser.add_argument("--limit", type=int, default=0)
-    options = parser.parse_args()
-    if options.limit:
-        limit_files(options.limit)
-    config = Config(iterations=options.iterations, population=8, seed=5)
-    task = fake_task(evaluator=Fake(pause=options.pause))
+def main(
+    folder: Path, *, resume: bool = False, pause: float = 0.0, iterations: int = 12, limit: int = 0
+) -> int:
+    """Run as a command would; `limit` is the size that files may have."""
+    if limit:
+        limit_files(limit)
+    config = replace(FEW, iterations=iterations, population=8, seed=5)
+    task = fake_task(evaluator=Fake(pause=pause))
     print("started", flush=True)
     try:
         run = evolve(
-            config, [task], folder=options.folder, resume=options.resume,
+            config, [task], folder=folder, resume=resume,
             watch=Told(lambda now: print(now.generation, now.from_journal, flush=True)),
         )  # fmt: skip
     except InputError as error:
@@ -52,7 +44,3 @@ def limit_files(size: int) -> None:
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

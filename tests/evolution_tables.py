@@ -15,9 +15,14 @@ import numpy as np
 
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
+from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.task import Networks, Task
 
 ARCHITECTURES = 40
+FEW = Config(
+    inputs=("W", "grad W", "F_s"), operators=("norm", "reduction", "arithmetic"), terms="instinct"
+)  # fmt: skip
+"""Few words: what can be made of them is found out anew in every search."""
 
 
 def numbers(text: str, n: int) -> np.ndarray:

@@ -65,6 +65,11 @@ def fake(
         Statistic("W", "grad", parts=2): weights(2),
         Statistic("A"): maps(), Statistic("A", "grad"): maps(),
         Statistic("X"): tuple(draw(BATCH, 5, 3) for _ in range(layers)),
+        Statistic("X", "grad"): tuple(draw(BATCH, 5, 3) for _ in range(layers)),
+        Statistic("block"): torch.arange(layers).to(dtype),
+        Statistic("H"): (draw(BATCH, 2, 9).softmax(2), draw(BATCH, 3, 4).softmax(2)),
+        Statistic("H", "grad"): (draw(BATCH, 2, 9), draw(BATCH, 3, 4)),
+        Statistic("Z"): maps(),
         Statistic("I"): tuple(draw(BATCH, c, 4) for c in (3, 4)),
         Statistic("O"): tuple(draw(BATCH, c, 4) for c in (4, 5)),
         Statistic("T"): (draw(3, 4), draw(4, 5)),
@@ -76,8 +81,13 @@ def fake(
         Statistic("attn"): (draw(layers) > 0).to(dtype),
         Statistic("FIM"): kernel @ kernel.T, Statistic("FIM", probe="kaiming"): kernel @ kernel.T,
     }  # fmt: skip
-    for probe in ("", "flow", "flow_bn", "ones"):
+    for probe in ("", "flow", "flow_bn", "ones", "absolute", "robust"):
         values[Statistic("W", "grad", probe)] = weights()
+    for probe in ("absolute", "robust"):
+        values[Statistic("A", probe=probe)] = maps()
+    values[Statistic("W", probe="robust")] = weights()
+    for probe in ("tiny", "unit"):
+        values[Statistic("P_s", probe=probe)] = draw(BATCH, CLASSES)
     for probe in ("", "noise", "noise2"):
         values[Statistic("F_s", probe=probe)] = draw(BATCH, WIDTH, 4, 4)
     for name in ("fan_in", "fan_out", "index"):
@@ -99,6 +109,8 @@ def fake(
             "act": tuple(f"a{i}" for i in range(layers)),
             "act[all]": tuple(f"f{i}" for i in range(layers + 1)),
             "block": ("blocks.0", "blocks.1"),
+            "att": ("blocks.0.attn", "blocks.1.attn"),
+            "mod": tuple(f"m{i}" for i in range(calls or layers)),
             "bn": tuple(f"b{i}" for i in range(layers)),
         },
     )
@@ -108,7 +120,7 @@ def _of_kind(
     kind: Kind, shapes: Sequence[tuple[int, int]], draw: Callable[..., Tensor]
 ) -> Tensor | tuple[Tensor, ...]:
     """Values for a statistic of which no more is known than its kind."""
-    common = {"B": BATCH, "n": 16, "inputs": 12, "r_A": 4, "c_X": 5, "r_X": 3}
+    common = {"B": BATCH, "n": 16, "inputs": 12, "r_A": 4, "c_X": 5, "r_X": 3, "heads": 2, "r_H": 9}
     for who in ("s", "t"):
         common |= {f"C_{who}": WIDTH, f"H_{who}": 4, f"W_{who}": 4, f"D_{who}": WIDTH,
                    f"K_{who}": CLASSES}  # fmt: skip

@@ -52,8 +52,9 @@ changes the tree.
 
 A value is one number, a tensor with named axes, or a list of them, one per layer. The axes are `B`
 (batch), `C` (classes, channels, the first axis of a weight) and `HW` (the rest); `G` counts the
-parts of `grad[split=n] W`. Layer lists are those of Conv and Linear layers, of activations and of
-BatchNorm layers; values of different lists do not combine.
+parts of `grad[split=n] W`. Layer lists are those of Conv and Linear layers (`lin`), activations (`act`),
+BatchNorm layers (`bn`), blocks (`block`), attentions (`att`) and all modules (`mod`); values of
+different lists do not combine.
 
 * Elementwise, a number broadcasts to everything, a number per layer to its own list, and a tensor
   to one that has all its axes, by name.
@@ -127,6 +128,9 @@ A statistic under a probe is that of another pass over the same network:
 | `…[noise]` | weights and input drawn from N(0, 1), BatchNorm 1 and 0 |
 | `…[noise2]` | the same weights, the input moved by 0.01 N(0, 1) |
 | `FIM[kaiming]` | the real input, weights from N(0, 2 / inputs), norms 1 and 0 with stored statistics |
+| `P_s[tiny]`, `P_s[unit]` | the real input, every weight 1e-7 or 1, norms too, every bias 0 |
+| `…[absolute]` | the real input, absolute weights and buffers, BatchNorm replaced by identity, float64 |
+| `…[robust]` | as `absolute`; weights pushed along the gradient of the loss, then the input |
 | `…[jitter]` | the real weights, the real input moved by 0.01 N(0, 1) |
 | `F_s[-2]` | the feature map of the stage before the last, and so on to `[-9]` |
 """

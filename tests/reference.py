@@ -193,6 +193,12 @@ def drop(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
     return x * kept.reshape(*x.shape[:2], *[1] * (x.ndim - 2)) / (1 - values["p"])
 
 
+def pick(args: Sequence[Array], values: Values, kinds: Kinds) -> Array:
+    x = args[0]
+    places = np.argsort(draws((x.shape[1],), values["seed"]))[: int(values["n"])]
+    return np.take(x, np.sort(places), axis=1)
+
+
 # --- transforms -----------------------------------------------------------------------------------
 
 
@@ -480,6 +486,7 @@ REFERENCE: dict[str, Meaning] = {
     "local": local,
     "batch": elementwise(rows),
     "channel": elementwise(channels),
+    "pick": pick,
     "bmm": elementwise(bmm),
     "mm": elementwise(mm),
     "align": align,

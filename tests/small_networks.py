@@ -29,6 +29,9 @@ FLOW, FLOW_BN, ONES = (Statistic("W", "grad", probe) for probe in ("flow", "flow
 EVERYTHING = [
     W, GRAD, HESS, A, GRAD_A, X, J, S, F_S, E_S, P_S, V_S, GRAD_V, FLOW, FLOW_BN, ONES,
     Statistic("X", every=True), Statistic("W", "grad", parts=2), Statistic("NTK", parts=4),
+    Statistic("X", "grad"), Statistic("block"), Statistic("Z"), Statistic("curvature"),
+    *(Statistic("P_s", probe=p) for p in ("tiny", "unit")), Statistic("W", probe="robust"),
+    *(Statistic(*named, p) for named in (("A", ""), ("W", "grad")) for p in ("absolute", "robust")),
     Statistic("F_s", stage=-2), Statistic("F_s", probe="noise"), Statistic("F_s", probe="noise2"),
     Statistic("S", probe="noise"), Statistic("P_s", probe="jitter"), Statistic("Y"),
     *map(Statistic, ("fan_in", "fan_out", "index", "attn", "params", "flops", "layers")),

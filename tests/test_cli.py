@@ -392,6 +392,10 @@ def test_check_json_has_positions() -> None:
             "file": "<stdin>", "code": "E202", "severity": "error",
             "message": "there is no operator `softmx`", "help": "did you mean `softmax`?",
             "line": 3, "column": 13, "end_line": 3, "end_column": 19,
+            "fix": {
+                "applicability": "safe", "text": "softmax",
+                "line": 3, "column": 13, "end_line": 3, "end_column": 19,
+            },
         }
     ]  # fmt: skip
     assert run("check", "--format", "json", "params").stdout == "[]\n"

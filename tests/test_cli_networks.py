@@ -582,6 +582,7 @@ def test_evolve_writes_a_run_and_reports_held_out(table: Path, tmp_path: Path) -
     assert (folder / "hall_of_fame.csv").read_bytes() == before
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> None:
     words = ("evolve", table, *SMALL, "--gradient-free", "--inputs", "W, E_s, F_s[-1, noise]")
     seeds = ("--seed-with", "sum(|W|_F), L2(E_s, E_s)")
@@ -600,6 +601,7 @@ def test_evolve_prints_the_formula_and_a_table(table: Path, tmp_path: Path) -> N
 UNTAUGHT = ("--space", TINY, "--inputs", "W,grad W", "--terms", "instinct", "--null-repeats", 0)
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_evolve_without_a_teacher_lists_the_baselines_that_need_one(
     untaught: Path, tmp_path: Path
 ) -> None:
@@ -619,6 +621,7 @@ def test_evolve_without_a_teacher_lists_the_baselines_that_need_one(
     assert json.loads(none.stdout)["baselines"] == []
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_evolve_about_the_student_alone_needs_no_teacher(untaught: Path, tmp_path: Path) -> None:
     words = (
         "evolve",
@@ -637,6 +640,7 @@ def test_evolve_about_the_student_alone_needs_no_teacher(untaught: Path, tmp_pat
     assert alone.exit_code == 0, alone.stderr
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_evolve_numbers_its_folders(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

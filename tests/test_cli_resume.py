@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from children import forked
 from commands import refused, run
 
+from autodas_dsl.cli.entry import cli
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.session import search
 from autodas_dsl.report.live import STOPPING
@@ -32,16 +34,8 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def started(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """``evolve`` in a process group of its own, at the moment when it evaluates formulas."""
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "autodas_dsl", "evolve", *TINY, "--run", str(folder), *words],
-        env={**os.environ, "PYTHONPATH": path}, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        # whoever started the tests in the background may have had it ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+def started(child: subprocess.Popen[str], folder: Path) -> subprocess.Popen[str]:
+    """A process that runs ``evolve``, at the moment when it evaluates formulas."""
     deadline = time.monotonic() + 120
     while not (folder / "journal.txt").exists() and time.monotonic() < deadline:
         assert child.poll() is None, child.stderr and child.stderr.read()
@@ -49,9 +43,26 @@ def started(folder: Path, *words: str) -> subprocess.Popen[str]:
     return child
 
 
-def ctrl_c(child: subprocess.Popen[str]) -> None:
-    """As a terminal does it: the signal goes to the workers too."""
-    os.killpg(child.pid, signal.SIGINT)
+def evolving(folder: Path, *words: str) -> list[str]:
+    return ["evolve", *TINY, "--run", str(folder), *words]
+
+
+def program(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """The program in a process group of its own."""
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "autodas_dsl", *evolving(folder, *words)],
+        env={**os.environ, "PYTHONPATH": path}, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # whoever started the tests in the background may have had it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    return started(child, folder)
+
+
+def command(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """The same command without the start-up of the program."""
+    return started(forked(lambda: cli(evolving(folder, *words))), folder)
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +82,14 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots take longer than all the rest of so small a run."""
-    monkeypatch.setattr("autodas_dsl.report.run_plots.draw", lambda session, folder: ())
-
-
 def reversed_pairs(words: tuple[str, ...]) -> list[str]:
     pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
     return [word for pair in reversed(pairs) for word in pair]
 
 
 def test_the_first_ctrl_c_is_answered_and_ends_the_run_cleanly(tmp_path: Path) -> None:
-    child = started(tmp_path / "run", "--iterations", "1000000", "--workers", "2")
-    ctrl_c(child)
+    child = program(tmp_path / "run", "--iterations", "1000000", "--workers", "2")
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does it: it goes to the workers too
     out, err = child.communicate(timeout=120)
     assert child.returncode == 130, err
     assert err.splitlines()[0] == STOPPING
@@ -98,11 +103,11 @@ def test_the_first_ctrl_c_is_answered_and_ends_the_run_cleanly(tmp_path: Path) -
 
 
 def test_the_second_ctrl_c_stops_now(tmp_path: Path) -> None:
-    child = started(tmp_path / "run", "--iterations", "1000000")
-    ctrl_c(child)
+    child = command(tmp_path / "run", "--iterations", "1000000")
+    child.send_signal(signal.SIGINT)
     assert child.stderr is not None
     assert child.stderr.readline() == f"{STOPPING}\n"
-    ctrl_c(child)
+    child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=120)
     assert (child.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "interrupted"
@@ -110,7 +115,7 @@ def test_the_second_ctrl_c_stops_now(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_is_resumed_by_its_folder_alone(whole: Path, tmp_path: Path) -> None:
-    child = started(tmp_path / "run", "--iterations", "8")
+    child = command(tmp_path / "run", "--iterations", "8")
     child.kill()
     child.communicate()
     assert {"run.json", "command.txt"} <= set(files(tmp_path / "run"))
@@ -133,7 +138,7 @@ def test_a_finished_run_is_extended_to_the_bytes_of_a_longer_one(
     assert files(folder) == files(whole)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_what_was_measured_about_another_best_formula_goes(half: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(half, folder)
@@ -146,7 +151,7 @@ def test_what_was_measured_about_another_best_formula_goes(half: Path, tmp_path:
     assert "measure again" in result.stderr
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_other_options_are_refused_by_their_names(half: Path) -> None:
     before = files(half)
     said = refused(
@@ -185,7 +190,7 @@ def test_a_damaged_command_is_refused(text: str | bytes, half: Path, tmp_path: P
     refused(run("evolve", "--resume", folder), "E606", "command.txt")
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_extensions_are_remembered(
     half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +206,7 @@ def test_extensions_are_remembered(
     assert (folder / "command.txt").read_text() == command
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("plain_runs")
 def test_a_run_that_python_started_is_resumed_with_its_options(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = Config(

@@ -6,16 +6,14 @@ import doctest
 import errno
 import os
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import distill_child
 import numpy as np
 import pytest
 import torch
+from children import forked
 from distill_child import RECIPE, network, run
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -58,16 +56,11 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(
     tmp_path: Path, whole: tuple[Path, Trained]
 ) -> None:
     path = tmp_path / "c.safetensors"
-    folders = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-    child = subprocess.Popen(
-        [sys.executable, distill_child.__file__, str(path)], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-    )  # fmt: skip
+    child = forked(lambda: run(path, progress=lambda step, _: print(step, flush=True)) and 0)
     assert child.stdout is not None
     assert next(line for line in child.stdout if int(line) == 17)
     child.kill()
-    child.wait()
-    child.stdout.close()
+    child.communicate()
     steps: list[int] = []
     done = run(path, resume=True, progress=lambda step, _: steps.append(step))
     assert 17 <= steps[0] < 40

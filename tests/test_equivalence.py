@@ -23,7 +23,7 @@ from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.language.tree import Expr
 
-COUNT = 5000
+COUNT = 3000
 SLICE = 250
 EQUAL = shapes()
 UNEQUAL = shapes(teacher=10, layers=4)
@@ -104,6 +104,15 @@ def test_an_invalid_score_says_why() -> None:
     valid = parse("log(1 + |sum(mean(W))|)")
     outcome = Engine([values]).evaluate([to_ir(valid)])[0]
     assert outcome.reasons == ("",)
+
+
+@pytest.mark.parametrize(
+    "text", ["1^logdet(log(NTK[n=3]) / 1000)", "max(0.1 - min[B](reldist(0 * sign(E_s))))^0"]
+)
+def test_a_power_hides_what_is_not_finite(text: str) -> None:
+    assert compare([parse(text)], [World(EQUAL, seed=1)], EQUAL) == []
+    values = collected(World(EQUAL, seed=1), check(parse(text)).statistics)
+    assert interpreted(to_ir(parse(text)), values) == 1
 
 
 @pytest.mark.parametrize(

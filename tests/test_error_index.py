@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from commands import refused
 from conftest import REPOSITORY, Golden, own_language
 from errors_page import (
     FAMILIES,
@@ -22,6 +24,7 @@ from fixtures import DATA, wrong_inputs
 
 from autodas_dsl.cli.entry import cli
 from autodas_dsl.language.documents import expression_proxy, parse_document
+from autodas_dsl.language.error_pages import error_pages
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.spans import Source
 
@@ -30,8 +33,11 @@ SESSION = DATA / "errors.console"
 COMMAND = re.compile(r"^\$ (.*)$", re.M)
 
 
+Codes = dict[str, dict[str, tuple[str, ...]]]
+
+
 @pytest.fixture(scope="module")
-def codes() -> dict[str, dict[str, tuple[str, ...]]]:
+def codes() -> Codes:
     return by_code(sayings(PACKAGE))
 
 
@@ -99,12 +105,12 @@ def test_a_session_of_wrong_commands_prints_what_it_printed(
     golden("errors.console", "\n".join(blocks))
 
 
-def test_every_code_has_an_example_or_says_when_it_occurs() -> None:
-    assert {code for code in by_code(sayings(PACKAGE)) if code not in examples()} == set(UNSHOWN)
+def test_every_code_has_an_example_or_says_when_it_occurs(codes: Codes) -> None:
+    assert {code for code in codes if code not in examples()} == set(UNSHOWN)
 
 
-def test_the_page_is_what_the_code_says(golden: Golden) -> None:
-    golden(REPOSITORY / "docs" / "errors.md", error_index(PACKAGE, examples()))
+def test_the_page_is_what_the_code_says(codes: Codes, golden: Golden) -> None:
+    golden(REPOSITORY / "docs" / "errors.md", error_index(codes, examples()))
 
 
 def test_the_page_has_every_code_in_the_source() -> None:
@@ -118,19 +124,51 @@ def test_the_page_has_every_code_in_the_source() -> None:
     assert {code[:2] for code in written} == set(FAMILIES)
 
 
-def test_no_code_means_two_things(codes: dict[str, dict[str, tuple[str, ...]]]) -> None:
+def test_no_code_means_two_things(codes: Codes) -> None:
     """A code that is said in several ways has one meaning, or the second way needs a new code."""
     several = {code: [*ways] for code, ways in codes.items() if len(ways) != 1}
     assert {code: ways for code, ways in several.items() if code not in MEANINGS} == {}
 
 
 def test_meanings_are_of_codes_that_exist_and_differ(
-    codes: dict[str, dict[str, tuple[str, ...]]],
+    codes: Codes,
 ) -> None:
     assert set(MEANINGS) <= set(codes)
     assert len(set(MEANINGS.values())) == len(MEANINGS)
     told = {way for ways in codes.values() for way in ways}
     assert len(told) > 250
+
+
+def test_the_shipped_page_reads_back_as_what_the_code_says(
+    codes: dict[str, dict[str, tuple[str, ...]]],
+) -> None:
+    pages = error_pages()
+    assert {code: dict(page.messages) for code, page in pages.items()} == codes
+    for code, page in pages.items():
+        told = [text[code] for text in (MEANINGS, UNSHOWN) if code in text]
+        assert page.meaning == " ".join(told)
+        assert page.example == examples().get(code, "")
+        assert page.subject.capitalize() == FAMILIES[code[:2]]
+        assert page.title, code
+
+
+def test_explain_prints_the_page_of_a_code() -> None:
+    done = CliRunner().invoke(cli, ["explain", "e444"])
+    assert done.exit_code == 0
+    assert done.stdout.startswith(
+        "E444: models, data and statistics\nA formula compares with a teacher, and there is none.\n"
+    )
+    assert "error[E444]: `…` reads a teacher\n    = help: add --teacher MODEL\n" in done.stdout
+    assert "$ autodas-dsl score examples/resnet20.py -p rho_cnn\n" in done.stdout
+    done = CliRunner().invoke(cli, ["explain", "E444", "E108", "--format", "json"])
+    assert [page["code"] for page in json.loads(done.stdout)] == ["E444", "E108"]
+    listed = CliRunner().invoke(cli, ["explain"]).stdout
+    assert re.findall(r"^  (E\d+)  \S", listed, re.M) == [*error_pages()]
+
+
+def test_explain_knows_codes_only() -> None:
+    for word, help in (("E4444", "did you mean `E444`?"), ("KL", "autodas-dsl explain lists them")):
+        refused(CliRunner().invoke(cli, ["explain", word]), "E663", help)
 
 
 def source(tmp_path: Path, text: str) -> Path:

@@ -7,26 +7,27 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from evolution_tables import Fake, fake_task
+from children import forked
+from evolution_child import main
+from evolution_tables import FEW, Fake, fake_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodas_dsl.compiler.outcome import Outcome
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.journal import Fact, Journal, decode, encode
 from autodas_dsl.evolution.run import evolve
 from autodas_dsl.evolution.run_folder import LOCK, RunFolder, differences
 from autodas_dsl.language.errors import InputError
 
-TESTS = Path(__file__).parent
-SHORT = Config(iterations=5, population=6, seed=5)
+SHORT = replace(FEW, iterations=5, population=6, seed=9)
 MOMENTS = 20
 
 
@@ -39,13 +40,8 @@ def final_files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, str(TESTS / "evolution_child.py"), str(folder), *options],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    )  # fmt: skip
+def start(folder: Path, **options: Any) -> subprocess.Popen[str]:
+    return forked(partial(main, folder, **options))
 
 
 def finish(child: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -180,7 +176,7 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
 def test_changed_options_or_tables_are_refused(tmp_path: Path) -> None:
     evolve(SHORT, [fake_task()], folder=tmp_path)
     for config, task, said in (
-        (replace(SHORT, seed=6, population=7), fake_task(), "options.seed was 5, is 6"),
+        (replace(SHORT, seed=6, population=7), fake_task(), "options.seed was 9, is 6"),
         (SHORT, replace(fake_task(), fingerprint="other"), 'fingerprint was "made-up"'),
     ):
         with pytest.raises(InputError) as caught:
@@ -270,11 +266,11 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
 
 def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
     with RunFolder(tmp_path).opened({}, resume=False):
-        status, _, err = finish(start(tmp_path, "--resume"))
+        status, _, err = finish(start(tmp_path, resume=True))
         assert status == 1
         assert "E604" in err
     folder = tmp_path / "run"
-    child = start(folder, "--pause", "5")
+    child = start(folder, pause=5)
     wait_for(child, "started")
     while not (folder / "run.json").exists():
         time.sleep(0.01)
@@ -283,7 +279,7 @@ def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path: P
     assert code(caught) == "E604"
     child.kill()
     finish(child)
-    status, _, err = finish(start(folder, "--resume", "--iterations", "1"))
+    status, _, err = finish(start(folder, resume=True, iterations=1))
     assert status == 1
     assert "E603" in err, "the lock of the dead process is gone, its options are not"
 
@@ -291,22 +287,15 @@ def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path: P
 # --- interruption -----------------------------------------------------------------------------
 
 
-def forked(folder: Path) -> int:
-    """The run in a process of its own, without the start-up of a new interpreter."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        evolve(SHORT, [fake_task(evaluator=Fake(pause=0.005))], folder=folder, resume=True)
-    finally:
-        os._exit(0)
+def slowly(folder: Path) -> None:
+    evolve(SHORT, [fake_task(evaluator=Fake(pause=0.005))], folder=folder, resume=True)
 
 
 def test_killed_at_any_moment_a_resumed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     whole.mkdir()
     began = time.monotonic()
-    os.waitpid(forked(whole), 0)
+    assert finish(forked(partial(slowly, whole)))[0] == 0
     length = time.monotonic() - began
     expected = final_files(whole)
     assert len(expected) > 4
@@ -315,10 +304,10 @@ def test_killed_at_any_moment_a_resumed_run_ends_with_the_same_bytes(tmp_path: P
     for moment in range(MOMENTS):
         folder = tmp_path / str(moment)
         folder.mkdir()
-        child = forked(folder)
+        child = forked(partial(slowly, folder))
         time.sleep(length * chance.uniform(0.0, 1.1))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        child.kill()
+        finish(child)
         unfinished += final_files(folder) != expected
         evolve(SHORT, [fake_task()], folder=folder, resume=True)
         assert final_files(folder) == expected, moment
@@ -340,7 +329,7 @@ def test_killed_between_two_renames(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_once_finishes_the_generation(tmp_path: Path) -> None:
-    child = start(tmp_path, "--pause", "0.05", "--iterations", "100")
+    child = start(tmp_path, pause=0.05, iterations=100)
     wait_for(child, "2")
     child.send_signal(signal.SIGINT)
     status, out, _ = finish(child)
@@ -351,7 +340,7 @@ def test_ctrl_c_once_finishes_the_generation(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_twice_stops_now_and_keeps_what_was_evaluated(tmp_path: Path) -> None:
-    child = start(tmp_path, "--pause", "1.5")
+    child = start(tmp_path, pause=1.5)
     wait_for(child, "started")
     while not (tmp_path / "journal.txt").exists():
         time.sleep(0.01)
@@ -363,13 +352,13 @@ def test_ctrl_c_twice_stops_now_and_keeps_what_was_evaluated(tmp_path: Path) -> 
     assert status == 130
     assert "stopped now" in err
     assert not (tmp_path / "best.proxy").exists()
-    assert finish(start(tmp_path, "--resume"))[0] == 0
+    assert finish(start(tmp_path, resume=True))[0] == 0
 
 
 def test_a_full_disk_keeps_what_was_evaluated(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "full"
     assert finish(start(whole))[0] == 0
-    status, _, err = finish(start(folder, "--limit", "8000"))
+    status, _, err = finish(start(folder, limit=8000))
     assert status == 1
     assert "E605" in err
     assert "Traceback" not in err
@@ -377,7 +366,7 @@ def test_a_full_disk_keeps_what_was_evaluated(tmp_path: Path) -> None:
     journal.close()
     assert journal.facts
     assert set(final_files(folder)) == {"run.json"}
-    assert finish(start(folder, "--resume"))[0] == 0
+    assert finish(start(folder, resume=True))[0] == 0
     assert final_files(folder) == final_files(whole)
 
 

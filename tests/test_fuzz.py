@@ -10,6 +10,7 @@ import json
 import os
 import random
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 from fixtures import explained
@@ -18,6 +19,9 @@ from fuzzing import case, document, expression, respelled, typed_tree
 from autodas_dsl.editing.complete import proposals
 from autodas_dsl.editing.draft import Draft
 from autodas_dsl.editing.explain import hover
+from autodas_dsl.editing.rename import renamable, renamed
+from autodas_dsl.editing.signature import signatures
+from autodas_dsl.editing.words import words
 from autodas_dsl.language.documents import decode, expression_proxy, parse_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
@@ -62,6 +66,22 @@ def edits(text: str, source: random.Random) -> None:
         offset = source.randint(0, len(text))
         hover(draft, offset)
         proposals(draft, offset)
+    if source.random() < 0.2:
+        words_of(draft, source)
+
+
+def words_of(draft: Draft, source: random.Random) -> None:
+    """What is said about the words of a document fits its text, right or wrong."""
+    text, found = draft.text, words(draft)
+    assert all(a.span.end <= b.span.start for a, b in pairwise(found))
+    assert not any("\n" in text[word.span.start : word.span.end] for word in found)
+    assert all(text[offset - 1].isalnum() or text[offset - 1] == "_" for offset, _ in draft.kinds())
+    offset = source.randint(0, len(text))
+    assert all(one.parameters[one.active] for one in signatures(draft, offset)[0])
+    uses = [word for word in found if word.sort == "let" and not word.defines]
+    for word in source.sample(uses, min(1, len(uses))):
+        assert renamable(draft, word.span.start) == word
+        assert renamed(draft, word, "fresh_name")[0].defines
 
 
 @many

@@ -1,6 +1,6 @@
 """Random formulas on made-up networks: emitted code and interpreter agree, also when simplified.
 
-By default 1,000. ``AUTODAS_FUZZ_COMPILED=5000`` tries that many, ``AUTODAS_FUZZ_SEED=7`` others.
+By default 600. ``AUTODAS_FUZZ_COMPILED=5000`` tries that many, ``AUTODAS_FUZZ_SEED=7`` others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from autodas_dsl.language.tree import Expr, complexity
 from autodas_dsl.simplify.proof import Proof
 from autodas_dsl.simplify.simplify import Judges, simplify
 
-COUNT = int(os.environ.get("AUTODAS_FUZZ_COMPILED", "1000"))
+COUNT = int(os.environ.get("AUTODAS_FUZZ_COMPILED", "600"))
 SEED = int(os.environ.get("AUTODAS_FUZZ_SEED", "0"))
 SLICE = 100
 WITH_SYMPY = 2  # of each thousand: a process of its own and seconds each

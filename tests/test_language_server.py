@@ -12,9 +12,11 @@ import pytest
 
 pytest.importorskip("pygls", reason="pygls (extra lsp) is not installed")
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
 
 from autodas_dsl.editing import lsp
+from autodas_dsl.editing.page import file_of
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import library_files, library_names
 
@@ -44,17 +46,32 @@ class Session:
         self.published: dict[str, list[types.PublishDiagnosticsParams]] = {}
         self.arrived = asyncio.Event()
         self.version = 0
+        self.text = ""
+        self.started: types.InitializeResult
 
         @self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         def received(params: types.PublishDiagnosticsParams) -> None:
             self.published.setdefault(params.uri, []).append(params)
             self.arrived.set()
 
-    async def start(self, encodings: list[str] | None = None) -> types.InitializeResult:
+    async def start(
+        self, encodings: list[str] | None = None, folder: Path | None = None
+    ) -> types.InitializeResult:
         await self.client.start_io(sys.executable, "-c", SERVER)
-        general = types.GeneralClientCapabilities(position_encodings=encodings)  # type: ignore[arg-type]
+        able = types.ClientCapabilities(
+            general=types.GeneralClientCapabilities(position_encodings=encodings),  # type: ignore[arg-type]
+            text_document=types.TextDocumentClientCapabilities(
+                rename=types.RenameClientCapabilities(prepare_support=True)
+            ),
+        )
+        folders = []
+        if folder:
+            kinds = [types.ResourceOperationKind.Rename]
+            edits = types.WorkspaceEditClientCapabilities(True, resource_operations=kinds)
+            able.workspace = types.WorkspaceClientCapabilities(workspace_edit=edits)
+            folders = [types.WorkspaceFolder(folder.as_uri(), "work")]
         result = await self.client.initialize_async(
-            types.InitializeParams(types.ClientCapabilities(general=general))
+            types.InitializeParams(able, workspace_folders=folders)
         )
         self.client.initialized(types.InitializedParams())
         return result
@@ -67,6 +84,7 @@ class Session:
     async def show(self, text: str, uri: str = URI) -> list[types.Diagnostic]:
         """Open or replace the document, and wait for its diagnostics."""
         self.version += 1
+        self.text = text.replace("\r\n", "\n")
         self.arrived.clear()
         if self.version == 1 or uri not in self.published:
             item = types.TextDocumentItem(uri, "autodas-proxy", self.version, text)
@@ -90,17 +108,66 @@ class Session:
         document = types.VersionedTextDocumentIdentifier(self.version, uri)
         self.client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
 
-    def place(self, line: int, column: int) -> dict[str, Any]:
+    def place(self, line: int, column: int, uri: str = URI) -> dict[str, Any]:
         return {
-            "text_document": types.TextDocumentIdentifier(URI),
+            "text_document": types.TextDocumentIdentifier(uri),
             "position": types.Position(line, column),
         }
 
+    async def rename(self, line: int, column: int, name: str, uri: str = URI) -> Any:
+        return await self.client.text_document_rename_async(
+            types.RenameParams(**self.place(line, column, uri), new_name=name)
+        )
 
-def run(talk: Callable[[Session], Awaitable[None]], encodings: list[str] | None = None) -> None:
+    async def refusal(self, line: int, column: int, name: str, uri: str = URI) -> str:
+        """What the editor shows where a renaming is not possible."""
+        with pytest.raises(JsonRpcException) as caught:
+            await self.rename(line, column, name, uri)
+        assert caught.value.code == types.LSPErrorCodes.RequestFailed
+        return caught.value.message
+
+    async def references(
+        self, line: int, column: int, uri: str = URI, declared: bool = True
+    ) -> list[tuple[str, tuple[int, int, int, int]]]:
+        context = types.ReferenceContext(include_declaration=declared)
+        found = await self.client.text_document_references_async(
+            types.ReferenceParams(context, **self.place(line, column, uri))
+        )
+        return [(one.uri, span(one)) for one in found or []]
+
+    async def coloured(self, result: types.InitializeResult) -> list[tuple[str, str, str]]:
+        """The semantic tokens of the document: the text, its type and its modifiers."""
+        options = result.capabilities.semantic_tokens_provider
+        assert isinstance(options, types.SemanticTokensOptions)
+        answer = await self.client.text_document_semantic_tokens_full_async(
+            types.SemanticTokensParams(types.TextDocumentIdentifier(URI))
+        )
+        assert answer is not None
+        lines = self.text.encode("utf-16-le").split("\n".encode("utf-16-le"))
+        found, line, column = [], 0, 0
+        for down, right, length, sort, bits in zip(*[iter(answer.data)] * 5, strict=True):
+            line, column = line + down, right if down else column + right
+            text = lines[line][2 * column : 2 * (column + length)].decode("utf-16-le")
+            words = [m for n, m in enumerate(options.legend.token_modifiers) if bits >> n & 1]
+            found.append((text, options.legend.token_types[sort], " ".join(words)))
+        return found
+
+    async def hinted(self, first: int = 0, last: int = 99) -> list[tuple[int, int, object]]:
+        where = types.Range(types.Position(first, 0), types.Position(last, 0))
+        found = await self.client.text_document_inlay_hint_async(
+            types.InlayHintParams(types.TextDocumentIdentifier(URI), where)
+        )
+        return [(one.position.line, one.position.character, one.label) for one in found or []]
+
+
+def run(
+    talk: Callable[[Session], Awaitable[None]],
+    encodings: list[str] | None = None,
+    folder: Path | None = None,
+) -> None:
     async def session() -> None:
         one = Session()
-        await one.start(encodings)
+        one.started = await one.start(encodings, folder)
         try:
             await talk(one)
         finally:
@@ -109,7 +176,7 @@ def run(talk: Callable[[Session], Awaitable[None]], encodings: list[str] | None 
     asyncio.run(session())
 
 
-def span(found: types.Diagnostic) -> tuple[int, int, int, int]:
+def span(found: types.Diagnostic | types.Location | types.TextEdit) -> tuple[int, int, int, int]:
     start, end = found.range.start, found.range.end
     return start.line, start.character, end.line, end.character
 
@@ -218,6 +285,142 @@ def test_positions_are_in_the_units_of_the_client(encoding: str, end: int) -> No
     run(talk, [encoding])
 
 
+TWO = """proxy/1 mine
+
+let part = |grad W|_F  # part
+let twice = part * 2
+
+score = mean(part) + sum(twice) + diswot
+"""
+
+
+def test_a_let_is_found_and_renamed_in_its_document() -> None:
+    async def talk(one: Session) -> None:
+        for text in (TWO, TWO.replace("\n", "\r\n")):
+            await one.show(text)
+            places = [(2, 4, 2, 8), (3, 12, 3, 16), (5, 13, 5, 17)]
+            for line, column in ((2, 4), (3, 16), (5, 15)):
+                assert await one.references(line, column) == [(URI, place) for place in places]
+            assert await one.references(2, 4, declared=False) == [(URI, p) for p in places[1:]]
+            found = await one.client.text_document_document_highlight_async(
+                types.DocumentHighlightParams(**one.place(5, 13))
+            )
+            kinds = types.DocumentHighlightKind
+            assert [one.kind for one in found or []] == [kinds.Write, kinds.Read, kinds.Read]
+            ready = await one.client.text_document_prepare_rename_async(
+                types.PrepareRenameParams(**one.place(5, 13))
+            )
+            assert isinstance(ready, types.PrepareRenamePlaceholder)
+            assert ready.placeholder == "part"
+            edit = await one.rename(5, 13, "share")
+            assert [(span(e), e.new_text) for e in edit.changes[URI]] == [
+                (place, "share") for place in places
+            ]
+        # what cannot be, with the reason in one line
+        assert "`2nd` is not a name" in await one.refusal(2, 4, "2nd")
+        assert "`twice` is defined twice" in await one.refusal(2, 4, "twice")
+        assert "`sum` is the name of a statistic or operator" in await one.refusal(2, 4, "sum")
+        assert "a formula names `diswot` already" in await one.refusal(2, 4, "diswot")
+        assert "no name stands here: lets are renamed" in await one.refusal(1, 0, "x")
+        assert "no name stands here" in await one.refusal(3, 19, "x")
+        assert "`mean` is an operator" in await one.refusal(5, 9, "x")
+        assert "`diswot` is a proxy of the library" in await one.refusal(5, 36, "x")
+        with pytest.raises(JsonRpcException, match="`grad W` is a statistic"):
+            await one.client.text_document_prepare_rename_async(
+                types.PrepareRenameParams(**one.place(2, 17))
+            )
+        # without the means to move a file, a document keeps its name
+        assert "this editor does not rename files" in await one.refusal(0, 9, "yours")
+        assert await one.references(1, 0) == []
+        # a broken document is no reason
+        await one.show(TWO.replace("sum(twice)", "sum(twice"))
+        assert len((await one.rename(5, 13, "share")).changes[URI]) == 3
+
+    run(talk)
+
+
+def test_a_proxy_is_found_in_the_workspace_and_renamed_with_its_file(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine.proxy", tmp_path / "in" / "other.proxy"
+    (tmp_path / ".hidden").mkdir()
+    other.parent.mkdir()
+    for file in (mine, other, tmp_path / ".hidden" / "mine.proxy"):
+        file.write_text(f"proxy/1 {file.stem}\n\nscore = diswot + 1\n", encoding="utf-8")
+    (tmp_path / "odd.proxy").write_bytes(b"\xff diswot")
+
+    async def talk(one: Session) -> None:
+        uri = mine.as_uri()
+        # the text in the editor counts, not that of the file
+        await one.show("proxy/1 mine\n\nscore = 2 * diswot\n", uri)
+        shipped = library_files()["diswot"].resolve().as_uri()
+        uses = [(uri, (2, 12, 2, 18)), (other.as_uri(), (2, 8, 2, 14))]
+        assert await one.references(2, 12, uri, declared=False) == uses
+        assert await one.references(2, 12, uri) == [(shipped, (0, 8, 0, 14)), *uses]
+        there = await one.client.text_document_definition_async(
+            types.DefinitionParams(**one.place(2, 12, uri))
+        )
+        assert isinstance(there, types.Location)
+        assert (there.uri, span(there)) == (shipped, (0, 8, 0, 14))
+        assert await one.references(0, 9, uri) == [(uri, (0, 8, 0, 12))]
+        # the name of a document is that of its file
+        edit = await one.rename(0, 9, "yours", uri)
+        text, move = edit.document_changes
+        assert (text.text_document.uri, text.text_document.version) == (uri, one.version)
+        assert [(span(e), e.new_text) for e in text.edits] == [((0, 8, 0, 12), "yours")]
+        assert (move.old_uri, move.new_uri) == (uri, (tmp_path / "yours.proxy").as_uri())
+        (tmp_path / "taken.proxy").touch()
+        assert "there is a file taken.proxy already" in await one.refusal(0, 9, "taken", uri)
+        assert "`a-b` is not a name" in await one.refusal(0, 9, "a-b", uri)
+        assert "`mean` is the name of" in await one.refusal(0, 9, "mean", uri)
+        assert "`diswot` is a proxy of the library" in await one.refusal(0, 9, "x", shipped)
+        # one without a file yet has a name only
+        draft = "untitled:Untitled-1"
+        await one.show("proxy/1 mine\nscore = params\n", draft)
+        assert list((await one.rename(0, 9, "yours", draft)).changes) == [draft]
+
+    run(talk, folder=tmp_path)
+
+
+def test_colours_hints_and_signatures_while_typing() -> None:
+    async def talk(one: Session) -> None:
+        text = 'proxy/1 mine\n\nabout: "🙂 a"  # 🙂 b\n\nlet part = |grad W|_F\n'
+        text += "score = mean[C](part) + diswot ⊙ nothing + KL[T=8](F_s, F_t"
+        for raw in (text, text.replace("\n", "\r\n")):
+            assert [d.code for d in await one.show(raw)] == ["E109"]
+            given = "defaultLibrary"
+            assert await one.coloured(one.started) == [
+                ("proxy/1", "keyword", ""), ("mine", "class", "declaration"),
+                ("about", "property", ""), ('"🙂 a"', "string", ""), ("# 🙂 b", "comment", ""),
+                ("let", "keyword", ""), ("part", "variable", "declaration"),
+                ("|", "operator", ""), ("grad", "keyword", ""), ("W", "variable", given),
+                ("|_F", "operator", ""), ("score", "keyword", ""), ("mean", "function", given),
+                ("C", "enumMember", ""), ("part", "variable", ""), ("+", "operator", ""),
+                ("diswot", "class", given), ("⊙", "operator", ""), ("+", "operator", ""),
+                ("KL", "function", given), ("T", "parameter", ""), ("8", "number", ""),
+                ("F_s", "variable", given), ("F_t", "variable", given),
+            ]  # fmt: skip
+            assert await one.hinted() == [(4, 8, ": lin number")]
+            shown = await one.client.text_document_signature_help_async(
+                types.SignatureHelpParams(**one.place(5, 56))
+            )
+            assert shown is not None
+            found = shown.signatures[shown.active_signature or 0]
+            assert found.label == "KL[T=1](a, b)"
+            assert found.parameters is not None
+            assert shown.active_parameter == found.active_parameter == 2
+            assert [tuple(p.label) for p in found.parameters] == [(3, 6), (8, 9), (11, 12)]
+            assert "KL(softmax" in found.documentation.value  # type: ignore[union-attr]
+        await one.show(TWO)
+        expected = [(2, 8, ": lin number"), (3, 9, ": lin number"), (5, 5, ": number")]
+        assert await one.hinted() == expected
+        assert await one.hinted(3, 4) == expected[1:2]
+        shown = await one.client.text_document_signature_help_async(
+            types.SignatureHelpParams(**one.place(3, 18))
+        )
+        assert shown is None
+
+    run(talk)
+
+
 def test_bad_documents_get_diagnostics_and_do_not_stop_the_server() -> None:
     async def talk(one: Session) -> None:
         assert [d.code for d in await one.show("")] == ["E305"]
@@ -259,7 +462,7 @@ def test_without_pygls_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.diagnostics[0].code == "E660"
 
 
-def test_the_stem_of_a_file_comes_from_its_uri() -> None:
-    assert lsp._stem("file:///a%20b/snip%5Fx.proxy") == "snip_x"
-    assert lsp._stem(Path("/tmp/x.proxy").as_uri()) == "x"
-    assert lsp._stem("untitled:Untitled-1") is None
+def test_a_file_comes_from_its_uri() -> None:
+    assert file_of("file:///a%20b/snip%5Fx.proxy") == Path("/a b/snip_x.proxy")
+    assert file_of(Path("/tmp/x.proxy").as_uri()) == Path("/tmp/x.proxy")
+    assert file_of("untitled:Untitled-1") is None

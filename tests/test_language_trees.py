@@ -19,7 +19,7 @@ SHRINKING = settings(
     max_examples=200, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
-COUNT = 5000
+COUNT = 2500
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,9 @@ NAMES = {
     "ickd", "rho_cnn", "rho_vit", "rho_cnn_s0", "rho_cnn_s0_aligned", "rho_vit_released",
     "az_expressivity", "az_progressivity", "az_trainability", "az_nas", "vkdnw", "vkdnw_single",
     "vkdnw_agg", "zico_nonzero", "gradsign", "log_synflow", "knas", "ntk_trace", "epe_nas", "near",
-    "synaptic_diversity", "synaptic_saliency", "pruner_zero",
+    "synaptic_diversity", "synaptic_saliency", "pruner_zero", "meco_released", "meco_opt", "wrcor",
+    "swap_regularised", "epsinas", "croze", "dextr", "attention_confidence", "head_confidence",
+    "head_importance", "head_sensitivity", "lpzero",
 }  # fmt: skip
 FILES = [pytest.param(path, id=name) for name, path in library_files().items()]
 

@@ -226,6 +226,7 @@ SMOOTH = (
     "mean((|P_s| + relu(P_s) + leaky_relu(P_s) + sigmoid(P_s) + tanh(P_s) + mish(P_s)) * P_t)",
     "mean((swish(P_s) + softplus(P_s) + invert(P_s) + scale(P_s) + softmax(P_s)) * P_t)",
     "mean((logsoftmax(F_s) + normalize(F_s) + minmax(F_s) + batchnorm(F_s) + l2norm(F_s)) * F_t)",
+    "L2(pick[n=2](F_s), pick[n=2](F_t))",
     "mean((l1norm(F_s) + mask(F_s) + drop(F_s)) * F_t) + L2(satt(F_s), satt(F_t))",
     "L2(natt(F_s), natt(F_t)) + L2(catt(F_s), catt(F_t)) + L2(multiscale(F_s), multiscale(F_t))",
     "L2(local(F_s), local(F_t)) + L2(batch(F_s), batch(F_t)) + L2(channel(F_s), channel(F_t))",

@@ -211,6 +211,18 @@ def test_random_operators_are_seeded() -> None:
     assert abs(dropped.mean() - 1) < 0.3
 
 
+def test_picked_channels_are_some_of_them_in_order() -> None:
+    x = np.arange(24.0).reshape(2, 4, 3)
+    picked = call("pick", x, names="BCR", n=2.0)
+    places = picked[0, :, 0] / 3
+    assert picked.shape == (2, 2, 3)
+    assert 0 <= places[0] < places[1] < 4
+    assert_allclose(picked, x[:, places.astype(int)])
+    chosen = {tuple(call("pick", x, names="BCR", n=2.0, seed=s)[0, :, 0]) for s in range(20)}
+    assert len(chosen) > 1
+    assert_allclose(call("pick", x, names="BCR"), x)
+
+
 def test_transforms() -> None:
     assert_allclose(call("multiscale", MAP, names="BCHW"), [[[[4]], [[2]]]])
     assert_allclose(call("local", MAP, names="BCHW", s=1), MAP.reshape(1, 8, 1, 1))

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_FOLDERS = {"autodas_dsl.grammar": "grammar", "autodas_dsl.proxies": "proxies"}
+PAGES = {"autodas_dsl.docs": "docs/errors.md"}
 BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -27,7 +28,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         shutil.copytree(
             ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for name in BUILD_FILES:
+    (source / "docs").mkdir()
+    for name in (*BUILD_FILES, *PAGES.values()):
         shutil.copy(ROOT / name, source / name)
     build = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
     (source / "dist").mkdir()
@@ -42,7 +44,7 @@ def test_every_folder_of_python_files_is_listed_as_a_package() -> None:
     listed = set(config["options"]["packages"].split())
     folders = {path.parent for path in (ROOT / "autodas_dsl").rglob("*.py")}
     present = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert listed == present | set(DATA_FOLDERS)
+    assert listed == present | set(DATA_FOLDERS) | set(PAGES)
 
 
 def test_every_extra_that_a_message_names_exists() -> None:
@@ -59,7 +61,7 @@ def test_every_extra_that_a_message_names_exists() -> None:
 def test_a_wheel_holds_what_the_checkout_holds(wheel: list[str]) -> None:
     held = set(wheel)
     sources = (path for path in (ROOT / "autodas_dsl").rglob("*") if path.is_file())
-    expected = {
+    expected = {f"autodas_dsl/{page}" for page in PAGES.values()} | {
         path.relative_to(ROOT).as_posix() for path in sources if "__pycache__" not in path.parts
     }
     for folder in DATA_FOLDERS.values():

@@ -15,7 +15,7 @@ from autodas_dsl import spaces
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import prepare
 from autodas_dsl.evolution.run_folder import free_folder
-from autodas_dsl.evolution.session import search
+from autodas_dsl.evolution.session import Session, search
 from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.language.documents import read_document
@@ -30,16 +30,20 @@ from autodas_dsl.tables.read import load_table
 SMALL = load_table("digits-resnet").rows(range(20))
 CONFIG = Config(
     population=4, elite=2, iterations=3, data=Data("digits", 8),
-    baselines=("params", "snip", "rho_cnn"),
+    baselines=("params", "snip", "rho_cnn"), null_repeats=1,
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("runs") / "one"
-    session = search([SMALL], CONFIG, folder=where)
-    draw(session, where)
-    return where
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return search([SMALL], CONFIG, folder=tmp_path_factory.mktemp("runs") / "one")
+
+
+@pytest.fixture(scope="module")
+def folder(session: Session) -> Path:
+    assert session.run.folder is not None
+    draw(session, session.run.folder)
+    return session.run.folder
 
 
 def test_a_run_folder_holds_everything(folder: Path) -> None:
@@ -64,25 +68,29 @@ def test_scores_stand_for_every_architecture(folder: Path) -> None:
     assert all(row["rho_cnn"] == "" for row in rows)  # the teacher is wider
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     search([SMALL], CONFIG, folder=tmp_path / "again")
     for name in ("best.proxy", "hall_of_fame.csv", "scores.csv", "run.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_a_second_search_collects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = search([SMALL], CONFIG)
+@pytest.mark.usefixtures("plain_runs")
+def test_a_second_search_collects_nothing(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(collecting, "collect", _never)
     again = search([SMALL], CONFIG)
-    assert again.run.best == before.run.best
+    assert again.run.best == session.run.best
 
 
 def _never(*args: object, **more: object) -> None:
     raise AssertionError("a network was run again")
 
 
-def test_another_seed_splits_otherwise() -> None:
-    sessions = [search([SMALL], replace(CONFIG, seed=s)) for s in (0, 1)]
+@pytest.mark.usefixtures("plain_runs")
+def test_another_seed_splits_otherwise(session: Session) -> None:
+    sessions = [session, search([SMALL], replace(CONFIG, seed=1))]
     halves = [
         {a for a, held in zip(s.scores[0].architectures, s.scores[0].held_out, strict=True) if held}
         for s in sessions
@@ -90,14 +98,14 @@ def test_another_seed_splits_otherwise() -> None:
     assert halves[0] != halves[1]
 
 
-def test_baselines_that_do_not_fit_are_told_with_the_requirement() -> None:
-    session = search([SMALL], CONFIG)
+def test_baselines_that_do_not_fit_are_told_with_the_requirement(session: Session) -> None:
     rows = session.scores[0].compared(held_out=True)
     assert rows["rho_cnn"].kendall is None
     assert rows["rho_cnn"].reason.startswith("requires C_s = C_t")
     assert rows["params"].kendall is not None
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_the_sum_and_the_ten_best_stand_beside_the_formula() -> None:
     session = search([load_table("digits-resnet").rows(range(30))], replace(CONFIG, iterations=8))
     scores = session.scores[0]
@@ -121,12 +129,29 @@ def test_equal_accuracies_are_refused() -> None:
         search([flat], CONFIG)
 
 
+def test_memory_changes_no_byte_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for memory, copies in ((4.0, 2), (0.01, 100)):  # 100 KiB, less than one network takes
+        monkeypatch.setattr("autodas_dsl.evolution.prepare._COPIES", copies)
+        folder = tmp_path / str(memory)
+        config = replace(
+            CONFIG, inputs=("W", "grad W", "A", "P_s"), terms="instinct", iterations=4, memory=memory,
+            null_repeats=0, baselines=("params", "snip"),
+        )  # fmt: skip
+        session = search([SMALL], config, folder=folder)
+        assert any("on disk" in note for note in session.notes) == (memory < 1)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        found.append([(path.relative_to(folder), path.read_bytes()) for path in files])
+    assert found[0] == found[1]
+
+
 def test_run_folders_are_numbered(tmp_path: Path) -> None:
     assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-1"
     (tmp_path / "digits-resnet-1").mkdir()
     assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-2"
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_tables_share_the_memory_and_keep_their_halves_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -162,12 +187,12 @@ def test_the_best_formula_is_simplified_where_that_is_proved() -> None:
     assert found.proxy.name == "simplified"
 
 
-def test_what_cannot_be_made_smaller_stays() -> None:
-    session = search([SMALL], CONFIG)
+def test_what_cannot_be_made_smaller_stays(session: Session) -> None:
     simple = session.simpler
     assert bool(simple.steps) or simple.proxy == session.run.best
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_the_number_of_threads_changes_nothing_and_is_given_back() -> None:
     found = []
     before = torch.get_num_threads()
@@ -182,6 +207,7 @@ def test_the_number_of_threads_changes_nothing_and_is_given_back() -> None:
     assert np.array_equal(found[0].scores[0].scores["best"], found[1].scores[0].scores["best"])
 
 
+@pytest.mark.usefixtures("plain_runs")
 def test_precision_is_part_of_the_run(tmp_path: Path) -> None:
     config = replace(CONFIG, baselines=("snip",), null_repeats=0)
     single, double = (

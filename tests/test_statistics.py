@@ -35,6 +35,7 @@ from small_networks import (
 from torch import Tensor, nn
 
 from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.statistics.collect import Collected, collect, collect_teacher
 from autodas_dsl.statistics.errors import StatisticError
@@ -132,7 +133,7 @@ def test_network_is_untouched_after_an_exception(statistic: Statistic) -> None:
     network.broken = True
     before = Snapshot.of(network)
     if statistic.name in ("W", "Y", "fan_in", "fan_out", "index", "attn", "params", "layers") and (
-        not statistic.prefix
+        not statistic.prefix and not statistic.probe
     ):
         collect(network, BATCH, [statistic])
     else:
@@ -304,6 +305,51 @@ def test_functional_activations() -> None:
         collect(nn.Sequential(nn.Flatten(), nn.Linear(192, 5)), BATCH, [X])
 
 
+def test_gradients_that_come_back_through_activations() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 6), nn.ReLU(), nn.Linear(6, 5))
+    found = collect(network, BATCH, [X, Statistic("X", "grad")])
+    entered = found[X][0].squeeze(2).requires_grad_()
+    loss = F.cross_entropy(network[3](F.relu(entered)), BATCH.y)
+    (expected,) = torch.autograd.grad(loss, entered)
+    assert torch.allclose(found[Statistic("X", "grad")][0].squeeze(2), expected)
+
+
+def test_blocks_before_an_activation() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.ReLU()
+            self.blocks = nn.Sequential(*(nn.Sequential(nn.ReLU(), nn.ReLU()) for _ in range(2)))
+            self.last, self.fc = nn.ReLU(), nn.Linear(192, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.last(self.blocks(self.act(self.act(x)))).flatten(1))
+
+    found = collect(Net(), BATCH, [Statistic("block")])
+    assert found[Statistic("block")].tolist() == [0, 0, 0, 0, 1, 1, 2]
+    assert found.layers["act"][:3] == ("act", "act#2", "blocks.0.0")
+
+
+def test_outputs_of_all_modules() -> None:
+    found = collect(seeded(Small), BATCH, [Statistic("Z"), A, P_S])
+    assert found.layers["mod"] == (
+        "network", "stem", "norm", "act", "deep", "short", "drop", "fc",
+    )  # fmt: skip
+    outputs = dict(zip(found.layers["mod"], found[Statistic("Z")], strict=True))
+    assert torch.equal(outputs["network"].squeeze(2), found[P_S])
+    assert torch.equal(outputs["deep"], found[A][1])
+
+
+def test_curvature_of_a_linear_network_is_that_of_an_ellipse() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 5, bias=False)).double()
+    found = collect(network, BATCH, [Statistic("curvature")], dtype=torch.float64, seed=3)
+    generator = torch.Generator().manual_seed(seed_for(3, "circle"))
+    drawn = torch.randn(192, 2, generator=generator, dtype=torch.float64)
+    a, v = (network[1].weight @ torch.linalg.qr(drawn).Q).detach().T
+    area = (v @ v * (a @ a) - (v @ a) ** 2).sqrt()
+    assert float(found[Statistic("curvature")]) == pytest.approx(float(area / v.norm() ** 3))
+
+
 def test_user_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
     from autodas_dsl.language import inputs, kinds
 
@@ -332,7 +378,8 @@ def test_every_statistic_has_a_collector_and_every_collector_a_statistic() -> No
     for name in COLLECTORS:
         base, _, attribute = name.rstrip("]").partition("[")
         if attribute:  # which the entry has
-            assert INPUTS[base].every if attribute == "all" else INPUTS[base].parts == attribute
+            entry = INPUTS[base]
+            assert attribute in (*["all"] * entry.every, entry.parts, *entry.probes)
 
 
 def test_counts_are_exact_beyond_single_precision() -> None:

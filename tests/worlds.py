@@ -62,7 +62,10 @@ def shapes(student: int = 6, teacher: int = 6, layers: int = 3) -> Shapes:
     )
     act = tuple({"c_X": c, "r_X": r, "c_X[all]": c, "r_X[all]": r} for c, r in ((4, 16), (6, 4)))
     block = tuple({"c_I": c, "r_I": 4, "c_O": o, "r_O": 4, "c_T": c} for c, o in ((3, 4), (4, 5)))
-    return Shapes(single, {"lin": lin, "act": act, "bn": ({}, {}), "block": block})
+    att = ({"heads": 2, "r_H": 9}, {"heads": 3, "r_H": 4})
+    mod = tuple({"c_Z": c, "r_Z": r} for c, r in ((4, 16), (6, 4), (3, 1)))
+    lists = {"lin": lin, "act": act, "bn": ({}, {}), "block": block, "att": att, "mod": mod}
+    return Shapes(single, lists)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ class Document:
     def name(self) -> str:
         return STDIN if self.path is None else str(self.path)
 
+    @property
+    def stem(self) -> str | None:
+        """The stem of the file, which the name of the document must equal."""
+        return self.path.stem if self.path else None
+
     @cached_property
     def data(self) -> bytes:
         """The bytes as they are stored; of standard input no more than tell that it is too much."""
@@ -45,8 +50,7 @@ class Document:
         InputError
             With everything that is wrong with it.
         """
-        stem = self.path.stem if self.path else None
-        return parse_document(decode(self.data, self.name), self.name, stem=stem)
+        return parse_document(decode(self.data, self.name), self.name, stem=self.stem)
 
 
 def documents(paths: Sequence[str]) -> Iterator[Document]:

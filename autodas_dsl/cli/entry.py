@@ -7,17 +7,19 @@ import importlib
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from autodas_dsl import __version__
+from autodas_dsl.cli.config import defaults, find_config
 from autodas_dsl.cli.options import EXTENSIONS, without_extensions
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
 
 COMMANDS = ("score", "rank", "evolve", "search", "distill", "train", "table", "show", "latex", "simplify",
-            "compile", "check", "fmt", "ops", "report", "lsp")  # fmt: skip
+            "compile", "check", "fmt", "ops", "explain", "report", "lsp")  # fmt: skip
 """The commands, each a module of this package, in the order of the help."""
 
 WRONG_INPUT = 1
@@ -93,8 +95,19 @@ def _system_error(error: OSError) -> InputError:
 @click.version_option(__version__, "--version", message="%(prog)s %(version)s")
 @click.option("--with", "files", multiple=True, expose_value=False, metavar="FILE.py",
               help="Operators, statistics, proposers of your own; may stand anywhere.")  # fmt: skip
-def cli() -> None:
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.toml",
+    help="Defaults of options.  [default: the nearest autodas.toml or pyproject.toml above]",
+)
+@click.pass_context
+def cli(ctx: click.Context, path: Path | None) -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
+    found = find_config(path)
+    if found is not None and isinstance(ctx.command, click.Group):
+        ctx.default_map = defaults(found, ctx.command, ctx)
 
 
 def _print_any_character() -> None:

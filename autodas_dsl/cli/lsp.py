@@ -16,8 +16,9 @@ Examples:
 def command() -> None:
     """Serve an editor over standard input and output.
 
-    Diagnostics while typing, hover, completion and formatting for .proxy files. Needs the extra
-    lsp: pip install autodas-dsl[lsp].
+    Diagnostics while typing, hover, completion, signatures, formatting, references, renaming,
+    colours by meaning and hints of kinds for .proxy files. Needs the extra lsp:
+    pip install autodas-dsl[lsp].
     """
     from autodas_dsl.editing.lsp import main
 

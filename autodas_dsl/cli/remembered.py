@@ -118,8 +118,11 @@ def _is_given(ctx: click.Context, name: str | None) -> bool:
 
 
 def _parsed(ctx: click.Context, words: Sequence[str] = ()) -> Values:
-    """The parameters of a command line; of an empty one, their usual values."""
-    return ctx.command.make_context("evolve", list(words), parent=ctx.parent).params
+    """The parameters of a command line, whatever a file of defaults says; of an empty one, their
+    usual values.
+    """
+    made = ctx.command.make_context("evolve", list(words), parent=ctx.parent, default_map={})
+    return made.params
 
 
 def _text(value: Any) -> str:

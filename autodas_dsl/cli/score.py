@@ -146,7 +146,7 @@ def _layer_rows(models: Sequence[Explanation]) -> Iterator[Row]:
 
 
 _LISTS = {"lin": "Conv and Linear layers", "act": "activations", "bn": "BatchNorm layers",
-          "block": "blocks"}  # fmt: skip
+          "block": "blocks", "att": "attentions", "mod": "modules"}  # fmt: skip
 
 
 def _explained(model: Explanation) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _read_recipe(ctx: click.Context, param: click.Parameter, path: Path | None) 
                 "E742", f"{path}: {key.replace('_', '-')}: {error.message}",
                 "-h says which values an option takes",
             ) from error  # fmt: skip
-    ctx.default_map = found
+    ctx.default_map = {**(ctx.default_map or {}), **found}
 
 
 recipe_file = click.option(

@@ -13,7 +13,14 @@ from torch import Tensor
 from autodas_dsl.compiler import kernels
 from autodas_dsl.compiler.cost import Entry
 from autodas_dsl.compiler.emit import SCOPE, aligned_index, source_kind, text_of
-from autodas_dsl.compiler.ir import LIST_OPERATORS, Node, hides, removes_level, topological
+from autodas_dsl.compiler.ir import (
+    LIST_OPERATORS,
+    Node,
+    hides,
+    is_join,
+    removes_level,
+    topological,
+)
 from autodas_dsl.compiler.layout import Values
 from autodas_dsl.compiler.outcome import Invalid, NotFinite, ShapeMismatch
 from autodas_dsl.compiler.reading import reading
@@ -33,7 +40,12 @@ def interpret(root: Node, collected: Values) -> float:
     NotFinite
         When the score is invalid.
     """
-    value = float(_single(evaluate(root, collected)))
+    try:
+        value = float(_single(evaluate(root, collected)))
+    except NotFinite:
+        value = float(_single(evaluate(root, collected, strict=False)))
+        if not math.isfinite(value):
+            raise
     if not math.isfinite(value):
         raise NotFinite(root, "", value)
     return value
@@ -55,8 +67,14 @@ def constant(root: Node) -> float:
         return math.nan
 
 
-def evaluate(root: Node, collected: Values) -> Entry:
+def evaluate(root: Node, collected: Values, *, strict: bool = True) -> Entry:
     """The value of any node: a tensor, or one per layer.
+
+    Parameters
+    ----------
+    strict : bool
+        Raise at the first value that is not finite where a level is removed; else it is NaN, which
+        1^x and x^0 make 1.
 
     Raises
     ------
@@ -65,11 +83,12 @@ def evaluate(root: Node, collected: Values) -> Entry:
     done: dict[Node, Entry] = {}
     root = reading(root, collected.values)
     for node in topological([root]):
-        done[node] = _value(node, [done[arg] for arg in node.args], collected, done)
+        blame = _Blame(node, collected, done) if strict else None
+        done[node] = _value(node, [done[arg] for arg in node.args], collected, blame)
     return done[root]
 
 
-def _value(node: Node, args: list[Entry], collected: Values, done: dict[Node, Entry]) -> Entry:
+def _value(node: Node, args: list[Entry], collected: Values, blame: _Blame | None) -> Entry:
     if node.op == "number":
         return torch.tensor(node.value, dtype=torch.float64)
     if node.op == "stat":
@@ -79,7 +98,6 @@ def _value(node: Node, args: list[Entry], collected: Values, done: dict[Node, En
         return loaded(value) if node.kind.axes else value.double()
     if node.op in OPERATORS and OPERATORS[node.op].sees_population:
         raise Invalid(f"`{node.op}` needs other networks to compare with")
-    blame = _Blame(node, collected, done)
     count = _entries(node, args)
     if node.op in LIST_OPERATORS:
         return _list_operator(node, args[0], blame)
@@ -127,9 +145,12 @@ def _single(value: Entry) -> Tensor:
     return value
 
 
-def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
+def _list_operator(node: Node, value: Entry, blame: _Blame | None) -> Entry:
     if isinstance(value, Tensor):
-        blame.check(value, 0)
+        if blame:
+            blame.check(value, 0)
+        elif not bool(torch.isfinite(value).all()):
+            return value.new_tensor(math.nan)
         return value[0 if node.op == "first" else -1] if node.op != "total" else value.sum()
     if node.op == "total" and len({tuple(v.shape) for v in value}) > 1:
         raise ShapeMismatch(
@@ -139,12 +160,12 @@ def _list_operator(node: Node, value: Entry, blame: _Blame) -> Entry:
     return result if isinstance(result, Tensor) else _single(result)
 
 
-def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int | None) -> Tensor:
+def _apply(node: Node, args: list[Tensor], blame: _Blame | None, layer: int | None) -> Tensor:
     """One unit: spread the arguments by axis name, apply, test finiteness.
 
     Without a layer, numbers of all layers at once.
     """
-    if hides(node):
+    if blame and hides(node):
         for arg in args:
             entries = enumerate(arg.reshape(-1)) if layer is None else [(layer, arg)]
             for place, entry in entries:
@@ -155,10 +176,21 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame, layer: int | None) -> 
         shapes = ", ".join(str(list(arg.shape)) for arg in args)
         message = str(error).partition("\n")[0]
         raise ShapeMismatch(node, f"does not fit {shapes}: {message}") from error
+    if blame is None:
+        return _with_nan(node, result, args)
     if removes_level(node):
         blame.check(result, layer or 0)
         return result.double()
     return result
+
+
+def _with_nan(node: Node, result: Tensor, args: list[Tensor]) -> Tensor:
+    """NaN where an argument is not finite and the operator would not show it, or a level goes."""
+    if hides(node):
+        for arg, own in zip(args, node.args, strict=True):
+            axes = 1 if is_join(node) else len(own.kind.axes)
+            result = kernels.or_nan(result, arg, len(node.kind.axes), axes)
+    return kernels.finite(result).double() if removes_level(node) else result
 
 
 def _spread(node: Node, args: list[Tensor]) -> list[Tensor]:

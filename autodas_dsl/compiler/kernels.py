@@ -223,6 +223,12 @@ def channel(x: Tensor, ndim: int) -> Tensor:
     return x.flatten(2 - ndim) if ndim > 2 else x.unsqueeze(-1)
 
 
+def pick(x: Tensor, n: float, seed: float, ndim: int) -> Tensor:
+    channels = x.shape[1 - ndim]
+    order = backend_of(x).draws((channels,), int(seed), x).argsort()
+    return x.index_select(1 - ndim, order[: int(n)].sort().values)
+
+
 def bmm(x: Tensor, ndim: int) -> Tensor:
     return gram(channel(x, ndim))
 

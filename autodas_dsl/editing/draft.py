@@ -1,4 +1,4 @@
-"""A document as it stands in an editor, right or wrong: its diagnostics, its words, its lets."""
+"""A document as it stands in an editor, right or wrong: its diagnostics, its lets, its kinds."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from autodas_dsl.language.check import check
-from autodas_dsl.language.documents import decode, parse_document
+from autodas_dsl.language.check import check, kinds
+from autodas_dsl.language.documents import decode, formulas_of, parse_document
 from autodas_dsl.language.errors import Diagnostic, InputError
 from autodas_dsl.language.kinds import AnyKind
 from autodas_dsl.language.library import LIBRARY
 from autodas_dsl.language.lines import Item, read_items
 from autodas_dsl.language.proxy import Formula, Proxy
-from autodas_dsl.language.spans import Source, Span
+from autodas_dsl.language.spans import Source
 from autodas_dsl.language.tree import Call, Expr, Name, walk
 
 WORD = re.compile(r"[A-Za-zσ∑][A-Za-z0-9_ₛₜ]*")
-_HEAD = re.compile(r"(?:let\s+(?P<let>[^\s=]+)\s*|score\s*)=")
+HEAD = re.compile(r"(?P<item>let\s+(?P<let>[^\s=]+)|score)\s*=")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,22 @@ class Draft:
         return str(self.proxy) if self.proxy else None
 
     @cached_property
+    def formulas(self) -> list[Formula]:
+        """The lets and the score, as far as they are well formed."""
+        return [*self.proxy.lets, self.proxy.score] if self.proxy else formulas_of(self.text)
+
+    def kinds(self) -> list[tuple[int, AnyKind]]:
+        """The kinds of the lets and of the score, each with the offset where its name ends."""
+        found = []
+        known = kinds([(formula.name, formula.expr) for formula in self.formulas], LIBRARY)
+        for formula, kind in zip(self.formulas, known, strict=True):
+            item = self.item_at(formula.expr.span.start)
+            head = item and HEAD.match(item.text)
+            if item and head and kind is not None:
+                found.append((item.span.start + head.end("item"), kind))
+        return found
+
+    @cached_property
     def items(self) -> list[Item]:
         """Headers, lets and the score, as far as lines can tell them."""
         return read_items(self.text)[0]
@@ -84,7 +100,7 @@ class Draft:
         item = self.item_at(offset)
         if item is None:
             return None
-        head = _HEAD.match(item.text)
+        head = HEAD.match(item.text)
         line = self.text[self.text.rfind("\n", 0, offset) + 1 : offset]
         inside = head is not None and offset >= item.span.start + head.end()
         return item if inside and "#" not in line else None
@@ -94,27 +110,15 @@ class Draft:
         """Names of lets and the items that define them."""
         found: dict[str, Item] = {}
         for item in self.items:
-            head = _HEAD.match(item.text)
+            head = HEAD.match(item.text)
             if head and head.group("let"):
                 found.setdefault(head.group("let"), item)
         return found
 
-    def word_at(self, offset: int) -> Span | None:
-        """The name that holds an offset or ends there."""
-        start = self.text.rfind("\n", 0, offset) + 1
-        end = self.text.find("\n", offset)
-        line = self.text[start : len(self.text) if end < 0 else end]
-        for match in WORD.finditer(line):
-            if match.start() <= offset - start <= match.end():
-                return Span(start + match.start(), start + match.end())
-        return None
-
     def kind_at(self, offset: int) -> AnyKind | None:
-        """The kind of the smallest named value at an offset, where the document is well formed."""
-        if self.proxy is None:
-            return None
+        """The kind of the smallest named value at an offset, where its formula is well formed."""
         scope: list[tuple[str, Expr]] = []
-        for formula in (*self.proxy.lets, self.proxy.score):
+        for formula in self.formulas:
             node = _smallest(formula, offset)
             if node is not None:
                 return check(node, tuple(scope), LIBRARY).kind

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from autodas_dsl.editing.draft import Draft
+from autodas_dsl.editing.words import NAMES, Word, words_at
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, Input
-from autodas_dsl.language.library import library_files, library_proxy
-from autodas_dsl.language.operators import ALIASES, NORM_MARKS, OPERATORS, Attribute, Operator
+from autodas_dsl.language.library import library_proxy
+from autodas_dsl.language.operators import OPERATORS, Attribute, Operator
 from autodas_dsl.language.proxy import format_formula
 from autodas_dsl.language.spans import Span
 
@@ -32,67 +33,27 @@ PREFIXES = {
 
 def hover(draft: Draft, offset: int) -> tuple[str, Span] | None:
     """Markdown about what stands at an offset, and its place; None where there is nothing to say."""
-    if draft.formula_at(offset) is None:
-        return _hover_head(draft, offset)
-    norm = _norm_at(draft.text, offset)
-    if norm is not None:
-        return norm
-    span = draft.word_at(offset)
-    if span is None:
-        sign = draft.text[offset : offset + 1]
-        meant = next((entry for entry in OPERATORS.values() if sign and sign in entry.signs), None)
-        return None if meant is None else (operator_text(meant), Span(offset, offset + 1))
-    text = _meaning(draft, span)
-    if text is None:
-        return None
-    kind = draft.kind_at(offset)
-    return (text if kind is None else f"{text}\n\nhere: `{kind}`"), span
-
-
-def _hover_head(draft: Draft, offset: int) -> tuple[str, Span] | None:
-    item, span = draft.item_at(offset), draft.word_at(offset)
-    if item is None or span is None or span.start != item.span.start:
-        return None
-    word = draft.text[span.start : span.end]
-    text = {**HEADERS, **ITEMS}.get(word)
-    return None if text is None else (text, span)
-
-
-def _norm_at(text: str, offset: int) -> tuple[str, Span] | None:
-    """The mark of a norm, ``|_F``, that holds an offset."""
-    for mark, name in NORM_MARKS.items():
-        for bar in "|‖":
-            sign = bar + mark
-            start = text.find(sign, max(0, offset - len(sign) + 1), offset + len(sign))
-            if 0 <= start <= offset < start + len(sign):
-                return operator_text(OPERATORS[name]), Span(start, start + len(sign))
+    for word in reversed(words_at(draft, offset)):
+        text = _meaning(draft, word)
+        if text:
+            kind = draft.kind_at(offset) if word.sort in NAMES else None
+            return (text if kind is None else f"{text}\n\nhere: `{kind}`"), word.span
     return None
 
 
-def _meaning(draft: Draft, span: Span) -> str | None:
-    word = draft.text[span.start : span.end]
-    if word in PREFIXES:
-        return PREFIXES[word]
-    if word in draft.lets:
-        return f"```\n{draft.lets[word].text.strip()}\n```"
-    base = word.replace("_ₛ", "_s").replace("_ₜ", "_t").replace("ₛ", "_s").replace("ₜ", "_t")
-    prefix = next((p for p in PREFIXES if _preceded(draft.text[: span.start], p)), "")
-    if f"{prefix} {base}".strip() in INPUTS:
-        return statistic_text(INPUTS[f"{prefix} {base}".strip()])
-    name = ALIASES.get(word, word)
-    if name in OPERATORS:
-        return operator_text(OPERATORS[name])
-    return library_text(word) if word in library_files() else None
-
-
-def _preceded(before: str, prefix: str) -> bool:
-    """Whether ``grad``, or ``grad[…]``, stands right before a name."""
-    if before.endswith("∂L/∂"):
-        return prefix == "grad"
-    before = before.rstrip()
-    if before.endswith("]"):
-        before = before[: before.rfind("[")]
-    return before.endswith(prefix)
+def _meaning(draft: Draft, word: Word) -> str:
+    """What a word means; empty where there is nothing to say."""
+    if word.sort in ("header", "item"):
+        return {**HEADERS, **ITEMS}.get(word.name, "")
+    if word.sort == "derivative":
+        return PREFIXES[word.name]
+    if word.sort == "let":
+        return f"```\n{draft.lets[word.name].text.strip()}\n```"
+    if word.sort == "statistic":
+        return statistic_text(INPUTS[word.name])
+    if word.sort in ("operator", "sign") and word.name in OPERATORS:
+        return operator_text(OPERATORS[word.name])
+    return library_text(word.name) if word.sort == "proxy" and not word.defines else ""
 
 
 def statistic_text(entry: Input) -> str:

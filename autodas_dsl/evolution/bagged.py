@@ -16,11 +16,9 @@ from autodas_dsl.execution.randomness import Purpose, Stream
 
 Floats = npt.NDArray[np.float64]
 
-CRITERIA = ("spearman", "kendall")
 _FEWEST = 5
 _DECIMALS = 12
 _FLAT = 1e-12
-_AT_ONCE = 1 << 22  # pairs of architectures, over all sums, that are compared together
 
 
 def bags_of(n: int, bags: int, share: float, seed: int, table: int) -> npt.NDArray[np.bool_]:
@@ -46,7 +44,7 @@ def settled(sums: Floats) -> Floats:
 
 
 class Bagged:
-    """Agreement of sums with the accuracies of one table, in every bag.
+    """Spearman of sums with the accuracies of one table, in every bag.
 
     Where it is undefined, because all sums or all accuracies of a bag are equal, it is 0.
 
@@ -54,49 +52,20 @@ class Bagged:
     ----------
     accuracies : float64 array [n]
     bags : bool array [bags, n]
-    criterion : str
-        One of `CRITERIA`.
     """
 
-    def __init__(
-        self, accuracies: Floats, bags: npt.NDArray[np.bool_], criterion: str = "spearman"
-    ) -> None:
-        if criterion not in CRITERIA:
-            raise ValueError(f"criterion must be one of {CRITERIA}, not {criterion!r}")
+    def __init__(self, accuracies: Floats, bags: npt.NDArray[np.bool_]) -> None:
         self._rows = [np.flatnonzero(bag) for bag in bags]
         self._ranks = [centred(rankdata(accuracies[rows])) for rows in self._rows]
-        self._kendall = criterion == "kendall"
-        if self._kendall:
-            first, second = np.triu_indices(len(accuracies), k=1)
-            self._pairs = first, second
-            self._inside = (bags[:, first] & bags[:, second]).astype(np.float64).T
-            self._signs = np.sign(accuracies[first] - accuracies[second])[:, None] * self._inside
-            self._untied = np.abs(self._signs).sum(axis=0)
 
     def __call__(self, sums: Floats) -> Floats:
         """Agreement of each sum ``[sums, n]`` in each bag, ``[sums, bags]``."""
         sums = settled(sums)
-        return self._taus(sums) if self._kendall else self._spearman(sums)
-
-    def _spearman(self, sums: Floats) -> Floats:
         found = [
             centred(rankdata(sums[:, rows], axis=1)) @ ranks
             for rows, ranks in zip(self._rows, self._ranks, strict=True)
         ]
         return np.stack(found, axis=1)
-
-    def _taus(self, sums: Floats) -> Floats:
-        """Tau-b by one matrix product over pairs of architectures."""
-        first, second = self._pairs
-        step = max(1, _AT_ONCE // max(1, len(first)))
-        found = [np.zeros((0, len(self._rows)))]
-        for start in range(0, len(sums), step):
-            some = sums[start : start + step]
-            signs = np.sign(some[:, first] - some[:, second])
-            untied = np.abs(signs) @ self._inside
-            both = np.sqrt(untied * self._untied)
-            found.append(np.divide(signs @ self._signs, both, where=both > 0, out=0.0 * both))
-        return np.concatenate(found)
 
 
 class Linear:
@@ -123,10 +92,6 @@ class Linear:
         squares = (moved**2).sum(axis=1)[:, None] + self._squares + 2 * (moved @ self._values.T)
         flat = squares < _FLAT
         return np.where(flat, 0.0, products / np.sqrt(np.where(flat, 1.0, squares)))
-
-    def alone(self, bases: Floats) -> Floats:
-        """Correlation of the bases themselves, ``[bases]``."""
-        return np.asarray(centred(bases) @ self._truth)
 
 
 def centred(rows: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """Sums of terms: which few of thousands of evaluated formulas, added, rank architectures best.
 
 Every term was evaluated already, so a sum costs no network and no kernel. Terms enter as their
-percentiles among the selection architectures (or standardised). Sums grow by a term at a time: the
+percentiles among the selection architectures. Sums grow by a term at a time: the
 `Settings.beam` best of each size are extended by every term. All candidates are judged by a
 correlation that needs one matrix product for all terms together, the `Settings.shortlist` best of
 them by rank, as the mean over random parts of the selection (`bagged`). Of sums that are within
@@ -19,13 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from autodas_dsl.compiler.population import percentiles
 from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred, settled
 from autodas_dsl.evolution.config import OBJECTIVES
-from autodas_dsl.evolution.terms import TRANSFORMS, Scored, representatives, signs, transformed
+from autodas_dsl.evolution.terms import Scored, signs, usable
 
 Floats = npt.NDArray[np.float64]
-
-_EQUAL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +39,10 @@ class Settings:
         Random parts of the selection that candidates are judged on, and how much each holds.
     seed : int
         Of the bags.
-    transform : str
-        ``"percentile"``, or ``"standardise"`` for the standardised symlog of each score.
-    criterion : str
-        Agreement in a bag: ``"spearman"`` or ``"kendall"``.
     margin : float
         What a further term must add to the mean agreement.
     twins : float
         Terms whose rank correlation is beyond this are not paired.
-    weights : tuple of float
-        Factors that coefficients are chosen from; ``(1.0,)``: all are 1.
     shortlist : int
         Candidates judged by rank at every step.
     beam : int
@@ -57,8 +50,6 @@ class Settings:
     near : float
         Sums of several terms are taken for equally good when they are so near to the best; 0: the
         best one is taken.
-    exchange : bool
-        Try to replace each member of the sum that was taken.
     objective : str
         ``"mean"`` or ``"min"`` of the agreement over several tables.
     """
@@ -67,20 +58,14 @@ class Settings:
     bags: int = 8
     share: float = 0.75
     seed: int = 0
-    transform: str = "percentile"
-    criterion: str = "spearman"
     margin: float = 0.0
     twins: float = 0.995
-    weights: tuple[float, ...] = (1.0,)
     shortlist: int = 256
     beam: int = 32
     near: float = 0.01
-    exchange: bool = False
     objective: str = "mean"
 
     def __post_init__(self) -> None:
-        if self.transform not in TRANSFORMS:
-            raise ValueError(f"transform must be one of {TRANSFORMS}, not {self.transform!r}")
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective must be one of {OBJECTIVES}, not {self.objective!r}")
         if min(self.terms_max, self.bags, self.shortlist, self.beam) < 1:
@@ -91,14 +76,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A weighted sum of terms.
+    """A sum of terms.
 
     Attributes
     ----------
     terms : tuple of int
         Rows of the score matrices, in the order in which they were added.
-    weights : tuple of float
-        Signed: negative where lower scores go with higher accuracy.
+    signs : tuple of float
+        1, or -1 where lower scores go with higher accuracy.
     value : float
         Mean agreement over the bags.
     bags : tuple of float
@@ -106,7 +91,7 @@ class Sum:
     """
 
     terms: tuple[int, ...]
-    weights: tuple[float, ...]
+    signs: tuple[float, ...]
     value: float
     bags: tuple[float, ...]
 
@@ -126,13 +111,10 @@ class Combiner:
         if not tables or len({len(table.scores) for table in tables}) > 1:
             raise ValueError("give at least one table, all with the same terms")
         self.settings = settings = settings or Settings()
-        self._first = representatives(tables)
-        self._rows = np.flatnonzero(self._first == np.arange(len(self._first)))
+        self._rows = usable(tables)
         scores = [table.scores[self._rows] for table in tables]
-        self._own = signs(tables, self._rows)
-        self._values = [
-            self._own[:, None] * transformed(rows, settings.transform) for rows in scores
-        ]
+        self._signs = signs(tables, self._rows)
+        self._values = [self._signs[:, None] * percentiles(rows) for rows in scores]
         ranks = [centred(rankdata(rows, axis=1)) for rows in scores]
         self._ranks = np.hstack(ranks) / np.sqrt(len(tables))
         self._exact: list[Bagged] = []
@@ -141,13 +123,8 @@ class Combiner:
             bags = bags_of(
                 len(table.accuracies), settings.bags, settings.share, settings.seed, place
             )
-            self._exact.append(Bagged(table.accuracies, bags, settings.criterion))
+            self._exact.append(Bagged(table.accuracies, bags))
             self._linear.append(Linear(values, table.accuracies))
-
-    @property
-    def usable(self) -> npt.NDArray[np.int64]:
-        """Rows that may enter a sum: valid everywhere, not constant, the first of their ranking."""
-        return self._rows
 
     def sums(self) -> tuple[Sum, ...]:
         """The best term alone, then the best sum of two, of three, …; the last one is the best.
@@ -156,34 +133,16 @@ class Combiner:
         """
         chosen: list[_Members] = []
         for leaders in self._levels():
-            best = self._exchanged(self._chosen(leaders))
+            best = self._chosen(leaders)
             if chosen and best.value <= chosen[-1].value + self.settings.margin:
                 break
             chosen.append(best)
-        return tuple(self._public(self._weighted(members)) for members in chosen)
+        return tuple(map(self._public, chosen))
 
     def leaders(self, size: int) -> tuple[Sum, ...]:
         """The best sums of so many terms, or of as many as there are, best first."""
         levels = list(islice(self._levels(), size))
         return tuple(map(self._public, levels[-1])) if levels else ()
-
-    def residual(self, found: Sum) -> Floats:
-        """What every term would add to a sum, ``[terms]``; NaN for those that cannot be ranked.
-
-        For a member it is what the sum would lose without it; 0 for a twin of a member. This is
-        the correlation of the sum itself with the ranks of accuracies, for all terms at once.
-        """
-        members = self._members(found)
-        here = float(self._alone([members])[0])
-        gains = self._linearly([members])[0] - here
-        gains[self._near(members.places)] = 0.0
-        if members.places:
-            rest = self._alone([members.without(place) for place in members.places])
-            gains[list(members.places)] = here - rest
-        known = self._first >= 0
-        whole = np.full(len(self._first), np.nan)
-        whole[known] = gains[np.searchsorted(self._rows, self._first[known])]
-        return whole
 
     # --- steps
 
@@ -203,7 +162,7 @@ class Combiner:
         for members, promise in zip(bases, self._promise(bases), strict=True):
             best = np.argsort(-promise, kind="stable")[:room]
             for place in best[np.isfinite(promise[best])].tolist():
-                grown = members.plus(place)
+                grown = _Members((*members.places, place))
                 likely.setdefault(grown.key, (-float(promise[place]), grown))
         chosen = sorted(likely.values(), key=lambda item: (item[0], item[1].key))[:room]
         return self._judged([members for _, members in chosen])[: self.settings.beam]
@@ -233,34 +192,12 @@ class Combiner:
         ranks = np.hstack([centred(rankdata(rows, axis=1)) for rows in self._added(some)])
         return some[int(np.argmax(settled(ranks @ ranks.mean(axis=0))))]
 
-    def _exchanged(self, members: _Members) -> _Members:
-        """Each member replaced by a better one, where there is one."""
-        for place in members.places if self.settings.exchange else ():
-            others = self._extended([members.without(place)])
-            if others and others[0].value > members.value + _EQUAL:
-                members = others[0]
-        return members
-
-    def _weighted(self, members: _Members) -> _Members:
-        """Coefficients changed one at a time for as long as the agreement rises by the margin."""
-        steps = self.settings.weights
-        better = len(members.places) > 1 and len(steps) > 1
-        while better:
-            tries = [members.scaled(place, step) for place in members.places for step in steps]
-            best = self._judged(tries)[0]
-            better = best.value > members.value + max(_EQUAL, self.settings.margin)
-            members = best if better else members
-        return members
-
     # --- judging
 
     def _added(self, sums: Sequence[_Members]) -> list[Floats]:
         """Sums of equally many terms on every table, ``[sums, n]`` each."""
         places = np.array([members.places for members in sums], dtype=np.int64)
-        weights = np.array([members.weights for members in sums], dtype=np.float64)
-        return [
-            settled(np.einsum("sk,skn->sn", weights, values[places])) for values in self._values
-        ]
+        return [settled(values[places].sum(axis=1)) for values in self._values]
 
     def _agreement(self, sums: Sequence[Floats]) -> Floats:
         """Agreement of sums, given per table ``[sums, n]``, in each bag: ``[sums, bags]``."""
@@ -273,12 +210,6 @@ class Combiner:
         found = [linear(rows) for linear, rows in zip(self._linear, sums, strict=True)]
         return self._over_tables(found)
 
-    def _alone(self, bases: Sequence[_Members]) -> Floats:
-        """The linear agreement of each base, ``[bases]``."""
-        sums = self._added(bases)
-        found = [linear.alone(rows) for linear, rows in zip(self._linear, sums, strict=True)]
-        return self._over_tables(found)
-
     def _over_tables(self, found: Sequence[Floats]) -> Floats:
         combine = np.min if self.settings.objective == "min" else np.mean
         return np.asarray(combine(found, axis=0))
@@ -288,19 +219,12 @@ class Combiner:
         likeness = np.abs(self._ranks @ self._ranks[list(places)].T)
         return np.asarray((likeness > self.settings.twins).any(axis=1))
 
-    def _members(self, found: Sum) -> _Members:
-        rows = [int(self._first[term]) for term in found.terms]
-        places = tuple(np.searchsorted(self._rows, rows).tolist())
-        weights = tuple(float(abs(weight)) for weight in found.weights)
-        return _Members(places, weights, found.bags)
-
     def _public(self, members: _Members) -> Sum:
-        terms = tuple(int(self._rows[place]) for place in members.places)
-        signed = tuple(
-            float(self._own[place] * weight)
-            for place, weight in zip(members.places, members.weights, strict=True)
-        )
-        return Sum(terms, signed, members.value, members.bags)
+        places = list(members.places)
+        return Sum(
+            tuple(self._rows[places].tolist()), tuple(self._signs[places].tolist()),
+            members.value, members.bags,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +232,6 @@ class _Members:
     """A sum on its way: places among the usable terms."""
 
     places: tuple[int, ...] = ()
-    weights: tuple[float, ...] = ()
     bags: tuple[float, ...] = ()
 
     @property
@@ -318,17 +241,3 @@ class _Members:
     @property
     def key(self) -> tuple[int, ...]:
         return tuple(sorted(self.places))
-
-    def plus(self, place: int) -> _Members:
-        return _Members((*self.places, place), (*self.weights, 1.0))
-
-    def without(self, place: int) -> _Members:
-        kept = [pair for pair in zip(self.places, self.weights, strict=True) if pair[0] != place]
-        return _Members(tuple(p for p, _ in kept), tuple(w for _, w in kept))
-
-    def scaled(self, place: int, size: float) -> _Members:
-        weights = [
-            size if member == place else weight
-            for member, weight in zip(self.places, self.weights, strict=True)
-        ]
-        return _Members(self.places, tuple(weights))

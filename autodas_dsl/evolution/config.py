@@ -137,7 +137,7 @@ class Config:
         population; E633 there is no such proposer.
     """
 
-    population: int = _option(20, "Formulas kept.", 2, 100_000, shown=True)
+    population: int = _option(40, "Formulas kept.", 2, 100_000, shown=True)
     iterations: int = _option(100, "Generations.", 0, 10_000_000, shown=True)
     tournament: float = _option(
         0.9, "Share of the population a tournament draws.", 0.0, 1.0, shown=True
@@ -148,7 +148,7 @@ class Config:
     brood: int = _option(1, "Children and fresh formulas per generation.", 1, 100_000, shown=True)
     crossover: float = _option(0.5, "Share of the children with two parents.", 0.0, 1.0, shown=True)
     strategy: str = _option(
-        "adaptive-elite", ", ".join(STRATEGIES) + " or your own.", metavar="NAME", shown=True,
+        "nsga2", ", ".join(STRATEGIES) + " or your own.", metavar="NAME", shown=True,
     )  # fmt: skip
     proposer: str = _option("", "A function of yours that proposes formulas.", metavar="NAME")
     objective: str = _option(

@@ -52,7 +52,8 @@ class Fitness:
     taus : tuple of float
         Oriented, one per table.
     ranks : bytes
-        Dense ranks over all tables up to reversal: equal for formulas that rank alike.
+        How the networks of all tables are ranked, up to reversal: equal for formulas that rank
+        alike, see `likeness`.
     """
 
     value: float
@@ -142,10 +143,32 @@ def _dense_ranks(scores: Floats) -> npt.NDArray[np.int64]:
 
 
 def _reversible(ranks: Sequence[npt.NDArray[np.int64]]) -> bytes:
-    """Ranks as bytes, the smaller of a ranking and its reverse."""
-    forward = np.concatenate(ranks).astype(">u4").tobytes()
-    backward = np.concatenate([r.max() - r for r in ranks]).astype(">u4").tobytes()
-    return min(forward, backward)
+    """Ranks as bytes, the smaller of a ranking and its reverse; see `likeness`."""
+    backward = [r.max() - r for r in ranks]
+    chosen = min(ranks, backward, key=lambda both: np.concatenate(both).astype(">u4").tobytes())
+    return (np.concatenate([_unit(r) for r in chosen]) / np.sqrt(len(ranks))).tobytes()
+
+
+def _unit(ranks: npt.NDArray[np.int64]) -> Floats:
+    centred = ranks - ranks.mean()
+    return np.asarray(centred / np.linalg.norm(centred))
+
+
+def likeness(ranks: bytes, others: Sequence[bytes]) -> Floats:
+    """How much a formula ranks networks as each of others does, or in reverse.
+
+    Parameters
+    ----------
+    ranks, others : bytes, sequence of bytes
+        `Fitness.ranks` over the same tables.
+
+    Returns
+    -------
+    float64 array
+        The correlation of dense ranks, its mean over the tables, without its sign.
+    """
+    rows = np.frombuffer(b"".join(others)).reshape(len(others), -1)
+    return np.asarray(np.abs(rows @ np.frombuffer(ranks)).round(9))
 
 
 def shuffled(accuracies: Floats, seed: int, table: int, repeat: int = 0) -> Floats:

@@ -13,7 +13,7 @@ def written_out(proxy: Proxy) -> Expr:
     return in_step(inlined(proxy.typed().score))
 
 
-def oriented(expr: Expr, sign: int) -> Expr:
+def oriented(expr: Expr, sign: float) -> Expr:
     """The formula with a leading minus when lower scores are better; never a double one."""
     return expr if sign > 0 else negated(expr)
 

@@ -9,12 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from autodas_dsl.compiler.population import percentiles, standardise, symlog
 from autodas_dsl.evolution.bagged import centred, settled
 
 Floats = npt.NDArray[np.float64]
-
-TRANSFORMS = ("percentile", "standardise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,24 +35,24 @@ class Scored:
             raise ValueError("an accuracy is not finite; leave unmeasured architectures out")
 
 
-def representatives(tables: Sequence[Scored]) -> npt.NDArray[np.int64]:
-    """For each term the first that ranks alike on all tables, forwards or backwards, ``[terms]``.
+def usable(tables: Sequence[Scored]) -> npt.NDArray[np.int64]:
+    """Terms that may enter a sum, ascending.
 
-    -1 for a term that is invalid somewhere, or constant on every table.
+    They are valid everywhere and not constant on every table; of those that rank alike on all
+    tables, forwards or backwards, it is the first.
     """
     scores = np.hstack([table.scores for table in tables])
-    found = np.full(len(scores), -1, dtype=np.int64)
     valid = np.flatnonzero(np.isfinite(scores).all(axis=1))
     twice = [2 * rankdata(table.scores[valid], axis=1) for table in tables]
     forward = np.hstack(twice).astype(">u4")
     backward = np.hstack([2 * rows.shape[1] + 2 - rows for rows in twice]).astype(">u4")
     constant = (forward == backward).all(axis=1)
-    seen: dict[bytes, int] = {}
+    first: dict[bytes, int] = {}
     for place, term in enumerate(valid.tolist()):
         if not constant[place]:
             key = min(forward[place].tobytes(), backward[place].tobytes())
-            found[term] = seen.setdefault(key, term)
-    return found
+            first.setdefault(key, term)
+    return np.array(list(first.values()), dtype=np.int64)
 
 
 def signs(tables: Sequence[Scored], rows: npt.NDArray[np.int64]) -> Floats:
@@ -65,12 +62,3 @@ def signs(tables: Sequence[Scored], rows: npt.NDArray[np.int64]) -> Floats:
         for table in tables
     ]
     return np.where(settled(np.mean(found, axis=0)) >= 0, 1.0, -1.0)
-
-
-def transformed(rows: Floats, transform: str) -> Floats:
-    """Scores as a sum takes them, each row against itself."""
-    if transform == "percentile":
-        return percentiles(rows)
-    logs = symlog(rows)
-    centre, spread = logs.mean(axis=1, keepdims=True), logs.std(axis=1, keepdims=True)
-    return standardise(logs, centre, spread)

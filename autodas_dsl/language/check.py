@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from autodas_dsl.language.errors import Diagnostic, Fault
 from autodas_dsl.language.infer import Typing, apply
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.language.kinds import NUMBER, AnyKind, Pair, Requirement
 from autodas_dsl.language.operators import OPERATORS
-from autodas_dsl.language.resolve import name_help, operator_help, operator_values, statistic_named
+from autodas_dsl.language.resolve import (
+    name_help,
+    name_meant,
+    operator_help,
+    operator_meant,
+    operator_values,
+    statistic_named,
+    suggestion,
+)
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, Name, PairOf
 from autodas_dsl.language.typed import Typed, TypedFormula
@@ -84,6 +92,15 @@ def check(score: Expr, lets: Lets = (), library: Library = NO_LIBRARY) -> Checke
     return found
 
 
+def kinds(
+    formulas: Iterable[tuple[str, Expr]], library: Library = NO_LIBRARY
+) -> list[AnyKind | None]:
+    """The kind of each formula in turn, None where it does not check; it may name those before it."""
+    checker = _Checker(library)
+    found = [checker.let(name, body) for name, body in formulas]
+    return [None if one is None else one.kind for one in found]
+
+
 def kind_of_expression(expr: Expr, library: Library = NO_LIBRARY) -> Checked:
     """Check an expression of any kind, such as one side of a pair."""
     return _Checker(library).formula(expr, ())
@@ -128,13 +145,18 @@ class _Checker(Typing):
     def formula(self, score: Expr, lets: Lets) -> Checked:
         self._lets = tuple(name for name, _ in lets)
         for name, body in lets:
-            self._scope[name] = self.typed(body)
+            self.let(name, body)
         root = self.typed(score)
         if root is not None:
             self.result.kind = root.kind
             known = tuple((name, let) for name, let in self._scope.items() if let is not None)
             self.result.typed = TypedFormula(known, root) if self.result.ok else None
         return self.result
+
+    def let(self, name: str, body: Expr) -> Typed | None:
+        """Name the value of a formula, for those that follow."""
+        self._scope[name] = self.typed(body)
+        return self._scope[name]
 
     def node(self, node: Expr, parts: Sequence[Typed | None]) -> Typed | None:
         try:
@@ -169,9 +191,10 @@ class _Checker(Typing):
             raise Fault("E208", f"the let `{name.text}` is not defined yet", name.span,
                         "a let uses those above it")  # fmt: skip
         if proxy is None:
+            fix = name_meant(name.text, [*self._scope, *self._library])
             raise Fault(
                 "E201", f"there is no statistic, let or proxy `{name.text}`", name.span,
-                name_help(name.text, [*self._scope, *self._library]),
+                suggestion(fix) or name_help(name.text), fix,
             )  # fmt: skip
         if name.attrs:
             raise Fault("E205", f"the proxy `{name.text}` takes no attributes", name.span)
@@ -191,9 +214,7 @@ class _Checker(Typing):
     def _explain_call(self, call: Call, parts: Sequence[Typed | None]) -> None:
         head = call.head or call.span
         if call.op not in OPERATORS:
-            raise Fault(
-                "E202", f"there is no operator `{call.op}`", head, self._no_operator(call.op)
-            )
+            self._no_operator(call.op, head)
         operator_values(OPERATORS[call.op], call.attrs, head)
         kinds = [part.kind for part in parts if part is not None]
         if len(kinds) == len(parts):
@@ -215,11 +236,14 @@ class _Checker(Typing):
             )  # fmt: skip
         self._placed.add(node)
 
-    def _no_operator(self, word: str) -> str:
+    def _no_operator(self, word: str, head: Span) -> NoReturn:
+        said = f"there is no operator `{word}`"
         for what, known in (("let", self._scope), ("statistic", INPUTS), ("proxy", self._library)):
             if word in known:
-                return f"`{word}` is a {what}; it is written without parentheses"
-        return operator_help(word)
+                hint = f"`{word}` is a {what}; it is written without parentheses"
+                raise Fault("E202", said, head, hint)
+        fix = operator_meant(word)
+        raise Fault("E202", said, head, suggestion(fix) or operator_help(word), fix)
 
 
 def _explain_pair(members: Sequence[Typed | None]) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
 from autodas_dsl.language.check import NO_LIBRARY
-from autodas_dsl.language.errors import Diagnostic, Fault, FormulaError, InputError
+from autodas_dsl.language.errors import Diagnostic, Fault, Fix, FormulaError, InputError
 from autodas_dsl.language.files import read_file
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.inputs import INPUTS
@@ -20,7 +21,7 @@ from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.parse import MAX_TOKENS, parse, parse_expression
 from autodas_dsl.language.proxy import Formula, Proxy, Written
 from autodas_dsl.language.references import Reference, read_reference
-from autodas_dsl.language.resolve import suggest
+from autodas_dsl.language.resolve import meant, suggestion
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.tree import moved
 
@@ -36,6 +37,7 @@ REFERENCE = "reference"
 _BASELINES = ("params", "flops")  # statistics that are proxies, too
 _NAMING = "names are letters, digits and _, and not taken"
 _FORMULA_LINES = "formulas are written `let name = …` and `score = …`"
+_LINES = "a line is `key: …`, `let name = …` or `score = …`"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _KEY = re.compile(r"(x-[a-z0-9-]+|[a-z]+):")
 _FORMULA = re.compile(r"let\b|score\b")
@@ -128,6 +130,15 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
     return proxy
 
 
+def formulas_of(text: str) -> list[Formula]:
+    """The lets and the score of a document that may be wrong elsewhere, as far as they are right."""
+    reader = _Reader(Source("<document>", text))
+    for item in read_items(text)[0]:
+        if _FORMULA.match(item.text):
+            reader._formula(item)
+    return [*reader.lets, *([reader.score] if reader.score else [])]
+
+
 def _formula_faults(proxy: Proxy) -> list[Diagnostic]:
     """What is wrong with the formulas of a document that is wrong elsewhere too.
 
@@ -158,8 +169,10 @@ class _Reader:
         self._room = MAX_WORDS
         self._broken = False
 
-    def report(self, code: str, message: str, span: Span, help: str = "") -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, help))
+    def report(
+        self, code: str, message: str, span: Span, help: str = "", fix: Fix | None = None
+    ) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, help, fix=fix))
 
     def read(self, stem: str | None) -> Proxy | None:
         items, notes, self.diagnostics = read_items(self.source.text)
@@ -213,7 +226,7 @@ class _Reader:
         match = re.fullmatch(r"proxy/1\s+(\S+)\s*", text)
         if not match:
             self.report("E305", "a document starts with `proxy/1 name`", _head(item, len(text)),
-                        _head_help(stem))  # fmt: skip
+                        _head_help(stem), _head_fix(item, stem))  # fmt: skip
             return False
         self.name = match.group(1)
         self._own_name(Span(item.span.start + match.start(1), item.span.start + match.end(1)), stem)
@@ -225,7 +238,7 @@ class _Reader:
             self.report("E308", f"`{self.name}` {_unfit(reserved)}", span, _NAMING)
         elif stem is not None and stem != self.name:
             self.report("E309", f"the document is named `{self.name}`, the file `{stem}`", span,
-                        "give both the same name")  # fmt: skip
+                        "give both the same name", Fix(stem, sure=False))  # fmt: skip
 
     def _item(self, item: Item) -> None:
         key = _KEY.match(item.text)
@@ -236,15 +249,17 @@ class _Reader:
         else:
             self._broken = True  # it may have been meant as the score
             word = re.split(r"[\s:=]", item.text, maxsplit=1)[0]
+            fix = meant(word, [*HEADERS, *FACTS, REFERENCE, "let", "score"])
             self.report("E310", f"unknown line `{word[:40]}`", _head(item, len(word)),
-                        _line_help(word))  # fmt: skip
+                        _line_help(word) or suggestion(fix) or _LINES, fix)  # fmt: skip
 
     def _header(self, item: Item, key: str, rest: str) -> None:
         value = " ".join(rest.split())
         if key in ("let", "score"):
             self._broken = True
+            colon = item.span.start + len(key)
             self.report("E313", f"`{key}` is followed by =, not :", _head(item, len(key) + 1),
-                        _FORMULA_LINES)  # fmt: skip
+                        _FORMULA_LINES, Fix(" =", key == "score", Span(colon, colon + 1)))  # fmt: skip
         elif key in FACTS:
             self.facts[key].append(value)
         elif key == REFERENCE:
@@ -252,8 +267,9 @@ class _Reader:
         elif key.startswith("x-"):
             self.extra.append((key, value))
         elif key not in HEADERS:
-            hint = suggest(key, [*HEADERS, *FACTS, REFERENCE]) or "own headers start with x-"
-            self.report("E310", f"unknown header `{key}`", _head(item, len(key)), hint)
+            fix = meant(key, [*HEADERS, *FACTS, REFERENCE])
+            self.report("E310", f"unknown header `{key}`", _head(item, len(key)),
+                        suggestion(fix) or "own headers start with x-", fix)  # fmt: skip
         elif key in self.headers:
             self.report("E311", f"`{key}` is given twice", _head(item, len(key)))
         else:
@@ -303,12 +319,11 @@ class _Reader:
             expr = parse_expression(body)
         except Fault as fault:
             self._broken = True
-            found = fault.diagnostic
-            self.diagnostics.append(replace(found, span=found.span and found.span.moved(start)))
+            self.diagnostics.append(fault.diagnostic.moved(start))
             return
         here = item.span.start
         comments = tuple(Comment(c.text, c.offset + here, c.trailing) for c in item.comments)
-        formula = Formula(name or "score", moved(expr, start), comments)
+        formula = Formula(name or "score", moved(expr, start), comments, item.span)
         if name is not None:
             self.lets.append(formula)
         else:
@@ -331,11 +346,10 @@ class _Reader:
         if self.score is not None:
             self.report("E314", "a let stands before the score", _head(item, 3),
                         "move the line up")  # fmt: skip
-        taken = name in INPUTS or name in OPERATORS or name in ALIASES
-        if taken or not _NAME.match(name) or name in ("let", "score"):
-            self.report("E308", f"`{name}` {_unfit(taken)}", span, _NAMING)
-        elif name in (f.name for f in self.lets):
-            self.report("E311", f"`{name}` is defined twice", span, "choose another name")
+        try:
+            require_let_name(name, [let.name for let in self.lets])
+        except InputError as error:
+            self.diagnostics += [replace(found, span=span) for found in error.diagnostics]
 
     def _verify_inputs(self, proxy: Proxy) -> None:
         """Compare `inputs` with the formula, as far as it can be told without the library."""
@@ -361,6 +375,27 @@ def require_name(name: str) -> None:
         raise InputError("E308", f"`{name}` {_unfit(reserved)}", _NAMING)
 
 
+def require_let_name(name: str, others: Container[str]) -> None:
+    """Refuse what cannot be the name of a let.
+
+    Parameters
+    ----------
+    name : str
+    others : container of str
+        The other lets of the document.
+
+    Raises
+    ------
+    InputError
+        E308 for what is no name or that of a statistic or operator, E311 for another let's.
+    """
+    taken = name in INPUTS or name in OPERATORS or name in ALIASES
+    if taken or not _NAME.match(name) or name in ("let", "score"):
+        raise InputError("E308", f"`{name}` {_unfit(taken)}", _NAMING)
+    if name in others:
+        raise InputError("E311", f"`{name}` is defined twice", "choose another name")
+
+
 def _is_reserved(name: str) -> bool:
     return (name in INPUTS or name in OPERATORS) and name not in _BASELINES
 
@@ -374,19 +409,24 @@ def _head_help(stem: str | None) -> str:
     return f"`{stem}` is no name: {_NAMING}; rename the file and write `proxy/1` and the name above"
 
 
+def _head_fix(item: Item, stem: str | None) -> Fix | None:
+    """The first line, above what stands where it should, unless that is one written wrongly."""
+    if stem is None or not _NAME.match(stem) or item.text.startswith("proxy"):
+        return None
+    return Fix(f"proxy/1 {stem}\n", True, Span(item.span.start, item.span.start))
+
+
 def _unfit(taken: bool) -> str:
     return "is the name of a statistic or operator" if taken else "is not a name"
 
 
 def _line_help(word: str) -> str:
-    """What a line that is neither header nor formula was probably meant to be."""
+    """What is wrong with a line that is neither header nor formula, where its word tells."""
     if not word[:1].isalpha():
         return "lines that continue a formula are indented"
     if word in (*HEADERS, *FACTS, REFERENCE):
         return f"a header is written `{word}: …`"
-    return suggest(word, [*HEADERS, *FACTS, REFERENCE, "let", "score"]) or (
-        "a line is `key: …`, `let name = …` or `score = …`"
-    )
+    return ""
 
 
 def _key_of(text: str) -> str:

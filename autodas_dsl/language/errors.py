@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copyreg import __newobj__  # type: ignore[attr-defined]
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autodas_dsl.language.spans import Source, Span
 from autodas_dsl.language.visible import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to write in the place of a mistake.
+
+    Parameters
+    ----------
+    text : str
+        What is meant; the empty text deletes.
+    sure : bool
+        Nothing else can have been meant.
+    span : Span, optional
+        What it stands for; that of the diagnostic when absent.
+    word : str, optional
+        Of the span only this word, where it stands last.
+    """
+
+    text: str
+    sure: bool
+    span: Span | None = None
+    word: str = ""
+
+    def moved(self, by: int) -> Fix:
+        return replace(self, span=self.span and self.span.moved(by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +48,12 @@ class Diagnostic:
     span: Span | None = None
     help: str = ""
     severity: str = "error"
+    fix: Fix | None = None
+
+    def moved(self, by: int) -> Diagnostic:
+        """The same in a longer text."""
+        span, fix = self.span and self.span.moved(by), self.fix and self.fix.moved(by)
+        return replace(self, span=span, fix=fix)
 
     def render(self, source: Source | None = None) -> str:
         """The diagnostic as text: position, message, the line with carets, one line of help."""
@@ -82,9 +113,11 @@ def _window(line: str, column: int, width: int = 120) -> tuple[str, int]:
 class Fault(Exception):
     """A mistake at a place; whoever knows the whole text makes a `FormulaError` of it."""
 
-    def __init__(self, code: str, message: str, span: Span, help: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, span: Span, help: str = "", fix: Fix | None = None
+    ) -> None:
         super().__init__(message)
-        self.diagnostic = Diagnostic(code, message, span, help)
+        self.diagnostic = Diagnostic(code, message, span, help, fix=fix)
 
 
 class InputError(Exception):

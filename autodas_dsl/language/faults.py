@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lark.exceptions import UnexpectedEOF, UnexpectedToken
 
-from autodas_dsl.language.errors import Fault
+from autodas_dsl.language.errors import Fault, Fix
 from autodas_dsl.language.operators import ALIASES, OPERATORS
 from autodas_dsl.language.spans import Span
 
@@ -27,6 +28,12 @@ _HINTS = {
 }  # fmt: skip
 
 
+_TWICE = {
+    "**": ("powers are written x^2", Fix("^", sure=True)),
+    "//": ("there is one division, /", Fix("/", sure=False)),
+}
+"""Two signs that Python has: what to do about them."""
+
 _METHOD = re.compile(r"\.([A-Za-z_]\w*)\s*(\(\)|\()?")
 _MODULES = ("F", "math", "np", "numpy", "torch")
 
@@ -45,7 +52,10 @@ def unexpected_character(text: str, at: int) -> Fault:
         end = _word_end(text, at)
         return Fault("E104", f"`{text[at:end]}` is no norm", Span(at, end), _NORMS)
     shown = f"`{char}`" if char.isprintable() and char != "`" else f"U+{ord(char):04X}"
-    return Fault("E104", f"unexpected character {shown}", Span(at, at + 1), _HINTS.get(char, ""))
+    fix = Fix(",", sure=False) if char == ";" else None
+    return Fault(
+        "E104", f"unexpected character {shown}", Span(at, at + 1), _HINTS.get(char, ""), fix
+    )
 
 
 def _method(text: str, at: int, found: re.Match[str]) -> Fault:
@@ -82,7 +92,9 @@ def unexpected_token(text: str, error: UnexpectedToken | UnexpectedEOF) -> Fault
             return fault
     if "NUMBER" in expected:
         what = "an operand" if "LPAR" in expected else "an attribute"
-        return Fault("E110", f"expected {what}, found `{token}`", span, _operand_help(text, span))
+        twice = _TWICE.get(text[span.start - 1 : span.end], ("", None))
+        fix = twice[1] and replace(twice[1], span=Span(span.start - 1, span.end))
+        return Fault("E110", f"expected {what}, found `{token}`", span, twice[0], fix)
     if token.type in ("NAME", "NUMBER", "LPAR", "_DL", "__ANON_0"):
         return Fault("E107", f"expected an operator before `{token}`", span,
                            _operator_help(text, span))  # fmt: skip
@@ -109,17 +121,13 @@ def _closing(text: str, span: Span, token: str) -> Fault | None:
     """A closing bracket that opens nothing, or closes the wrong one."""
     opened = _open_brackets(text[: span.start])
     if not opened:
-        return Fault("E109", f"`{token}` closes nothing", span, "delete it")
+        return Fault("E109", f"`{token}` closes nothing", span, "delete it", Fix("", sure=False))
     bracket = text[opened[-1]]
     if bracket != _CLOSES[token]:
-        return Fault("E109", f"`{token}` does not close `{bracket}`", span,
-                           f"`{_PARTNER[bracket]}` does")  # fmt: skip
+        closes = _PARTNER[bracket]
+        return Fault("E109", f"`{token}` does not close `{bracket}`", span, f"`{closes}` does",
+                     Fix(closes, sure=False))  # fmt: skip
     return None
-
-
-def _operand_help(text: str, span: Span) -> str:
-    twice = text[span.start - 1 : span.end]
-    return {"**": "powers are written x^2", "//": "there is one division, /"}.get(twice, "")
 
 
 def _operator_help(text: str, span: Span) -> str:

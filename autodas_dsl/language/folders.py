@@ -18,7 +18,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 @cache
 def data_folder(name: str) -> Path:
-    """The folder ``grammar`` or ``proxies``.
+    """The folder ``docs`` (of which the page of errors is shipped), ``grammar`` or ``proxies``.
 
     Inside a wheel they lie in the package; with an editable install beside it in the checkout.
 

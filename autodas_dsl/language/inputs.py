@@ -26,7 +26,7 @@ class Statistic:
         ``""``, ``"grad"`` or ``"hess"``.
     probe : str
         ``""`` (the real batch), or ``flow``, ``flow_bn``, ``ones``, ``noise``, ``noise2``, ``jitter``,
-        ``kaiming``.
+        ``kaiming``, ``tiny``, ``unit``, ``absolute``, ``robust``.
     stage : int
         Feature stage counted from the end; -1 is the last. Only for ``F_s`` and ``F_t``.
     parts : int
@@ -119,6 +119,7 @@ def kind(layers: str | None = None, **axes: str) -> Kind:
 _GRADIENT = r"\frac{{\partial\mathcal{{L}}{probe}}}{{\partial %s}}"
 _WEIGHT = kind("lin", C="c_W", R="r_W")
 _OUTPUT = kind("lin", B="B", C="c_A", R="r_A")
+_HEADS = kind("att", B="B", C="heads", R="r_H")
 _LAYER_NUMBER = Kind("lin")
 _CHANNELS = ("chancov", "chancorr", "changram")
 
@@ -144,21 +145,32 @@ def _two(who: str, name: str, kind: Callable[[str], Kind], doc: str, **more: Any
 
 
 _ENTRIES = [
-    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.", "W{index}",
-          "weights", "none"),
+    Input("W", _WEIGHT, "Weight tensors of Conv and Linear layers, biases excluded.",
+          "W{index}{probe}", "weights", "none", probes=("robust",)),
     Input("grad W", _WEIGHT, "Gradient of the loss with respect to each weight.",
           _GRADIENT % "W{index}", "weights", "forward and backward",
-          probes=("flow", "flow_bn", "ones"), parts="split"),
+          probes=("flow", "flow_bn", "ones", "absolute", "robust"), parts="split"),
     Input("hess W", _WEIGHT, "Hessian times gradient, over Conv and Linear weights only.",
           r"H{index}\," + _GRADIENT % "W{index}", "weights", "forward and double backward"),
     Input("A", _OUTPUT, "Outputs of Conv and Linear layers, before norm and activation.",
-          "A{index}", "activations", through=_CHANNELS),
+          "A{index}{probe}", "activations", probes=("absolute", "robust"), through=_CHANNELS),
     Input("grad A", _OUTPUT, "Gradient of the loss with respect to each layer output.",
           _GRADIENT % "A{index}", "activations", "forward and backward", through=_CHANNELS),
     Input("X", kind("act", B="B", C="c_X", R="r_X"),
           "Inputs of the activation modules, one entry per call; X[all] adds functional ones.",
           "X{index}{probe}", "activations", every=True,
           through=(*_CHANNELS, "hamming")),
+    Input("grad X", kind("act", B="B", C="c_X", R="r_X"),
+          "Gradient of the loss with respect to what enters each activation module, as far as it "
+          "comes back through that activation.", _GRADIENT % "X{index}", "activations",
+          "forward and backward", through=_CHANNELS),
+    Input("H", _HEADS, "Attention maps: the softmax of the scores, a channel for each head, a "
+          "position for each query and key.", r"\mathrm{{Att}}{index}", "activations"),
+    Input("grad H", _HEADS, "Gradient of the loss with respect to each attention map.",
+          _GRADIENT % r"\mathrm{{Att}}{index}", "activations", "forward and backward"),
+    Input("Z", kind("mod", B="B", C="c_Z", R="r_Z"),
+          "Outputs of all modules, of those that hold others and the network too, one per call.",
+          "Z{index}", "activations", through=_CHANNELS),
     Input("S", Kind("bn"), "Batch variance of each BatchNorm's input, mean over channels.",
           "S{index}{probe}", "activations", probes=("noise", "noise2")),
     Input("I", kind("block", B="B", C="c_I", R="r_I"),
@@ -186,7 +198,7 @@ _ENTRIES = [
     *_two("st", "E", lambda w: kind(None, B="B", C=f"D_{w}"),
           "Embedding of the {}: the input of its classifier.", probes=("noise", "noise2", "jitter")),
     *_two("st", "P", lambda w: kind(None, B="B", C=f"K_{w}"), "Logits of the {}.",
-          probes=("noise", "noise2", "jitter")),
+          probes=("noise", "noise2", "jitter", "tiny", "unit")),
     *_two("st", "V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
           "Classifier weight of the {}, one row per class."),
     *_two("st", "grad V", lambda w: kind(None, B=f"K_{w}", C=f"D_{w}"),
@@ -200,12 +212,18 @@ _ENTRIES = [
           "architecture", "none"),
     Input("attn", _LAYER_NUMBER, "1 for attention Linears (square or fused qkv), else 0.",
           r"\mathbf{{1}}^{{\mathrm{{attn}}}}{index}", "architecture", "none"),
+    Input("block", Kind("act"),
+          "Blocks before each activation: 0 in the first, their number after the last.",
+          r"b{index}", "architecture"),
     Input("params", Kind(), "Parameter count.", r"\#\mathrm{{params}}", "architecture", "none"),
     Input("flops", Kind(), "Multiply-adds of one sample.", r"\#\mathrm{{flops}}",
           "architecture", "one meta forward"),
     Input("layers", Kind(), "Number of weighted layers.", r"M", "architecture", "none"),
     Input("tensors", Kind(), "Number of parameter tensors.", r"\#\mathrm{{tensors}}",
           "architecture", "none"),
+    Input("curvature", Kind(),
+          "Curvature of the path of the logits while one input moves along a circle of random "
+          "directions.", r"\kappa", "activations", "forward and double backward"),
 ]  # fmt: skip
 
 INPUTS: dict[str, Input] = {entry.name: entry for entry in _ENTRIES}

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-LISTS = {"lin": "Conv/Linear layer", "act": "activation", "bn": "BatchNorm layer", "block": "block"}
+LISTS = {"lin": "Conv/Linear layer", "act": "activation", "bn": "BatchNorm layer", "block": "block",
+         "att": "attention", "mod": "module"}  # fmt: skip
 REST = ("H", "W", "R")
 
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from autodas_dsl.language.errors import Diagnostic
+from autodas_dsl.language.errors import Diagnostic, Fix
 from autodas_dsl.language.format import Comment
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.visible import UNSEEN
@@ -92,16 +92,16 @@ def read_items(text: str) -> tuple[list[Item], list[Note], list[Diagnostic]]:
     return items, notes, faults
 
 
-def _fault(message: str, span: Span, help: str) -> Diagnostic:
-    return Diagnostic("E304", message, span, help)
+def _fault(message: str, span: Span, help: str, fix: Fix | None = None) -> Diagnostic:
+    return Diagnostic("E304", message, span, help, fix=fix)
 
 
 def _odd_character(char: str, span: Span) -> Diagnostic:
     code = f"U+{ord(char):04X}"
     if ord(char) > 127 and char.isspace():
-        return _fault(f"unusual space {code}", span, "write a plain space")
+        return _fault(f"unusual space {code}", span, "write a plain space", Fix(" ", sure=True))
     what = "control" if unicodedata.category(char) == "Cc" else "invisible"
-    return _fault(f"{what} character {code}", span, "delete it")
+    return _fault(f"{what} character {code}", span, "delete it", Fix("", sure=False))
 
 
 def _is_text(started: list[tuple[int, str]]) -> bool:

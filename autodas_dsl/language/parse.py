@@ -171,11 +171,12 @@ def _number(token: Any) -> float:
 
 
 def _name(node: Any) -> tuple[str, Attrs]:
-    word = _plain(str(node.children[0]))
+    word = plain(str(node.children[0]))
     return word, tuple(_attr(child) for child in node.children[1:])
 
 
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
+    """A word without subscript letters: ``F_s`` for ``Fₛ``."""
     for mark, letter in (("ₛ", "s"), ("ₜ", "t")):
         word = word.replace(f"_{mark}", f"_{letter}").replace(mark, f"_{letter}")
     return word
@@ -191,7 +192,7 @@ def _attr(node: Any) -> tuple[str, Value]:
 def _value(node: Any) -> Value:
     token = node.children[0]
     if node.data == "word":
-        return _plain(str(token))
+        return plain(str(token))
     return -_number(token) if node.data == "minus" else _number(token)
 
 

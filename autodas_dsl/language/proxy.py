@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from autodas_dsl.language.check import Checked, Lets, Library, check
-from autodas_dsl.language.errors import Diagnostic, FormulaError
+from autodas_dsl.language.errors import Diagnostic, Fix, FormulaError
 from autodas_dsl.language.format import Comment, format_expression, format_item
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.references import Reference, population_calls, reference_faults
@@ -18,11 +18,12 @@ from autodas_dsl.language.visible import visible, visible_lines
 
 @dataclass(frozen=True)
 class Formula:
-    """A ``let`` or the ``score``: its tree and its comments; places are those of the document."""
+    """A ``let`` or the ``score``: its tree, its comments and its lines, in places of the document."""
 
     name: str
     expr: Expr
     comments: tuple[Comment, ...] = field(default=(), compare=False)
+    span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _check_document(proxy: Proxy, library: Library) -> Checked:
         if let.name not in used:
             checked.diagnostics.append(
                 Diagnostic("E316", f"the let `{let.name}` is never used", let.expr.span,
-                           "delete it", "warning")
+                           "delete it", "warning", Fix("", False, let.span) if let.span else None)
             )  # fmt: skip
     checked.diagnostics += reference_faults(proxy.references, [f.expr for f in formulas])
     derived = input_names(checked.statistics)
@@ -147,6 +148,7 @@ def _check_document(proxy: Proxy, library: Library) -> Checked:
             Diagnostic(
                 "E315", f"the formula reads {', '.join(derived) or 'no statistic'}",
                 proxy.inputs.span, "autodas-dsl fmt writes `inputs` for you: delete the line",
+                fix=Fix(f"inputs: {', '.join(derived)}" if derived else "", sure=True),
             )
         )  # fmt: skip
     return checked

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from autodas_dsl.language.errors import Fault
+from autodas_dsl.language.errors import Fault, Fix
 from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
-from autodas_dsl.language.nearest import nearest
+from autodas_dsl.language.nearest import nearest, slips
 from autodas_dsl.language.operators import (
     ALIASES,
     OPERATORS,
@@ -24,47 +24,71 @@ from autodas_dsl.language.tree import Call, Expr, Name
 MAX_PARTS = 64
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
+def meant(word: str, known: Iterable[str]) -> Fix | None:
+    """The known word to write for an unknown one, sure where it is one slip from that word alone."""
+    names = list(known)
+    close = nearest(word, names)
+    return Fix(close, slips(word, names) == [close], word=word) if close else None
+
+
+def suggestion(fix: Fix | None) -> str:
     """ "did you mean …?" or the empty string."""
-    close = nearest(word, known)
-    return f"did you mean `{close}`?" if close else ""
+    return f"did you mean `{fix.text}`?" if fix else ""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The suggestion of the nearest known word."""
+    return suggestion(meant(word, known))
+
+
+def operator_meant(word: str) -> Fix | None:
+    """The operator to write for one that there is not, by its canonical name."""
+    if f"{word}_s" in INPUTS or _derivative(word) is not None or word in _PREFIXES:
+        return None
+    found = meant(word, [*OPERATORS, *ALIASES])
+    return found and replace(found, text=ALIASES.get(found.text, found.text))
 
 
 def operator_help(word: str) -> str:
-    """What to write instead of an operator that there is not."""
+    """What to do about an operator that there is not, and that is near to none."""
     if f"{word}_s" in INPUTS:
         return f"`{word}_s` is a statistic; it is written without parentheses"
-    return (
-        _derivative_help(word)
-        or suggest(word, [*OPERATORS, *ALIASES])
-        or "autodas-dsl ops lists them"
-    )
+    if word in _PREFIXES:
+        return f"write {word} W"
+    derivative = _derivative(word)
+    return f"write {derivative.text}" if derivative else "autodas-dsl ops lists them"
 
 
-def name_help(word: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is no let, statistic or proxy."""
+def name_meant(word: str, known: Iterable[str]) -> Fix | None:
+    """What to write for a name that is no let, statistic or proxy."""
+    base, side = word[:-2], word[-2:]
+    if f"{word}_s" in INPUTS or (side == "_t" and base in INPUTS) or word in _PREFIXES:
+        return None
+    if side == "_s" and base in INPUTS:
+        return Fix(base, sure=True, word=word)
+    statistics = [name for name in INPUTS if " " not in name]
+    return _derivative(word) or meant(word, [*statistics, *known])
+
+
+def name_help(word: str) -> str:
+    """What to do about a name that is no let, statistic or proxy, and that is near to none."""
     if f"{word}_s" in INPUTS:
         return f"write {word}_s for the student's or {word}_t for the teacher's"
-    statistics = [name for name in INPUTS if " " not in name]
-    base, side = word[:-2], word[-2:]
-    if side in ("_s", "_t") and base in INPUTS:
-        return f"did you mean `{base}`?" if side == "_s" else f"only the student has `{base}`"
-    return (
-        _derivative_help(word)
-        or suggest(word, [*statistics, *known])
-        or "autodas-dsl ops lists the statistics"
-    )
+    if word.endswith("_t") and word[:-2] in INPUTS:
+        return f"only the student has `{word[:-2]}`"
+    return f"write {word} W" if word in _PREFIXES else "autodas-dsl ops lists the statistics"
 
 
-def _derivative_help(word: str) -> str:
-    """For ``grad(W)``, ``gradW`` and ``grad_W``."""
-    for prefix in ("grad", "hess"):
-        rest = word.removeprefix(prefix)
-        if rest.startswith("_") and f"{prefix} {rest[1:]}" in INPUTS:
-            return f"did you mean `{prefix} {rest[1:]}`?"
-        if rest != word and (not rest or f"{prefix} {rest}" in INPUTS):
-            return f"write {prefix} {rest or 'W'}"
-    return ""
+_PREFIXES = ("grad", "hess")
+
+
+def _derivative(word: str) -> Fix | None:
+    """For ``gradW`` and ``grad_W``."""
+    for prefix in _PREFIXES:
+        found = f"{prefix} {word.removeprefix(prefix).removeprefix('_')}"
+        if word.startswith(prefix) and found in INPUTS:
+            return Fix(found, sure=True, word=word)
+    return None
 
 
 def statistic_named(name: Name) -> Statistic | None:
@@ -140,10 +164,10 @@ def _slot(entry: Input, key: str, value: Value, span: Span) -> tuple[str, Value 
     allowed = [*entry.probes, *(["-2"] if entry.stages else []), *(["all"] if entry.every else [])]
     allowed += [f"{entry.parts}=…"] if entry.parts else []
     shown = f"{key}={_text(value)}" if key else _text(value)
-    hint = suggest(shown, allowed) or (
-        f"it takes {', '.join(allowed)}" if allowed else "it takes none"
-    )
-    raise Fault("E205", f"`{entry.name}` has no attribute `{shown}`", span, hint)
+    fix = meant(shown, [*entry.probes, *(["all"] if entry.every else [])])
+    hint = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+    raise Fault("E205", f"`{entry.name}` has no attribute `{shown}`", span,
+                suggestion(fix) or hint, fix)  # fmt: skip
 
 
 def _text(value: Value) -> str:
@@ -174,9 +198,12 @@ def _axis(entry: Operator, value: Value, span: Span) -> Value:
     if not entry.axes or isinstance(value, float):
         keyed = [a.name for a in entry.attrs]
         hint = f"it takes {', '.join([*keyed, *entry.axes]) or 'none'}"
+        fix = None
         if keyed and isinstance(value, float):
-            hint = f"write {keyed[0]}={_text(value)}"
-        raise Fault("E205", f"`{shown}` has no attribute `{_text(value)}`", span, hint)
+            named = f"{keyed[0]}={_text(value)}"
+            hint = f"write {named}"
+            fix = Fix(named, len(keyed) == 1, word=_text(value))
+        raise Fault("E205", f"`{shown}` has no attribute `{_text(value)}`", span, hint, fix)
     if entry.is_reduction:
         if not re.fullmatch("(HW|G|B|C)+", value):
             raise Fault("E206", f"`{value}` is no axis", span,
@@ -196,12 +223,11 @@ def _keyed(entry: Operator, key: str, value: Value, span: Span) -> Value:
         names = [a.name for a in entry.attrs]
         axis = f"an axis is written alone: {shown}[{value}](…)" if key == "axis" else ""
         listed = f"it takes {', '.join(names)}" if names else "it takes none"
+        fix = Fix(_text(value), sure=True, word=f"axis={value}") if axis else meant(key, names)
         raise Fault(
-            "E205",
-            f"`{shown}` has no attribute `{key}`",
-            span,
-            axis or suggest(key, names) or listed,
-        )
+            "E205", f"`{shown}` has no attribute `{key}`", span,
+            axis or suggestion(fix) or listed, fix,
+        )  # fmt: skip
     if not _within(declared, value):
         raise Fault("E206", f"{key} of `{shown}` must be {_range(declared)}", span)
     return value

@@ -37,7 +37,8 @@ from autodas_dsl.language.visible import visible
 # How tightly a piece of LaTeX holds together: a lower one needs parentheses inside a higher one.
 SUM, NEG, BIG, PRODUCT, SCRIPT, ATOM = range(6)
 _COUNT = {"lin": "M", "act": r"M_{\mathrm{act}}", "bn": r"M_{\mathrm{bn}}",
-          "block": r"M_{\mathrm{block}}"}  # fmt: skip
+          "block": r"M_{\mathrm{block}}", "att": r"M_{\mathrm{att}}",
+          "mod": r"M_{\mathrm{mod}}"}  # fmt: skip
 _GREEK = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|upsilon"
     "|phi|chi|psi|omega"

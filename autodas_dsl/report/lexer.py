@@ -26,11 +26,11 @@ from autodas_dsl.language.inputs import INPUTS
 from autodas_dsl.language.operators import ALIASES, NORM_MARKS, OPERATORS
 from autodas_dsl.language.parse import SHORTHANDS, SUPERSCRIPTS
 
-_END = r"(?![A-Za-z0-9_ₛₜ])"
-_SIGNS = "".join(entry.signs for entry in OPERATORS.values())
-_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_NAME = r"[A-Za-zσ∑][A-Za-z0-9_ₛₜ]*"
-_PREFIXES = tuple(sorted({name.partition(" ")[0] for name in INPUTS if " " in name}))
+END = r"(?![A-Za-z0-9_ₛₜ])"
+SIGNS = "".join(entry.signs for entry in OPERATORS.values())
+NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+NAME = r"[A-Za-zσ∑][A-Za-z0-9_ₛₜ]*"
+PREFIXES = tuple(sorted({name.partition(" ")[0] for name in INPUTS if " " in name}))
 
 
 def _longest_first(names: set[str]) -> tuple[str, ...]:
@@ -75,20 +75,20 @@ class ProxyLexer(RegexLexer):
             ),
             (r"^(inputs|reference)(:)", bygroups(Name.Attribute, Punctuation)),
             (
-                rf"^(let)([ \t]+)({_NAME})([ \t]*)(=)",
+                rf"^(let)([ \t]+)({NAME})([ \t]*)(=)",
                 bygroups(Keyword.Declaration, Whitespace, Name.Variable, Whitespace, Operator),
             ),
             (r"^(score)(\s*)(=)", bygroups(Keyword.Declaration, Whitespace, Operator)),
             (r"#[^\n]*", Comment.Single),
             (r"\s+", Whitespace),
             (r"∂L/∂", Keyword.Type),
-            (words(_PREFIXES, suffix=_END), Keyword.Type, "after name"),
+            (words(PREFIXES, suffix=END), Keyword.Type, "after name"),
             (words(operator_words(), suffix=r"(?=[\[(])"), Name.Function, "after name"),
-            (words(statistic_words(), suffix=_END), Name.Builtin, "after name"),
-            (_NAME, Name, "after name"),
-            (_NUMBER, Number),
+            (words(statistic_words(), suffix=END), Name.Builtin, "after name"),
+            (NAME, Name, "after name"),
+            (NUMBER, Number),
             (rf"[|‖](?:{'|'.join(map(re.escape, NORM_MARKS))})?", Operator),
-            (f"[{re.escape(''.join({*_SIGNS, *SUPERSCRIPTS}))}]", Operator),
+            (f"[{re.escape(''.join({*SIGNS, *SUPERSCRIPTS}))}]", Operator),
             (r"[\[\](),=]", Punctuation),
             (r".", Text),
         ],
@@ -98,9 +98,9 @@ class ProxyLexer(RegexLexer):
         ],
         "attributes": [
             (r"\]", Punctuation, "#pop"),
-            (rf"({_NAME})(\s*)(=)", bygroups(Name.Attribute, Whitespace, Operator)),
-            (rf"[-−]?{_NUMBER}", Number),
-            (_NAME, Keyword.Constant),
+            (rf"({NAME})(\s*)(=)", bygroups(Name.Attribute, Whitespace, Operator)),
+            (rf"[-−]?{NUMBER}", Number),
+            (NAME, Keyword.Constant),
             (r"\s+", Whitespace),
             (r".", Punctuation),
         ],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.spaces.resnet import ReLUConvBN
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -29,17 +30,6 @@ class NasBench201Arch:
     """The operation of each edge, in the order of `EDGES`."""
 
     operations: tuple[str, ...]
-
-
-class ReLUConvBN(nn.Sequential):
-    """ReLU, convolution without bias, batch normalisation."""
-
-    def __init__(self, width_in: int, width: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.ReLU(),
-            nn.Conv2d(width_in, width, kernel, stride=stride, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(width),
-        )
 
 
 class Nothing(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.cells import NamedPartSpace
+from autodas_dsl.spaces.resnet import ReLUConvBN
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -51,15 +52,6 @@ class NasBench301Arch:
 
     normal: Cell
     reduce: Cell
-
-
-class ReLUConvBN(nn.Sequential):
-    """ReLU, 1x1 convolution, batch normalisation: what brings a cell's input to its width."""
-
-    def __init__(self, width_in: int, width: int) -> None:
-        super().__init__(
-            nn.ReLU(), nn.Conv2d(width_in, width, 1, bias=False), nn.BatchNorm2d(width)
-        )
 
 
 class FactorizedReduce(nn.Module):
@@ -106,9 +98,9 @@ class DartsCell(nn.Module):
         self.preprocess_0 = (
             FactorizedReduce(first, width, affine=True)
             if halved_before
-            else ReLUConvBN(first, width)
+            else ReLUConvBN(first, width, 1)
         )
-        self.preprocess_1 = ReLUConvBN(second, width)
+        self.preprocess_1 = ReLUConvBN(second, width, 1)
         self.edges = nn.ModuleList(
             _operation(name, width, 2 if halves and source < 2 else 1) for name, source in cell
         )

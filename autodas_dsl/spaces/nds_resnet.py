@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl.spaces.fields import Field, FieldSpace
-from autodas_dsl.spaces.resnet import BasicBlock
+from autodas_dsl.spaces.resnet import BasicBlock, kaiming_normal, shortcut
 
 STEM = 16
 EXPANSION = 4
@@ -37,11 +37,7 @@ class Bottleneck(nn.Module):
         self.relu2 = nn.ReLU()
         self.conv3 = nn.Conv2d(inner, width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width)
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or width_in != width:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
-            )
+        self.downsample = shortcut(width_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.relu1(self.bn1(self.conv1(x)))
@@ -69,9 +65,7 @@ class NdsResNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(before, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        kaiming_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stages(self.relu(self.bn1(self.conv1(x))))

@@ -1,4 +1,4 @@
-"""The residual networks that several spaces are made of."""
+"""What several spaces of convolutional networks are made of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,33 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution without bias, batch normalisation."""
+
+    def __init__(self, width_in: int, width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.ReLU(),
+            nn.Conv2d(width_in, width, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(width),
+        )
+
+
+def shortcut(width_in: int, width: int, stride: int) -> nn.Module:
+    """What stands beside a block: nothing, or a convolution to its size."""
+    if stride == 1 and width_in == width:
+        return nn.Identity()
+    return nn.Sequential(
+        nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
+    )
+
+
+def kaiming_normal(network: nn.Module) -> None:
+    """Convolutions Kaiming-normal, fan out."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 class BasicBlock(nn.Module):
@@ -22,12 +49,7 @@ class BasicBlock(nn.Module):
         self.relu1 = nn.ReLU()
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        if stride != 1 or width_in != width:
-            self.downsample: nn.Module = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
-            )
-        else:
-            self.downsample = nn.Identity()
+        self.downsample = shortcut(width_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.relu1(self.bn1(self.conv1(x)))
@@ -74,9 +96,7 @@ class CifarResNet(nn.Module):
         self.stages = len(depths)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(width, classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        kaiming_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.spaces.resnet import ReLUConvBN, shortcut
 
 CHANNELS = 64
 BLOCKS = 2
@@ -43,29 +44,14 @@ class TransNasMacroArch:
         return sum(module in (3, 4) for module in self.modules)
 
 
-class ReLUConvBN(nn.Sequential):
-    """ReLU, 3x3 convolution without bias, batch normalisation."""
-
-    def __init__(self, width_in: int, width: int, stride: int) -> None:
-        super().__init__(
-            nn.ReLU(),
-            nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-        )
-
-
 class Block(nn.Module):
     """Two pre-activated convolutions beside a shortcut."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv_a = ReLUConvBN(width_in, width, stride)
-        self.conv_b = ReLUConvBN(width, width, 1)
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or width_in != width:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
-            )
+        self.conv_a = ReLUConvBN(width_in, width, 3, stride)
+        self.conv_b = ReLUConvBN(width, width, 3)
+        self.downsample = shortcut(width_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.downsample(x) + self.conv_b(self.conv_a(x))
@@ -80,7 +66,7 @@ class TransNasMacro(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(half),
-            ReLUConvBN(half, CHANNELS, 2),
+            ReLUConvBN(half, CHANNELS, 3, 2),
         )
         width = CHANNELS
         layers = []

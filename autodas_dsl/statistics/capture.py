@@ -143,6 +143,12 @@ class _KeepOutput:
         return (batch_first.transpose(0, 1), *output[1:])
 
 
+def follow(tensor: Tensor) -> None:
+    """Let gradients be taken of a tensor that depends on nothing they are taken of."""
+    if torch.is_grad_enabled() and not tensor.requires_grad:
+        tensor.requires_grad_()
+
+
 def hook_activations(network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the input of every activation module."""
 
@@ -155,18 +161,31 @@ def hook_activations(network: Network, calls: Calls, stack: ExitStack) -> None:
         stack.callback(module.register_forward_pre_hook(keep).remove)
 
 
+def hook_passed_inputs(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep what enters every activation module as a tensor of its own, which nothing else reads:
+    its gradient is what comes back through the activation."""
+
+    def keep(module: nn.Module, args: tuple[Any, ...]) -> Any:
+        if not args or not isinstance(args[0], Tensor):
+            return None
+        own = args[0].clone()
+        follow(own)
+        calls.add(module, own)
+        return (own, *args[1:])
+
+    for module in activations(network.module).values():
+        stack.callback(module.register_forward_pre_hook(keep).remove)
+
+
 def hook_every_activation(network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the input of every activation; a function's under the innermost module it runs in."""
-    running: list[nn.Module] = [network.module]
 
     def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
-        running.append(module)
         tensor = first_tensor(args)
         if tensor is not None and is_activation(module):
             calls.add_input(module, tensor)
 
-    def leave(module: nn.Module, args: Any, output: Any) -> None:
-        running.pop()
+    running = running_modules(network, stack, enter)
 
     def watch(func: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         if func in _ACTIVATING and not is_activation(running[-1]):
@@ -176,11 +195,29 @@ def hook_every_activation(network: Network, calls: Calls, stack: ExitStack) -> N
                 calls.add_input(running[-1], tensor, written=writes)
         return func(*args, **options)
 
+    stack.enter_context(Intercepting(watch))
+
+
+def running_modules(
+    network: Network,
+    stack: ExitStack,
+    entered: Callable[[nn.Module, tuple[Any, ...]], None] = lambda module, args: None,
+) -> list[nn.Module]:
+    """The modules that run, the innermost last; `entered` is told of each but the network."""
+    running: list[nn.Module] = [network.module]
+
+    def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
+        running.append(module)
+        entered(module, args)
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        running.pop()
+
     for module in network.names:
         if module is not network.module:
             stack.callback(module.register_forward_pre_hook(enter).remove)
             stack.callback(module.register_forward_hook(leave).remove)
-    stack.enter_context(Intercepting(watch))
+    return running
 
 
 def hook_variances(network: Network, calls: Calls, stack: ExitStack) -> None:
@@ -220,6 +257,11 @@ def _hook_inputs(modules: Iterable[nn.Module], calls: Calls, stack: ExitStack) -
 def hook_block_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the output of every block, its first tensor."""
     _hook_outputs(blocks(network.module).values(), calls, stack)
+
+
+def hook_module_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the output of every module, its first tensor."""
+    _hook_outputs(network.names, calls, stack)
 
 
 def hook_affine_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:

@@ -5,9 +5,7 @@ A new statistic is an entry there and a function here, which says what it needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,73 +17,23 @@ from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.statistics.blocks import block_calls
 from autodas_dsl.statistics.capture import entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
+from autodas_dsl.statistics.curvature import curvature
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.features import Head, Seen, as_map, embedding, stage_before
 from autodas_dsl.statistics.fisher import fisher_information
-from autodas_dsl.statistics.forward import HOOKS, forward
+from autodas_dsl.statistics.forward import forward
 from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import (
     Layer,
     activations,
     attention,
     batch_norms,
+    blocks_before,
     is_activation,
 )
 from autodas_dsl.statistics.passes import Pass, Subject, objective
 from autodas_dsl.statistics.probes import one_hot, prepare
-
-Value = Tensor | tuple[Tensor, ...]
-Function = TypeVar("Function", bound=Callable[..., Value])
-
-_OF_A_PASS = frozenset({*HOOKS, "features", "logits", "grad W", "grad A", "hess W", "T", "J"})
-
-
-@dataclass(frozen=True)
-class Collector:
-    """How one statistic is collected.
-
-    Attributes
-    ----------
-    collect : callable
-        The value, from a `Pass` where one is needed, else from the `Subject`; and the statistic.
-    needs : frozenset of str
-        As in `collects`.
-    """
-
-    collect: Callable[..., Value]
-    needs: frozenset[str]
-
-    @property
-    def shares_pass(self) -> bool:
-        """Whether it comes out of the one forward pass of its probe."""
-        return bool(self.needs & _OF_A_PASS)
-
-
-COLLECTORS: dict[str, Collector] = {}
-"""By the name of the entry; ``X[all]``, ``grad W[split]`` where an attribute is collected
-otherwise."""
-
-
-def collects(*names: str, needs: str = "") -> Callable[[Function], Function]:
-    """Declare that a function collects statistics.
-
-    Parameters
-    ----------
-    names : str
-        Keys of `COLLECTORS`.
-    needs : str
-        Separated by commas. Of the shared pass: what is kept, ``outputs``, ``inputs``,
-        ``functional``, ``variances``, ``features``, ``logits``, and what is differentiated,
-        ``grad W``, ``grad A``, ``hess W``, ``T``, ``J``. Or ``weights``, which must then be finite.
-        Nothing for what is counted.
-    """
-
-    def add(function: Function) -> Function:
-        words = frozenset(filter(None, needs.split(", ")))
-        COLLECTORS.update(dict.fromkeys(names, Collector(function, words)))
-        return function
-
-    return add
+from autodas_dsl.statistics.registry import COLLECTORS, Collector, Value, collects
 
 
 def collector_of(statistic: Statistic) -> Collector:
@@ -95,7 +43,7 @@ def collector_of(statistic: Statistic) -> Collector:
         return _through(statistic)
     if entry.collect is not None:
         return COLLECTORS["user"]
-    attribute = "all" if statistic.every else entry.parts if statistic.parts else ""
+    attribute = "all" if statistic.every else entry.parts if statistic.parts else statistic.probe
     found = COLLECTORS.get(f"{base}[{attribute}]", COLLECTORS[base])
     if statistic.stage == -1:
         return found
@@ -186,6 +134,11 @@ def _weights(of: Subject, statistic: Statistic) -> Value:
     return of.network.weights()
 
 
+@collects("W[robust]", needs="parameters")
+def _perturbed_weights(seen: Pass, statistic: Statistic) -> Value:
+    return tuple(x.rows(seen.setup.parameters[x.parameter]) for x in seen.network.layers)
+
+
 @collects("grad W[split]", needs="weights")
 def _split_gradients(of: Subject, statistic: Statistic) -> Value:
     """``[G, C, R]`` per layer: a gradient for each of n consecutive parts of the batch.
@@ -209,6 +162,11 @@ def _split_gradients(of: Subject, statistic: Statistic) -> Value:
         for stack, layer, g in zip(stacks, network.layers, found, strict=True):
             stack.append(layer.rows(g))
     return tuple(torch.stack(stack) for stack in stacks)
+
+
+@collects("curvature", needs="weights")
+def _curvature(of: Subject, statistic: Statistic) -> Value:
+    return curvature(of, str(statistic))
 
 
 @collects("NTK", needs="weights")
@@ -290,6 +248,23 @@ def _inputs(seen: Pass, statistic: Statistic) -> Value:
     return _activations(seen, "act", calls, statistic)
 
 
+@collects("grad X", needs="passed inputs, grad X")
+def _input_gradients(seen: Pass, statistic: Statistic) -> Value:
+    gradients = iter(seen.derivatives["grad X"])
+    kept = seen.outcome.calls["passed inputs"]
+    modules = activations(seen.network.module)
+    calls = {name: [next(gradients) for _ in kept.of(m)] for name, m in modules.items()}
+    return _activations(seen, "act", calls, statistic)
+
+
+@collects("block", needs="inputs")
+def _blocks_before(seen: Pass, statistic: Statistic) -> Value:
+    kept = seen.outcome.calls["inputs"]
+    before = blocks_before(seen.network.module)
+    _inputs(seen, statistic)  # which also names the calls
+    return _numbers(*(n for module, n in before.items() for _ in kept.of(module)))
+
+
 @collects("X[all]", needs="functional")
 def _every_input(seen: Pass, statistic: Statistic) -> Value:
     calls = {}
@@ -312,6 +287,55 @@ def _activations(
         )
     first = seen.network.channels_first
     return seen.entries(key, calls, [t.dim() != 3 or first for t in found])
+
+
+@collects("H", needs="attention")
+@collects("grad H", needs="attention, grad H")
+def _attention_maps(seen: Pass, statistic: Statistic) -> Value:
+    """``[B, heads, queries keys]`` per map; maps of windows count as heads.
+
+    Raises
+    ------
+    StatisticError
+        E443, when there is none.
+    """
+    samples = len(seen.setup.x)
+    gradients = iter(seen.derivatives["grad H"] if statistic.prefix else ())
+    calls = {}
+    for module, name in seen.network.names.items():
+        found = seen.outcome.calls["attention"].of(module)
+        tensors = [next(gradients) for _ in found] if statistic.prefix else found
+        maps = [t for t in tensors if len(t) % samples == 0]
+        if maps:
+            calls[name or "network"] = maps
+    if not calls:
+        raise StatisticError(
+            "E443",
+            "the network makes no attention map",
+            "it is a softmax over the last axis of [B, heads, queries, keys]",
+            str(statistic),
+        )
+    seen.layers["att"] = entry_names(list(calls), [len(maps) for maps in calls.values()])
+    return tuple(
+        t.detach().reshape(samples, -1, t.shape[-2] * t.shape[-1])
+        for maps in calls.values() for t in maps
+    )  # fmt: skip
+
+
+@collects("Z", needs="module outputs")
+def _module_outputs(seen: Pass, statistic: Statistic) -> Value:
+    """``[B, C, R]`` per call of a module that returns a floating tensor for each sample."""
+    samples, first = len(seen.setup.x), seen.network.channels_first
+    kept = seen.outcome.calls["module outputs"]
+    calls = {
+        name or "network": [
+            t for t in kept.of(module)
+            if t.is_floating_point() and t.dim() > 1 and len(t) == samples
+        ]
+        for module, name in seen.network.names.items()
+    }  # fmt: skip
+    shapes = [t.dim() for outputs in calls.values() for t in outputs]
+    return seen.entries("mod", calls, [dims != 3 or first for dims in shapes])
 
 
 @collects("S", needs="variances")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.statistics.attention import hook_attention
 from autodas_dsl.statistics.capture import (
     Calls,
     hook_activations,
@@ -19,7 +20,9 @@ from autodas_dsl.statistics.capture import (
     hook_block_inputs,
     hook_block_outputs,
     hook_every_activation,
+    hook_module_outputs,
     hook_outputs,
+    hook_passed_inputs,
     hook_variances,
 )
 from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
@@ -32,12 +35,15 @@ from autodas_dsl.statistics.twice import quick_twice
 HOOKS = {
     "outputs": hook_outputs,
     "inputs": hook_activations,
+    "passed inputs": hook_passed_inputs,
     "functional": hook_every_activation,
+    "attention": hook_attention,
     "variances": hook_variances,
     "block inputs": hook_block_inputs,
     "block outputs": hook_block_outputs,
     "affine inputs": hook_affine_inputs,
     "affine outputs": hook_affine_outputs,
+    "module outputs": hook_module_outputs,
 }
 """What a pass can keep of the calls of modules."""
 
@@ -51,6 +57,10 @@ class Outcome:
     calls: Mapping[str, Calls]
     finder: FeatureFinder
     logits: Tensor = field(init=False)
+
+    def in_order(self, kept: str, modules: Iterable[nn.Module]) -> list[Tensor]:
+        """What was kept of the calls of modules, one module after the other."""
+        return [t for module in modules for t in self.calls[kept].of(module)]
 
     def of_layer(self, layer: Layer) -> list[Tensor]:
         """The outputs of a layer at its calls, or where its weight was used without a call."""

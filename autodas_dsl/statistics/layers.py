@@ -127,6 +127,20 @@ def blocks(network: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def blocks_before(network: nn.Module) -> dict[nn.Module, int]:
+    """For each activation, the blocks before the one that holds it, or before itself."""
+    starts, count, inside = set(blocks(network)), 0, ""
+    found = {}
+    for name, module in network.named_modules():
+        if inside and not name.startswith(inside):
+            count, inside = count + 1, ""
+        if name in starts:
+            inside = f"{name}."
+        if is_activation(module):
+            found[module] = count
+    return found
+
+
 def attention(network: nn.Module, layers: tuple[Layer, ...]) -> list[bool]:
     """Which layers are Linear layers of attention.
 

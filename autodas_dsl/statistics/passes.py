@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,8 +15,10 @@ from autodas_dsl.statistics.blocks import transfers
 from autodas_dsl.statistics.capture import entry_names, units
 from autodas_dsl.statistics.forward import Outcome, forward
 from autodas_dsl.statistics.gradients import gradient, loss
+from autodas_dsl.statistics.layers import activations
 from autodas_dsl.statistics.network import Network, converted
 from autodas_dsl.statistics.probes import Setup, prepare
+from autodas_dsl.statistics.robust import perturbed
 from autodas_dsl.statistics.twice import inputs_only
 
 
@@ -57,7 +59,8 @@ class Pass:
     Attributes
     ----------
     derivatives : mapping
-        By ``grad W``, ``grad A``, ``hess W``, ``T`` and ``J``, what of them was asked for.
+        By ``grad W``, ``grad A``, ``grad X``, ``grad H``, ``hess W``, ``T`` and ``J``, what of them
+        was asked for.
     layers, taken : dict
         As in `Collected`; collectors fill them in.
     """
@@ -91,6 +94,16 @@ def objective(setup: Setup, logits: Tensor, y: Tensor) -> Tensor:
     return logits.sum() if setup.objective == "sum" else loss(logits, y)
 
 
+INTERMEDIATE: dict[str, Callable[[Network, Outcome], list[Tensor]]] = {
+    "grad A": lambda network, seen: [t for x in network.layers for t in seen.of_layer(x)],
+    "grad H": lambda network, seen: seen.in_order("attention", network.names),
+    "grad X": lambda network, seen: seen.in_order(
+        "passed inputs", activations(network.module).values()
+    ),
+}
+"""What of a pass is differentiated with respect to, besides weights and input."""
+
+
 @contextmanager
 def observed(subject: Subject, probe: str, needs: Collection[str]) -> Iterator[Pass]:
     """Run a network under a probe.
@@ -101,9 +114,12 @@ def observed(subject: Subject, probe: str, needs: Collection[str]) -> Iterator[P
         As in `collects`.
     """
     network = subject.network
-    setup = prepare(probe, network, subject.x, subject.seed)
+    if probe == "robust":
+        setup = perturbed(network, subject.x, subject.y, subject.seed)
+    else:
+        setup = prepare(probe, network, subject.x, subject.seed)
     seed = seed_for(subject.seed, f"pass {probe}")
-    differentiated = {"grad W", "grad A", "hess W"} & set(needs)
+    differentiated = {"grad W", "hess W", *INTERMEDIATE} & set(needs)
     with forward(
         network, setup, seed, keep=needs,
         watched={x.parameter for x in network.layers} if differentiated else (),
@@ -122,8 +138,8 @@ def _differentiated(
     targets: dict[str, list[Tensor]] = {}
     if {"grad W", "hess W"} & set(needs):
         targets["grad W"] = [outcome.parameters[x.parameter] for x in layers]
-    if "grad A" in needs:
-        targets["grad A"] = [t for x in layers for t in outcome.of_layer(x)]
+    for name in sorted(INTERMEDIATE.keys() & set(needs)):
+        targets[name] = INTERMEDIATE[name](subject.network, outcome)
     second, again = "hess W" in needs, bool({"J", "T"} & set(needs))
     if targets:
         gradients = gradient(

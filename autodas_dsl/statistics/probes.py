@@ -14,6 +14,7 @@ from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.layers import WEIGHTED
 from autodas_dsl.statistics.network import Network, converted
 
+CONSTANTS = {"tiny": 1e-7, "unit": 1.0}  # of all weights
 STEP = 0.01  # size of the perturbation of `noise2` and `jitter`
 
 
@@ -44,11 +45,20 @@ def prepare(probe: str, network: Network, x: Tensor, seed: int) -> Setup:
     ----------
     x : Tensor
         Input of the real batch, in the precision of the passes.
+
+    `robust.perturbed` makes that of ``robust``, which needs passes of its own.
     """
     dtype = network.dtype
     if probe in ("flow", "flow_bn"):
         return _flow(network, x, "identity" if probe == "flow" else "batch")
     parameters: Mapping[str, Tensor] = network.parameters
+    if probe in CONSTANTS:
+        constant = _constant_weights(network, CONSTANTS[probe])
+        return Setup(constant, x, dtype, network.buffers)
+    if probe == "absolute":
+        absolute, buffers = _each_absolute(network.parameters), _each_absolute(network.buffers)
+        x = converted(x, torch.float64)
+        return Setup(absolute, x, torch.float64, buffers, norms="identity")
     if probe == "ones":
         return Setup(parameters, torch.ones_like(x), dtype, network.buffers, "sum")
     if probe == "kaiming":
@@ -63,10 +73,13 @@ def prepare(probe: str, network: Network, x: Tensor, seed: int) -> Setup:
 
 
 def _flow(network: Network, x: Tensor, norms: str) -> Setup:
-    absolute = {name: _absolute(p) for name, p in network.parameters.items()}
-    buffers = {name: _absolute(b) for name, b in network.buffers.items()}
+    absolute, buffers = _each_absolute(network.parameters), _each_absolute(network.buffers)
     ones = torch.ones_like(x[:1], dtype=torch.float64)
     return Setup(absolute, ones, torch.float64, buffers, "sum", norms)
+
+
+def _each_absolute(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: _absolute(tensor) for name, tensor in tensors.items()}
 
 
 def _absolute(tensor: Tensor) -> Tensor:
@@ -80,6 +93,15 @@ def _normal(like: Tensor, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64)
     return drawn.to(like.device, like.dtype)
+
+
+def _constant_weights(network: Network, value: float) -> dict[str, Tensor]:
+    """Every ``weight`` filled with a value, norms too, every ``bias`` with 0, the rest as it is."""
+    filled = {"weight": value, "bias": 0.0}
+    return {
+        name: torch.full_like(p, filled[word]) if (word := name.split(".")[-1]) in filled else p
+        for name, p in network.parameters.items()
+    }
 
 
 def _drawn_weights(

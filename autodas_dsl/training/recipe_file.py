@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.files import read_file
 from autodas_dsl.language.resolve import suggest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-LIMIT = 1 << 20
+from autodas_dsl.language.toml import read_toml
 
 
 def read_recipe(path: Path, known: Collection[str]) -> dict[str, Any]:
@@ -34,10 +26,10 @@ def read_recipe(path: Path, known: Collection[str]) -> dict[str, Any]:
         E740 it cannot be read, or is no TOML; E741 it has a key that is not known.
     """
     try:
-        found = tomllib.loads(read_file(path, LIMIT).decode("utf-8"))
+        found, _ = read_toml(path)
     except OSError as error:
         raise InputError("E740", f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(
             "E740", f"{path} is no TOML: {error}", "write lines such as `learning-rate = 0.05`"
         ) from error

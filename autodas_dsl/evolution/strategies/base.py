@@ -7,6 +7,7 @@ from typing import Protocol
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
+from autodas_dsl.evolution.fitness import likeness
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.vary import Varier
 from autodas_dsl.execution.randomness import Purpose, Stream
@@ -15,6 +16,8 @@ from autodas_dsl.language.tree import Expr
 Population = list[Individual]
 
 _RETRIES = 8
+_NEARLY = 0.95
+"""The correlation from which on two rankings of the selection are one to `unlike`."""
 
 
 class Maker:
@@ -92,6 +95,19 @@ def distinct(individuals: Sequence[Individual]) -> Population:
         if individual.valid:
             kept.setdefault(individual.ranks, individual)
     return list(kept.values())
+
+
+def unlike(individuals: Sequence[Individual]) -> Population:
+    """Best first, valid, and of those that rank networks nearly alike only the best.
+
+    Sums are made of terms that differ: what they gain is lost where a population breeds one ranking.
+    """
+    kept: Population = []
+    for individual in distinct(individuals):
+        alike = likeness(individual.ranks, [other.ranks for other in kept]) if kept else ()
+        if all(value < _NEARLY for value in alike):
+            kept.append(individual)
+    return kept
 
 
 def tournament(population: Population, stream: Stream, config: Config) -> Population:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.strategies.base import Maker, Population, distinct
+from autodas_dsl.evolution.strategies.base import Maker, Population, unlike
 from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.tree import Expr
 
 
 class Nsga2:
-    """Fronts of formulas that none is both simpler and better than; crowded ones give way."""
+    """Fronts of formulas that none is both simpler and better than; crowded ones give way.
+
+    A formula that ranks networks nearly as a better one does is not in any.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -32,7 +35,7 @@ class Nsga2:
         return make.child(slot, list(chosen))
 
     def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
-        candidates = distinct([*population, *offspring])
+        candidates = unlike([*population, *offspring])
         places = _places(candidates)
         return sorted(candidates, key=places.__getitem__)[: self.config.population]
 

@@ -267,7 +267,8 @@ def _size(
 ) -> Size:
     if text.startswith("min("):
         first, second = text[4:-1].split(",")
-        return smaller(sizes[first], sizes[second])
+        other = sizes[second] if second in sizes else integer(_whole(values[second]))
+        return smaller(sizes[first], other)
     factors: list[Size] = []
     for factor in text.split("."):
         base, _, divisor = factor.partition("/")
