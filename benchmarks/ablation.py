@@ -50,13 +50,15 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--memory", type=float, default=1, help="GiB, see evolve --memory")
+    parser.add_argument(
+        "--memory", type=float, default=1, help="GiB, see evolve --memory and --thin"
+    )
     options = parser.parse_args()
     table = Path(options.table) if options.table.endswith(".csv") else options.table
     data = Data(options.data) if options.data else None
     settings: dict[str, Any] = {
         "target": options.target, "space": options.space, "data": data, "null_repeats": 0,
-        "memory": options.memory,
+        "memory": options.memory, "thin": options.memory,
     }  # fmt: skip
     print(
         "| variant | selection tau | held-out tau | held-out Spearman |\n| --- | --- | --- | --- |"

@@ -222,7 +222,7 @@ def main() -> None:
     needed = (Statistic("params"),) if options.library else statistics_needed(config, ())
     stored = collect_table(
         table.architectures, space, needed, setting, store=user_store(),
-        memory=int(options.memory * 2**30),
+        thin=int(options.memory * 2**30),
     )  # fmt: skip
     beside = library_scores(table, space, setting, options.beside)
     if options.library:

@@ -146,7 +146,7 @@ def collected(table: Table, space: Space, options: argparse.Namespace) -> Stored
     return collect_table(
         table.measured(options.target)[0].architectures, space, statistics_needed(Config(), ()),
         usual_setting(space, data, teacher_of(options.teacher, None, None)), store=user_store(),
-        memory=int(options.memory * 2**30),
+        thin=int(options.memory * 2**30),
     )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ UNSHOWN = {
     "E462": "With --compile, where no C++ compiler is found.",
     "E604": "When two processes are given the same run folder.",
     "E607": "When a search ends without one valid formula.",
-    "E612": "When --memory holds no statistics of this many networks.",
+    "E612": "When --memory does not hold the statistics of the teacher.",
     "E745": "When --resume finds a file that is no state of a run.",
     "E746": "When --resume is given with other options than the run began with.",
     "E747": "When the maps that hints compare differ in height or width.",
@@ -120,6 +120,8 @@ UNSHOWN = {
     ),
     **dict.fromkeys(("E789", "E790", "E791"), "From Python, with workers or an executor of one's own."),
     "E780": "When networks defined inside a function are to be built in another process.",
+    "E793": "When statistics that do not fit into --memory find no room on the disk.",
+    "E794": "When statistics that lie on disk cannot be read back.",
     "E792": "When a network ends two workers of a search while its statistics are collected.",
     **dict.fromkeys(
         ("E634", "E635"), "When a proposer or a strategy of one's own fails in the middle of a search."

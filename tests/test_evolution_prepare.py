@@ -68,18 +68,18 @@ def setting() -> Setting:
 @contextmanager
 def prepared(
     table: Table, workers: int = 1, screening: bool = False, inputs: tuple[str, ...] = INPUTS,
-    memory: int = module.MEMORY,
+    memory: int = module.MEMORY, thin: int = 0,
 ) -> Iterator[Prepared]:  # fmt: skip
     with local(workers) as executor:
         yield prepare(
             table, get("digits-resnet"), chosen_statistics(inputs), setting(), executor,
-            screening=screening, memory=memory,
+            screening=screening, memory=memory, thin=thin,
         )  # fmt: skip
 
 
-def collected(table: Table, inputs: tuple[str, ...], memory: int | None = None) -> Stored:
+def collected(table: Table, inputs: tuple[str, ...], thin: int | None = None) -> Stored:
     space, wanted = get("digits-resnet"), chosen_statistics(inputs)
-    return collect_table(table.architectures, space, wanted, setting(), memory=memory)
+    return collect_table(table.architectures, space, wanted, setting(), thin=thin)
 
 
 def test_halves_are_apart_and_complete(table: Table) -> None:
@@ -124,10 +124,42 @@ def test_how_far_statistics_are_thinned_does_not_depend_on_workers(
     found, inputs = [], ("A", "grad A", "W", "P_t")
     memory = size_of(collected(table, inputs).collected)
     for workers in (1, 3):
-        with prepared(table, workers, inputs=inputs, memory=memory) as one:
+        with prepared(table, workers, inputs=inputs, thin=memory) as one:
             found.append((one.known.sample, one.task.selection.evaluate(nodes)[0].scores.tolist()))
     assert found[0] == found[1]
     assert found[0][0] in LADDER[1:]
+
+
+def test_statistics_on_disk_give_the_same_bits(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCREENED_ON", 5)
+    monkeypatch.setattr("autodas_dsl.evolution.shards._PER_SHARD", 3)
+    inputs = (*INPUTS, "A", "grad A", "E_s", "chancov(A)", "fan_in", "Y")
+    texts = (*TEXTS, "sum(mean(A * grad A))", "mean(first(A))", "sum(log(sum(W)))", "mean(Y * P_s)",
+             "sum(erank(chancov(A)))", "KL(softmax([P_s, P_t]))")  # fmt: skip
+    nodes, found = [to_ir(parse(text)) for text in texts], []
+    for memory in (module.MEMORY, 1 << 20):
+        with prepared(table, 1, True, inputs, memory) as one:
+            assert any("on disk" in note for note in one.known.notes) == (memory < module.MEMORY)
+            task = one.task
+            assert task.report is not None
+            halves = (task.selection, task.report, *task.screens)
+            found.append((task.fingerprint, [half.evaluate(nodes) for half in halves]))
+    for fingerprint, outcomes in found[1:]:
+        assert fingerprint == found[0][0]
+        for half, expected in zip(outcomes, found[0][1], strict=True):
+            for mine, theirs in zip(half, expected, strict=True):
+                assert mine.scores.tobytes() == theirs.scores.tobytes()
+                assert mine.reasons == theirs.reasons
+
+
+def test_a_teacher_that_does_not_fit_is_refused(table: Table) -> None:
+    with (
+        pytest.raises(InputError, match=r"E612.*statistics of the teacher"),
+        prepared(table, memory=1 << 10),
+    ):
+        pass
 
 
 def test_large_selections_are_raced_on_a_part(
@@ -229,7 +261,7 @@ def test_activations_are_thinned_until_they_fit(table: Table) -> None:
     found = collected(table, inputs)
     whole = size_of(found.collected)
     assert (found.known.bytes, found.known.sample) == (whole, WHOLE)
-    found = collected(table, inputs, memory=whole // 2)
+    found = collected(table, inputs, thin=whole // 2)
     assert size_of(found.collected) == found.known.bytes <= whole // 2
     assert found.known.sample in LADDER[1:]
     assert any("thinned to" in note for note in found.known.notes)

@@ -7,7 +7,7 @@ import multiprocessing
 import pickle
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent import futures
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from autodas_dsl.evolution.shards import Shard, Sharded
 from autodas_dsl.execution.executors import executor_of, local
 from autodas_dsl.execution.futures import Futures
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
+from autodas_dsl.execution.pool import Heard, Pool, Worker
+from autodas_dsl.execution.serving import Said
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
@@ -36,7 +38,7 @@ from autodas_dsl.scoring.collecting import collecting
 from autodas_dsl.scoring.scorebook import ScoreBook
 from autodas_dsl.scoring.scorer import Score, bind
 from autodas_dsl.scoring.setting import Data, Setting, Teacher
-from autodas_dsl.scoring.stored import Keeping, collected_by
+from autodas_dsl.scoring.stored import Keeping, Limits, collected_by
 from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.errors import OutOfMemory
@@ -303,6 +305,46 @@ def test_a_file_that_changed_is_not_built_from(tmp_path: Path, two: Executor, na
         sum_of(two, [Job(Building(), source)])
 
 
+class _Machine(Worker):
+    """A worker of a machine that is lost at some jobs."""
+
+    def post(self, key: Any, state: Any, argument: Any) -> None:
+        self.asked = argument
+
+    def end(self) -> None: ...
+
+
+class _Machines(Pool):
+    """Doubles numbers; a number that is `deadly` takes the machine with it so often."""
+
+    def __init__(self, deadly: dict[int, int]) -> None:
+        super().__init__(2)
+        self.deadly, self.lost = deadly, 0
+
+    def started(self) -> _Machine:
+        return _Machine()
+
+    def heard(self, busy: Collection[int]) -> Iterator[Heard]:
+        for place in list(busy):
+            asked = self.worker(place).asked  # type: ignore[attr-defined]
+            if self.deadly.get(asked, 0) > 0:
+                self.deadly[asked] -= 1
+                self.lost += 1
+                yield place, Said.GONE, None
+            else:
+                yield place, Said.DONE, 2 * asked
+
+
+@pytest.mark.parametrize(("times", "kept"), [(1, True), (3, True), (99, False)])
+def test_a_job_that_takes_machines_with_it_is_given_up(times: int, kept: bool) -> None:
+    executor = _Machines({2: times})
+    found = sum_of(executor, [Job(refusing, number) for number in range(5)])
+    lost = found.pop(2)
+    assert found == {number: 2 * number for number in (0, 1, 3, 4)}
+    assert lost == 4 if kept else isinstance(lost, Lost)
+    assert executor.lost == min(times, 4)
+
+
 def scoring(space: Space[Any]) -> Scoring:
     formulas = [bind(load(name)) for name in ("snip", "params", "mean(P_s * P_t)")]
     setting = Setting(Data("noise", 4), Teacher(space_source(Tiny(), "5-5")))
@@ -341,7 +383,7 @@ def test_a_network_that_ends_two_workers_cannot_be_collected(two: Executor) -> N
     places = dict.fromkeys(ARCHITECTURES, 0)
     with pytest.raises(InputError, match=r"E792.*deadly:4-4 cannot be collected"):
         collected_by(
-            two, Keeping(described, ()), described, ARCHITECTURES, places, absent, math.inf
+            two, Keeping(described, ()), described, ARCHITECTURES, places, absent, Limits()
         )
 
 

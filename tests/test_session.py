@@ -129,6 +129,22 @@ def test_equal_accuracies_are_refused() -> None:
         search([flat], CONFIG)
 
 
+def test_memory_changes_no_byte_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for memory, copies in ((4.0, 2), (0.01, 100)):  # 100 KiB, less than one network takes
+        monkeypatch.setattr("autodas_dsl.evolution.prepare._COPIES", copies)
+        folder = tmp_path / str(memory)
+        config = replace(
+            CONFIG, inputs=("W", "grad W", "A", "P_s"), terms="instinct", iterations=4, memory=memory,
+            null_repeats=0, baselines=("params", "snip"),
+        )  # fmt: skip
+        session = search([SMALL], config, folder=folder)
+        assert any("on disk" in note for note in session.notes) == (memory < 1)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        found.append([(path.relative_to(folder), path.read_bytes()) for path in files])
+    assert found[0] == found[1]
+
+
 def test_run_folders_are_numbered(tmp_path: Path) -> None:
     assert free_folder(tmp_path, ["digits-resnet"]).name == "digits-resnet-1"
     (tmp_path / "digits-resnet-1").mkdir()

@@ -38,8 +38,8 @@ Examples:
 
 \b
 The first Ctrl-C finishes the generation, the second stops now; --resume goes on with the options
-of the run. Of them only --iterations can change, and only grow; --workers, --ray, --max-time
-and --format are not remembered."""
+of the run. Of them only --iterations can change, and only grow; --workers, --ray, --memory,
+--max-time and --format are not remembered."""
 
 
 class Listed(click.ParamType):

@@ -15,7 +15,7 @@ from autodas_dsl.language.errors import InputError
 
 Values = dict[str, Any]
 
-FREE = ("folder", "resume", "format", "workers", "ray", "max_time")
+FREE = ("folder", "resume", "format", "workers", "ray", "max_time", "memory")
 """Parameters that do not change what a search finds: a run does not remember them."""
 
 ITERATIONS = "iterations"

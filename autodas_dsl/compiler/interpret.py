@@ -24,6 +24,7 @@ from autodas_dsl.compiler.ir import (
 from autodas_dsl.compiler.layout import Values
 from autodas_dsl.compiler.outcome import Invalid, NotFinite, ShapeMismatch
 from autodas_dsl.compiler.reading import reading
+from autodas_dsl.compiler.shelf import loaded
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
@@ -92,9 +93,9 @@ def _value(node: Node, args: list[Entry], collected: Values, blame: _Blame | Non
         return torch.tensor(node.value, dtype=torch.float64)
     if node.op == "stat":
         value = collected.values[node.statistic]
-        if isinstance(value, tuple) or node.kind.axes:
-            return value
-        return value.double()
+        if isinstance(value, tuple):
+            return tuple(map(loaded, value))
+        return loaded(value) if node.kind.axes else value.double()
     if node.op in OPERATORS and OPERATORS[node.op].sees_population:
         raise Invalid(f"`{node.op}` needs other networks to compare with")
     count = _entries(node, args)

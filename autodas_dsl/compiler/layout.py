@@ -21,6 +21,7 @@ from torch import Tensor
 from autodas_dsl.compiler.backend import backend_of
 from autodas_dsl.compiler.cost import Costs, Entry
 from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.shelf import loaded
 from autodas_dsl.compiler.spectra import SPECTRA
 from autodas_dsl.language.inputs import Statistic, kind_of
 
@@ -111,7 +112,7 @@ class Block:
     def _made(self, statistic: Statistic, spectrum: str) -> Tensor:
         if spectrum:
             return SPECTRA[spectrum](self.tensor(statistic))
-        return _stack(self.sources[statistic])
+        return _stack([loaded(unit) for unit in self.sources[statistic]])
 
 
 def _stack(units: Units) -> Tensor:
@@ -224,7 +225,7 @@ class Layout(Placement):
         if statistic not in self._finite:
             units = [self.numbers[statistic]] if statistic in self.numbers else (
                 self._units[statistic])  # fmt: skip
-            self._finite[statistic] = all(backend_of(u).is_finite(u) for u in units)
+            self._finite[statistic] = all(backend_of(u).is_finite(u) for u in map(loaded, units))
         return self._finite[statistic]
 
     def grows(self, node: Node, sources: Iterable[Node]) -> bool:
@@ -286,7 +287,7 @@ class Layout(Placement):
     def entries(self, statistic: Statistic, network: int) -> list[Tensor]:
         """The entries of a layer list of one network."""
         first, end = self.bounds[self._domains[statistic]][network]
-        return self._units[statistic][first:end]
+        return [loaded(unit) for unit in self._units[statistic][first:end]]
 
     def of_length(self, domain: str) -> list[tuple[Tensor, Tensor]]:
         """Networks with equally many layers: which, and their units ``[networks layers]``."""
@@ -306,16 +307,16 @@ def _device(collected: Sequence[Values]) -> torch.device:
     """Where the statistics lie; numbers may lie elsewhere, as they are small."""
     tensors = (v if isinstance(v, Tensor) else v[0] for c in collected[:1]
                for s, v in c.values.items() if kind_of(s).axes and len(v))  # fmt: skip
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+    return next((loaded(tensor).device for tensor in tensors), torch.device("cpu"))
 
 
 def _first_equal(units: Units) -> list[int]:
     """For each tensor the place of the first that equals it, value by value."""
     alike: dict[tuple[torch.Size, float], list[int]] = {}
     firsts = []
-    for place, unit in enumerate(units):
+    for place, unit in enumerate(map(loaded, units)):
         before = alike.setdefault((unit.shape, float(unit.sum())), [])
-        first = next((other for other in before if torch.equal(units[other], unit)), place)
+        first = next((other for other in before if torch.equal(loaded(units[other]), unit)), place)
         if first == place:
             before.append(place)
         firsts.append(first)

@@ -94,7 +94,10 @@ class Config:
     screening : bool
         Look at formulas on a few architectures and a sample of their statistics first.
     memory : float
-        GiB for statistics (see `prepare`), which tables share by their architectures.
+        GiB for statistics (see `prepare`), which tables share by their architectures. Changes no
+        result.
+    thin : float
+        0, or GiB that activations are thinned to, shared likewise.
     margin : float
         A formula is screened out when its tau on the screen falls this far below the worst of the
         population.
@@ -179,8 +182,12 @@ class Config:
         False, "Look at formulas on few architectures and a sample of statistics first."
     )
     memory: float = _option(
-        4.0, "For statistics; activations are thinned until they fit.", 0.01, 4096, metavar="GIB",
+        4.0, "For statistics; those that do not fit lie on disk.", 0.01, 4096, metavar="GIB",
         shown=True,
+    )  # fmt: skip
+    thin: float = _option(
+        0.0, "Thin activations until statistics fit in so many GiB; 0: never.", 0, 4096,
+        metavar="GIB",
     )  # fmt: skip
     margin: float = _option(
         0.15, "How far below the population a screened formula may be.", 0.0, 2.0, shown=True

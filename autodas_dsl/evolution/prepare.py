@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,8 @@ from autodas_dsl.scoring.stored import (
     Evaluate,
     Keeping,
     Known,
+    Laid,
+    Limits,
     Part,
     collected_by,
     where_fitting,
@@ -72,6 +75,7 @@ def prepare(
     screening: bool = False,
     store: Store | None = None,
     memory: int = MEMORY,
+    thin: int = 0,
     progress: Progress = silent,
 ) -> Prepared:
     """Make a table ready for a search, as long as the executor is open.
@@ -107,12 +111,14 @@ def prepare(
         Keeps the statistics for the next search.
     memory : int
         Bytes that statistics and the buffers made of them may take together, in all workers;
-        activations are thinned until they fit.
+        statistics that take more lie on disk. Changes no score.
+    thin : int
+        0, or bytes that activations are thinned to, where they and buffers would take more.
 
     Raises
     ------
     InputError
-        E612 when the statistics do not fit into `memory`.
+        E612 when those of the teacher do not fit into `memory`.
     """
     chosen, accuracies = table.measured(target)
     classes = splits.isomorphism_classes(chosen, space)
@@ -129,7 +135,7 @@ def prepare(
         if wanted
     ]
     portions = [
-        [[half[place] for place in shard] for shard in shards(len(half), memory)]
+        [[half[place] for place in shard] for shard in shards(len(half))]
         for half in (*halves, *screens)
     ]
     described, absent = collecting(space, statistics, optional, setting, seed, store)
@@ -143,11 +149,12 @@ def prepare(
     )
     places = _places(portions[: len(halves)], executor.workers)
     placed = {architectures[row]: place for row, place in places.items()}
-    known, level = collected_by(
-        executor, keeping, described, architectures, placed, absent, memory // _COPIES, progress
-    )
+    known, laid = collected_by(
+        executor, keeping, described, architectures, placed, absent,
+        Limits(memory // _COPIES, thin // _COPIES if thin else math.inf), progress,
+    )  # fmt: skip
     left = _left(known, memory, executor.workers)
-    evaluators = _evaluators(executor, keeping, portions, level, left)
+    evaluators = _evaluators(executor, keeping, portions, laid, left)
     networks = [
         Networks(
             where_fitting(known.misfit, evaluate, len(half)),
@@ -174,7 +181,7 @@ def _places(portions: Sequence[Portion], workers: int) -> dict[int, int]:
 
 
 def _evaluators(
-    executor: Executor, keeping: Keeping, portions: Sequence[Portion], level: int, memory: int
+    executor: Executor, keeping: Keeping, portions: Sequence[Portion], laid: Laid, memory: int
 ) -> list[Evaluator]:
     """An evaluator for each portion; every network has the same share of the memory."""
     share = memory // sum(len(rows) for portion in portions for rows in portion)
@@ -184,7 +191,7 @@ def _evaluators(
         engines = sharing(executor.workers, len(portion))
         own = [
             Shard(keeping, len(rows),
-                  partial(Evaluate, next(parts), level, share * len(rows) // engines))
+                  partial(Evaluate, next(parts), laid, share * len(rows) // engines))
             for rows in portion
         ]  # fmt: skip
         found.append(Sharded(executor, own))
@@ -196,8 +203,8 @@ def _left(known: Known, memory: int, workers: int) -> int:
     if known.bytes > memory // _COPIES:
         raise InputError(
             "E612",
-            f"the statistics take {known.bytes / 2**20:.0f} MiB however far activations are "
-            f"thinned, and as much again to be evaluated; the limit is {memory / 2**20:.0f} MiB",
+            f"the statistics of the teacher take {known.bytes / 2**20:.0f} MiB, and as much again "
+            f"to be evaluated; the limit is {memory / 2**20:.0f} MiB",
             "raise --memory, or search with fewer --inputs",
         )
     left = memory - known.bytes

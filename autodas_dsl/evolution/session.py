@@ -190,13 +190,14 @@ def _prepared(
         dtype=getattr(torch, config.dtype), device=config.device,
     )  # fmt: skip
     rows = _rows(loaded, config)
-    memory = int(config.memory * 2**30) * rows[place] // sum(rows)
+    memory, thin = (int(gib * 2**30) * rows[place] // sum(rows)
+                    for gib in (config.memory, config.thin))  # fmt: skip
     needed = statistics_needed(config, ())
     _require_teacher(needed, setting)
     return prepare(
         table, space, needed, setting, executor, optional=sorted(statistics_of(config.baselines)),
         target=config.target, split=config.split, beside=beside, seed=config.seed,
-        screening=config.screening, memory=memory,
+        screening=config.screening, memory=memory, thin=thin,
         store=user_store(), progress=collecting,
     )  # fmt: skip
 

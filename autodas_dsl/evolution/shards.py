@@ -18,19 +18,15 @@ from autodas_dsl.execution.jobs import DEADLY, Executor, Job, Lost
 
 _PER_SHARD = 32
 _USUAL = 8
-_LARGEST = 512 << 20
+_LARGEST = 128
 
 
-def shards(architectures: int, memory: int = 0) -> list[range]:
-    """Consecutive parts of nearly equal size; how many does not depend on the workers.
+def shards(architectures: int) -> list[range]:
+    """Consecutive parts of nearly equal size; how many depends on nothing else.
 
-    Parameters
-    ----------
-    architectures : int
-    memory : int
-        Bytes that all of them may take; a shard is to take no more than `_LARGEST` of them.
+    At most `_USUAL` of at least `_PER_SHARD` architectures, more where they would pass `_LARGEST`.
     """
-    count = max(1, min(max(_USUAL, memory // _LARGEST), architectures // _PER_SHARD))
+    count = max(1, min(_USUAL, architectures // _PER_SHARD), architectures // _LARGEST)
     edges = [architectures * number // count for number in range(count + 1)]
     return [range(edges[number], edges[number + 1]) for number in range(count)]
 

@@ -35,8 +35,9 @@ _SETTINGS = b"\4"
 class Ray(Pool):
     """Runs jobs on a Ray cluster.
 
-    A worker that is lost with its machine counts against no job: what it ran is run elsewhere. One
-    that does not come up, for want of a free processor, is done without until it does.
+    What a worker ran that is lost with its machine is run elsewhere; two machines lost under one job
+    count as a worker that it ended. One that does not come up, for want of a free processor, is done
+    without until it does.
 
     Parameters
     ----------

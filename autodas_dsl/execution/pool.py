@@ -15,6 +15,9 @@ Numbered = tuple[int, Job[Any, Any]]
 Heard = tuple[int, Said, Any]
 """The number of a worker, and what it says."""
 
+_MACHINES = 2
+"""That may be lost under one job."""
+
 
 class Worker(ABC):
     """One worker, as the pool sees it: what it knows, and whether it has begun its job."""
@@ -137,8 +140,18 @@ class Pool(Executor):
         elif said is Said.DIED:
             return self._died(place, *busy.pop(place), waiting)
         elif said is Said.GONE:
-            waiting.back(*busy.pop(place))
-            self.bury(place)
+            return self._gone(place, *busy.pop(place), waiting)
+        return []
+
+    def _gone(
+        self, place: int, number: int, job: Job[Any, Any], waiting: _Waiting
+    ) -> list[tuple[int, Lost]]:
+        """What comes of a job whose machine was lost: nothing yet, unless it is the second one,
+        which may be the job's doing."""
+        self.bury(place)
+        if waiting.gone(number) == _MACHINES:
+            return [(number, Lost(job))]
+        waiting.back(number, job)
         return []
 
     def _died(
@@ -166,6 +179,7 @@ class _Waiting:
         self._jobs = enumerate(jobs)
         self._workers = workers
         self._drawn: deque[Numbered] = deque()
+        self._gone: Counter[int] = Counter()
 
     def __bool__(self) -> bool:
         if not self._drawn:
@@ -188,6 +202,11 @@ class _Waiting:
     def back(self, number: int, job: Job[Any, Any]) -> None:
         """It is to be sent again."""
         self._drawn.appendleft((number, job))
+
+    def gone(self, number: int) -> int:
+        """How many machines were lost under a job, with this one."""
+        self._gone[number] += 1
+        return self._gone[number]
 
     def _fits(self, numbered: Numbered, place: int, seats: Sequence[int]) -> bool:
         """A job with a place is run by its worker, or by another where that cannot be had."""

@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.compiler.reading import needed
+from autodas_dsl.compiler.shelf import Shelf, loaded
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.inputs import Statistic
+from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
 from autodas_dsl.scoring.collecting import Absent, Collecting, collecting
@@ -37,6 +40,8 @@ from autodas_dsl.scoring.thinning import (
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.store import Store
+
+_IN_COMMON = (Statistic("Y"),)
 
 Evaluator = Callable[[Sequence[Node]], list[Outcome]]
 
@@ -63,7 +68,7 @@ class Known:
     sample : Sample
         What they are thinned to.
     bytes : int
-        That they take, those of the teacher once.
+        That they take in memory, those of the teacher once.
     absent : mapping of Statistic to str
         Statistics that could be done without and that some network lacks, and why.
     """
@@ -144,11 +149,27 @@ def _alike(collected: Sequence[Collected]) -> list[Collected]:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes that all statistics may take together: in memory, and before they are thinned."""
+
+    memory: float = math.inf
+    thin: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """How statistics are kept: thinned to a level of `LADDER`, those of students perhaps on disk."""
+
+    level: int = 0
+    shelved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Collect:
-    """Asks for an architecture to be collected, or the teacher, thinned to a level of `LADDER`."""
+    """Asks for an architecture to be collected, or the teacher."""
 
     architecture: str | None
-    level: int
+    laid: Laid
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +177,7 @@ class Evaluate:
     """Asks for the scores of formulas on a part, whose engine may take so many bytes."""
 
     part: int
-    level: int
+    laid: Laid
     memory: int
     nodes: Sequence[Node]
 
@@ -200,33 +221,42 @@ class _Kept:
     def __init__(self, keeping: Keeping) -> None:
         self._collecting, self._parts = keeping.collecting, keeping.parts
         self._level = 0
+        self._shelf: Shelf | None = None
         self._teacher, self._absent = self._collecting.of_teacher()
         self._collected: dict[str, Collected] = {}
         self._evaluators: dict[int, Evaluator] = {}
 
     def __call__(self, asked: Collect | Evaluate) -> About | list[Outcome]:
-        self.thin(asked.level)
+        self.lay(asked.laid)
         if isinstance(asked, Evaluate):
             return self._evaluator(asked.part, asked.memory)(asked.nodes)
         if asked.architecture is None:
             return About(sizes_of(self._teacher), sizes_at(self._teacher), self._absent)
         return self._collect(asked.architecture)
 
-    def thin(self, level: int) -> None:
-        """Thin everything to a level of `LADDER`, where it is not yet."""
-        if level <= self._level:
-            return
-        before, self._level = LADDER[self._level], level
-        (self._teacher,) = thinned([self._teacher], LADDER[level], before)
+    def lay(self, laid: Laid) -> None:
+        """Thin everything, and lay it on disk, where it is not yet."""
+        if laid.level > self._level:
+            before, self._level = LADDER[self._level], laid.level
+            (self._teacher,) = thinned([self._teacher], LADDER[laid.level], before)
+            self._each(lambda one: thinned([_read(one)], LADDER[laid.level], before)[0])
+        if laid.shelved and self._shelf is None:
+            self._shelf = Shelf(cache_folder())
+            self._each(lambda one: one)
+
+    def _each(self, change: Callable[[Collected], Collected]) -> None:
         for name, one in self._collected.items():  # one by one: twice all of them would not fit
-            (self._collected[name],) = thinned([one], LADDER[level], before)
+            self._keep(name, change(one))
         return_freed_memory()
+
+    def _keep(self, architecture: str, found: Collected) -> None:
+        self._collected[architecture] = _shelved(found, self._shelf) if self._shelf else found
 
     def _collect(self, architecture: str) -> About:
         found, absent = self._collecting.of_student(architecture)
         if len(self._collected) % _TRIMMED_EVERY == 0:
             return_freed_memory()
-        (self._collected[architecture],) = thinned([found], LADDER[self._level])
+        self._keep(architecture, *thinned([found], LADDER[self._level]))
         return About(sizes_of(found.merged(self._teacher)), sizes_at(found), absent)
 
     def collected(self, architectures: Sequence[str]) -> tuple[Collected, ...]:
@@ -241,20 +271,37 @@ class _Kept:
                     self._collect(architecture)
             found: Sequence[Collected] = self.collected(part.architectures)
             if part.screen:
-                found = thinned(found, SCREEN, LADDER[self._level])
+                found = thinned(map(_read, found), SCREEN, LADDER[self._level])
             self._evaluators[number] = _evaluator(found, memory)
         return self._evaluators[number]
 
 
+def _shelved(collected: Collected, shelf: Shelf) -> Collected:
+    """A student with its tensors on a shelf; what is one for all networks stays in memory."""
+    return _changed(collected, lambda s, v: v if s in _IN_COMMON or not kind_of(s).axes
+                    else shelf.put(v))  # fmt: skip
+
+
+def _read(collected: Collected) -> Collected:
+    return _changed(collected, lambda _, tensor: loaded(tensor))
+
+
+def _changed(collected: Collected, change: Callable[[Statistic, Tensor], Tensor]) -> Collected:
+    return replace(collected, values={
+        s: tuple(change(s, tensor) for tensor in v) if isinstance(v, tuple) else change(s, v)
+        for s, v in collected.values.items()
+    })  # fmt: skip
+
+
 def collected_by(
     executor: Executor, keeping: Callable[[], Any], described: Collecting,
-    architectures: Sequence[str], placed: Mapping[str, int], absent: Absent, memory: float,
+    architectures: Sequence[str], placed: Mapping[str, int], absent: Absent, limits: Limits,
     progress: Progress = silent,
-) -> tuple[Known, int]:  # fmt: skip
+) -> tuple[Known, Laid]:  # fmt: skip
     """Have workers collect what they will evaluate.
 
-    Activations are thinned, alike in all networks, until the statistics fit: how far depends on
-    what all of them take, not on who holds them.
+    Activations are thinned, alike in all networks, as far as the limits ask, and statistics that
+    do not fit into memory lie on disk: it depends on what all of them take, not on who holds them.
 
     Parameters
     ----------
@@ -267,14 +314,12 @@ def collected_by(
         For each of them the place of the jobs that will read it.
     absent : mapping of Statistic to str
         What none of them has.
-    memory : float
-        Bytes that all statistics may take together.
+    limits : Limits
 
     Returns
     -------
     Known
-    int
-        The level of `LADDER`.
+    Laid
 
     Raises
     ------
@@ -290,7 +335,7 @@ def collected_by(
     def jobs(asked: Sequence[str | None]) -> Iterator[Job[Collect, About]]:
         for name in asked:
             place = 0 if name is None else placed[name]
-            yield Job(keeping, Collect(name, level_within(totals, memory)), place)
+            yield Job(keeping, Collect(name, _laid(totals, limits)), place)
 
     for asked in ([None], names):  # the teacher first: it is thinned like the others
         for number, about in persistent(executor, jobs(asked)):
@@ -301,19 +346,28 @@ def collected_by(
             totals[:] = map(sum, zip(totals, about.bytes, strict=True))
             if name is not None:
                 progress(1, name)
-    level = level_within(totals, memory)
+    laid = _laid(totals, limits)
+    level = laid.level
     lacking = dict(absent)
     for name in (None, *names):
         lacking = {**told[name].absent, **lacking}
     notes = [f"data: {described.batch.source}"]
     if level:
         notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
+    if laid.shelved:
+        notes.append(f"memory: {totals[level] / 2**20:.0f} MiB of statistics lie on disk")
     known = Known(
         tuple(architectures), [told[name].sizes for name in names],
         described.fingerprint(architectures, LADDER[level]), tuple(notes), LADDER[level],
-        totals[level], lacking,
+        (told[None].bytes if laid.shelved else totals)[level], lacking,
     )  # fmt: skip
-    return known, level
+    return known, laid
+
+
+def _laid(totals: Sequence[int], limits: Limits) -> Laid:
+    """How statistics that take so many bytes at each level of `LADDER` are kept."""
+    level = level_within(totals, limits.thin)
+    return Laid(level, totals[level] > limits.memory)
 
 
 def _deadly(name: str) -> InputError:
@@ -366,7 +420,7 @@ def collect_table(
     optional: Collection[Statistic] = (),
     seed: int = 0,
     store: Store | None = None,
-    memory: int | None = None,
+    thin: int | None = None,
     progress: Progress = silent,
 ) -> Stored:
     """Build and run every architecture once, in this process.
@@ -382,8 +436,8 @@ def collect_table(
         Collected too; what a network or the teacher does not have is told in `Known.absent`.
     store : Store, optional
         Serves what was collected before, and keeps what was not.
-    memory : int, optional
-        Bytes that all statistics may take together; activations are thinned until they fit.
+    thin : int, optional
+        Bytes that activations are thinned to.
 
     Raises
     ------
@@ -393,9 +447,9 @@ def collect_table(
     described, absent = collecting(space, statistics, optional, setting, seed, store)
     kept = _Kept(Keeping(described, ()))
     with InProcess() as executor:
-        known, level = collected_by(
+        known, laid = collected_by(
             executor, lambda: kept, described, architectures, dict.fromkeys(architectures, 0),
-            absent, math.inf if memory is None else memory, progress,
+            absent, Limits(thin=math.inf if thin is None else thin), progress,
         )  # fmt: skip
-    kept.thin(level)
+    kept.lay(laid)
     return Stored(kept.collected(architectures), known)
