@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from click.testing import CliRunner
-from conftest import REPOSITORY, Golden
+from conftest import REPOSITORY, Golden, own_language
 from nbclient import NotebookClient
 
 from autodas_dsl.cli.entry import COMMANDS, cli
@@ -54,7 +54,8 @@ def test_pages_show_what_commands_print(
         if any(word in SLOW for word in words[:3]):
             assert before.strip(), f"{command} shows nothing"
             return block.group()
-        printed = CliRunner().invoke(cli, words).output.strip()
+        with own_language():
+            printed = CliRunner().invoke(cli, words).output.strip()
         return f"```console\n{command}\n{printed}\n```\n"
 
     golden(page, BLOCK.sub(done, page.read_text(encoding="utf-8")))

@@ -15,7 +15,8 @@ PROGRAM = "autodas-dsl"
 
 
 def reference() -> str:
-    return "\n\n".join(_parts(cli, click.Context(cli, info_name=PROGRAM)))
+    context = click.Context(cli, info_name=PROGRAM, **cli.context_settings)
+    return "\n\n".join(_parts(cli, context))
 
 
 def _parts(command: click.Command, context: click.Context) -> Iterator[str]:
