@@ -191,6 +191,13 @@ def test_digests_are_stable_across_processes() -> None:
 # --- costs ----------------------------------------------------------------------------
 
 
+def test_a_search_refuses_nothing_for_the_size_of_what_was_collected() -> None:
+    deep = fake(0, 3)
+    deep.values[Statistic("W")] = (torch.zeros(4096, 2), torch.zeros(2, 4096))
+    costs = Costs([deep.values])
+    assert costs.excess(node("mean(|logsoftmax(W)|_F)")) == ""
+
+
 def test_a_search_refuses_what_is_far_too_much_work() -> None:
     wide = fake(0, 3)
     wide.values[Statistic("F_s")] = torch.zeros(6, 64, 16, 16)

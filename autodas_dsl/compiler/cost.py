@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autodas_dsl.compiler.ir import Node, topological
 from autodas_dsl.language.inputs import Statistic, kind_of
+from autodas_dsl.language.kinds import Axis
 from autodas_dsl.language.operators import OPERATORS
 
 Entry = Tensor | tuple[Tensor, ...]
@@ -28,10 +29,12 @@ class Costs:
 
     def __init__(self, networks: Iterable[Mapping[Statistic, Entry]]) -> None:
         self._sizes: dict[str, int] = {}
+        self._collected: set[tuple[str, ...]] = set()  # axes of what is in memory anyway
         for network in networks:
             for statistic, value in network.items():
                 entries = (value,) if isinstance(value, Tensor) else value
                 axes = kind_of(statistic).axes
+                self._collected.add(_symbols(axes))
                 for entry in entries if axes else ():
                     for axis, length in zip(axes, entry.shape, strict=True):
                         symbol = str(axis.size)
@@ -56,7 +59,7 @@ class Costs:
 
     def _own_excess(self, node: Node) -> str:
         shown = " by ".join(map(str, self._shape(node)))
-        if self.values(node) > MOST_VALUES:
+        if self.values(node) > MOST_VALUES and _symbols(node.kind.axes) not in self._collected:
             return f"`{node.op}` gives {shown} values, too many for a search"
         if node.op in OPERATORS and OPERATORS[node.op].group == "spectral" and node.op != "prank":
             rows, columns = self._shape(node.args[0])[:2]
@@ -70,3 +73,7 @@ class Costs:
             axis.size.evaluate(self._sizes) if axis.size.symbols() <= self._sizes.keys() else 1
             for axis in node.kind.axes
         ]
+
+
+def _symbols(axes: Iterable[Axis]) -> tuple[str, ...]:
+    return tuple(sorted(str(axis.size) for axis in axes))
