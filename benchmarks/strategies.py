@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--target")
     parser.add_argument("--evaluations", default="250,1000,4000", help="ascending")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
+    parser.add_argument("--population", type=int, default=Config.population)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--splits", type=int, default=4)
     parser.add_argument("--split", default="half")
@@ -159,7 +160,7 @@ def compare(
     parts = [splits.split(classes, options.split, number) for number in range(options.splits)]
     tasks = [scores.task(table.name, target, one, table.columns[target]) for one in parts]
     counts = [int(word) for word in options.evaluations.split(",")]
-    base = Config(iterations=10**6, max_evaluations=counts[-1])
+    base = Config(population=options.population, iterations=10**6, max_evaluations=counts[-1])
     grid = np.linspace(base.population, counts[-1], POINTS)
     rows: list[Row] = []
     curves = []
