@@ -213,9 +213,9 @@ class Strict(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def test_library_formulas_never_leave_the_device() -> None:
+def test_formulas_of_the_library_and_of_every_operator_never_leave_the_device() -> None:
     nets = networks()
-    roots = {name: node(name) for name in library_names()}
+    roots = {name: node(name) for name in (*library_names(), *EVERYTHING)}
     roots = {
         name: root
         for name, root in roots.items()
