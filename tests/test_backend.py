@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,15 @@ import torch
 from engine_formulas import CHOSEN, UNFIT, of_operators
 from fake_networks import networks, node
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten
 
 from autodas_dsl.compiler import backend, kernels
 from autodas_dsl.compiler.backend import CPU, TORCH, backend_of
 from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.ir import statistics_of, topological
+from autodas_dsl.language.library import library_names
+from autodas_dsl.language.operators import OPERATORS
 
 EVERYTHING = tuple(dict.fromkeys((*CHOSEN, *of_operators().values())))
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -156,3 +163,88 @@ def test_what_is_made_lies_beside_the_statistics(torch_only: None) -> None:
     for a, b in zip(found, expected, strict=True):
         assert b.valid.all()
         assert a.scores.tobytes() == b.scores.tobytes()
+
+
+# --- a device that is none ------------------------------------------------------------------------
+
+AWAY = torch.device("meta")
+
+
+class Away(Tensor):
+    """A tensor that says it lies on another device; what is made of it does too."""
+
+    device = AWAY  # type: ignore[assignment]
+    is_cpu = False  # type: ignore[assignment]
+
+
+def away(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(away, value))
+    return value.as_subclass(Away)
+
+
+class Strict(TorchFunctionMode):
+    """Raises where a GPU would, and where a tensor is made on the CPU or read as an array.
+
+    Lone numbers may lie on the CPU, as constants of formulas do: they mix with every device.
+    """
+
+    MAKERS = frozenset(
+        getattr(torch, name)
+        for name in ("tensor", "as_tensor", "zeros", "ones", "full", "empty", "arange", "eye",
+                     "linspace", "rand", "randn", "randint", "randperm", "scalar_tensor")
+    )  # fmt: skip
+    READERS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.cpu})
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        assert function not in self.READERS, f"{function.__name__} reads a tensor on the CPU"
+        if function in self.MAKERS:
+            device = kwargs.pop("device", None)
+            made = function(*args, **kwargs)
+            assert device == AWAY or not made.ndim, f"{function.__name__} makes a CPU tensor"
+            return away(made) if device == AWAY else made
+        if function is Tensor.to and args[1:2] == (AWAY,):
+            return away(args[0])
+        tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, Tensor) and x.ndim]
+        assert len({isinstance(x, Away) for x in tensors}) < 2, f"{function} mixes devices"
+        return function(*args, **kwargs)
+
+
+def test_library_formulas_never_leave_the_device() -> None:
+    nets = networks()
+    roots = {name: node(name) for name in library_names()}
+    roots = {
+        name: root
+        for name, root in roots.items()
+        if set(statistics_of([root])) <= set(nets[0].values)
+        and not any(
+            n.op in OPERATORS and OPERATORS[n.op].sees_population for n in topological([root])
+        )
+    }
+    expected = dict(zip(roots, Engine(nets).evaluate(list(roots.values())), strict=True))
+    applying = {name: root for name, root in roots.items() if expected[name].valid.all()}
+    left_out = {"az_nas", "vkdnw_agg", "gradsign", "log_synflow"}  # of populations; do not fit here
+    assert set(library_names()) - set(applying) == left_out
+    moved = [replace(n, values={s: away(v) for s, v in n.values.items()}) for n in nets]
+    assert backend_of(away(drawn(3))) is TORCH
+    with Strict():
+        found = Engine(moved).evaluate(list(applying.values()))
+    for name, outcome in zip(applying, found, strict=True):
+        np.testing.assert_allclose(
+            outcome.scores, expected[name].scores, rtol=1e-9, atol=1e-9, err_msg=name
+        )
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        lambda x: x.numpy(), lambda x: np.asarray(x), lambda x: x.cpu(), lambda x: torch.zeros(3),
+        lambda x: torch.tensor([1.0]), lambda x: x + torch.from_numpy(np.ones(3)),
+    ],
+)  # fmt: skip
+def test_what_leaves_the_device_is_seen(leaves: Any) -> None:
+    with Strict(), pytest.raises(AssertionError, match=r"CPU|devices"):
+        leaves(away(drawn(3)))
