@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import click
@@ -517,3 +518,31 @@ def test_ops_of_an_unknown_name_suggests() -> None:
         "error[E210]: there is no operator or statistic `softmx`\n"
         "    = help: did you mean `softmax`?\n"
     )
+
+
+# --- how much is said ---------------------------------------------------------------------------
+
+SCORED = ("score", "examples/resnet20.py", "-p", "params")
+
+
+def test_quiet_leaves_the_result_alone() -> None:
+    usual, quiet = run(*SCORED), run("-q", *SCORED)
+    assert usual.stderr.startswith("data: ")
+    assert (quiet.stdout, quiet.stderr) == (usual.stdout, "")
+
+
+def test_quiet_still_tells_what_is_wrong() -> None:
+    assert "error[E2" in run("-q", "score", "examples/resnet20.py", "-p", "parms").stderr
+
+
+def test_verbose_tells_when_what_was_done() -> None:
+    usual, verbose = run(*SCORED), run("--verbose", *SCORED)
+    assert verbose.stdout == usual.stdout
+    assert re.search(r"^ +\d+\.\d\d s  done$", verbose.stderr, re.M)
+    assert "done" not in run(*SCORED).stderr
+
+
+def test_quiet_and_verbose_exclude_each_other() -> None:
+    refused = run("-q", "-v", *SCORED)
+    assert refused.exit_code == 2
+    assert "exclude each other" in refused.stderr

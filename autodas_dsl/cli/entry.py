@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import io
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,10 +18,13 @@ from autodas_dsl.cli.config import defaults, find_config
 from autodas_dsl.cli.options import EXTENSIONS, without_extensions
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
+from autodas_dsl.report.loudness import speaking
 
 COMMANDS = ("score", "rank", "evolve", "search", "distill", "train", "table", "show", "latex", "simplify",
             "compile", "check", "fmt", "ops", "explain", "report", "lsp")  # fmt: skip
 """The commands, each a module of this package, in the order of the help."""
+
+_LOGGER = logging.getLogger(__name__)
 
 WRONG_INPUT = 1
 INTERRUPTED = 130
@@ -102,11 +106,21 @@ def _system_error(error: OSError) -> InputError:
     metavar="FILE.toml",
     help="Defaults of options.  [default: the nearest autodas.toml or pyproject.toml above]",
 )
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Only the result, and errors: no notes, no progress."
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Say what is collected, what was stored, and when."
+)
 @click.pass_context
-def cli(ctx: click.Context, path: Path | None) -> None:
+def cli(ctx: click.Context, path: Path | None, quiet: bool, verbose: bool) -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    ctx.with_resource(speaking(less=quiet, more=verbose))
     found = find_config(path)
     if found is not None and isinstance(ctx.command, click.Group):
+        _LOGGER.info("defaults of options are those of %s", found.path)
         ctx.default_map = defaults(found, ctx.command, ctx)
 
 

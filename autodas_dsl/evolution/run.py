@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -38,6 +39,8 @@ from autodas_dsl.language.library import load
 from autodas_dsl.language.proxy import Formula, Proxy
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.statistics.collect import belongs_to_teacher
+
+_LOGGER = logging.getLogger(__name__)
 
 BASELINES = ("params", "flops")
 COMPLETE = "iterations"
@@ -115,6 +118,7 @@ def evolve(
         interrupt = interrupt or stack.enter_context(listening(watch.stopping))
         watch.phase("searching", config.iterations)
         stopped = search.go(interrupt, config.max_time, watch.generation)
+        _LOGGER.info("%d formulas evaluated", search.evaluator.counts.evaluations)
         watch.phase("measuring the best")
         run = replace(_reported(search, baselines, stopped), folder=folder)
         if folder is not None:

@@ -25,6 +25,7 @@ from rich.text import Text
 
 from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.format import format_expression
+from autodas_dsl.report.loudness import quiet
 
 STOPPING = "stopping after this generation; again to stop now"
 
@@ -32,7 +33,7 @@ STOPPING = "stopping after this generation; again to stop now"
 @contextmanager
 def watching() -> Iterator[Watch]:
     """Show a search on stderr while the block runs; only the answer to Ctrl-C off a terminal."""
-    if not sys.stderr.isatty():
+    if quiet() or not sys.stderr.isatty():
         yield Unwatched()
         return
     phases = Phases(Console(stderr=True))

@@ -24,6 +24,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from autodas_dsl.language.visible import json_text, visible, visible_lines
+from autodas_dsl.report.loudness import quiet
 
 FORMATS = ("table", "csv", "json")
 
@@ -183,7 +184,9 @@ def to_json(value: object) -> str:
 
 
 def note(*messages: str) -> None:
-    """Say what is not a result, a line each: on stderr, wrapped on a terminal."""
+    """Say what is not a result, a line each: on stderr, wrapped on a terminal; not with ``-q``."""
+    if quiet():
+        return
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     for message in messages:
         console.print(Text(visible_lines(message)))
@@ -211,7 +214,7 @@ def progress_bar(
         TextColumn("{task.fields[status]}", markup=False),
         console=console,
         transient=True,
-        disable=not stream.isatty(),
+        disable=quiet() or not stream.isatty(),
     )
     with bar:
         task = bar.add_task(visible(label), total=total, status="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import Collected
 from autodas_dsl.statistics.store import Store
 
+_LOGGER = logging.getLogger(__name__)
 _IN_COMMON = (Statistic("Y"),)
 
 Evaluator = Callable[[Sequence[Node]], list[Outcome]]
@@ -356,6 +358,9 @@ def collected_by(
         notes.append(f"memory: activations thinned to {LADDER[level]} of each layer")
     if laid.shelved:
         notes.append(f"memory: {totals[level] / 2**20:.0f} MiB of statistics lie on disk")
+    _LOGGER.info(
+        "statistics of %d networks are at hand, %.0f MiB", len(names), totals[level] / 2**20
+    )
     known = Known(
         tuple(architectures), [told[name].sizes for name in names],
         described.fingerprint(architectures, LADDER[level]), tuple(notes), LADDER[level],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -30,6 +31,8 @@ from autodas_dsl.tables.table import Table
 
 Asked = tuple[str, tuple[int, ...]]
 """An architecture, and which of the formulas score it."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def score_table(
@@ -186,6 +189,11 @@ def scores_of(
             if book:
                 book.put(scoring.key, scoring.network_key(architecture), fresh)
         progress(1, architecture)
+    _LOGGER.info(
+        "%d networks have their scores, %d of them from the store",
+        len(found),
+        len(found) - len(asked),
+    )
     return [[scores[key] for key in keys] for scores in found]
 
 
