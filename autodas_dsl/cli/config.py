@@ -22,7 +22,7 @@ _PER_RUN = ("with", "force", "trust")
 
 
 @dataclass(frozen=True)
-class Config:
+class ConfigFile:
     """A file of defaults.
 
     Parameters
@@ -57,7 +57,7 @@ class Config:
         return str(self.path)
 
 
-def find_config(named: Path | None) -> Config | None:
+def find_config(named: Path | None) -> ConfigFile | None:
     """The file that was named, else the nearest above the working folder, if there is one.
 
     Raises
@@ -77,7 +77,7 @@ def find_config(named: Path | None) -> Config | None:
     return None
 
 
-def _read(path: Path, *, shared: bool, named: bool = False) -> Config | None:
+def _read(path: Path, *, shared: bool, named: bool = False) -> ConfigFile | None:
     try:
         found, text = read_toml(path)
     except OSError as error:
@@ -86,17 +86,17 @@ def _read(path: Path, *, shared: bool, named: bool = False) -> Config | None:
         raise InputError("E664", f"{path} is no TOML: {error}",
                          "write lines such as `workers = 2` below `[rank]`") from error  # fmt: skip
     if not shared:
-        return Config(path, found, text, named=named)
+        return ConfigFile(path, found, text, named=named)
     tool = found.get("tool", {})
     own = tool.get(_PROGRAM) if isinstance(tool, dict) else None
     if own is None:
         return None
     if not isinstance(own, dict):
         raise InputError("E664", f"{path}: tool.{_PROGRAM} is no table")
-    return Config(path, own, text, ("tool", _PROGRAM), named)
+    return ConfigFile(path, own, text, ("tool", _PROGRAM), named)
 
 
-def defaults(config: Config, group: click.Group, ctx: click.Context) -> dict[str, Any]:
+def defaults(config: ConfigFile, group: click.Group, ctx: click.Context) -> dict[str, Any]:
     """The defaults of the command that is called, checked, as click takes them.
 
     Raises
@@ -109,7 +109,7 @@ def defaults(config: Config, group: click.Group, ctx: click.Context) -> dict[str
 
 
 def _of_group(
-    config: Config,
+    config: ConfigFile,
     table: tuple[str, ...],
     found: Mapping[str, Any],
     group: click.Group,
@@ -138,7 +138,7 @@ def _of_group(
 
 
 def _of_command(
-    config: Config,
+    config: ConfigFile,
     table: tuple[str, ...],
     found: Mapping[str, Any],
     command: click.Command,
