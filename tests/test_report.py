@@ -165,7 +165,8 @@ def test_a_run_without_scores_sensitivity_or_command_says_so(run: Path) -> None:
     assert "--sensitivity" in text
     assert "The run keeps no command." in text
     assert (
-        "evolve(Config(iterations=3, seed=7, inputs=('W', 'grad W', 'F_s', 'F_t')), tasks)" in text
+        "evolve(Config(population=20, iterations=3, strategy='adaptive-elite', seed=7, "
+        "inputs=('W', 'grad W', 'F_s', 'F_t')), tasks)" in text
     )
 
 
@@ -215,8 +216,9 @@ def test_the_null_level_stands_beside_the_result(run: Path) -> None:
 def test_the_call_in_python_names_what_is_not_default() -> None:
     call = python_call(read_run(RUN))
     assert eval(call[call.index("Config(") : call.index(", tasks")]) == Config(
-        iterations=3, seed=7, inputs=("W", "grad W", "F_s", "F_t")
-    )
+        population=20, strategy="adaptive-elite", iterations=3, seed=7,
+        inputs=("W", "grad W", "F_s", "F_t"),
+    )  # fmt: skip
 
 
 def test_the_report_of_a_search_that_was_run(tmp_path: Path) -> None:
