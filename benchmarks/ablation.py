@@ -57,6 +57,7 @@ def main() -> None:
     table = Path(options.table) if options.table.endswith(".csv") else options.table
     data = Data(options.data) if options.data else None
     settings: dict[str, Any] = {
+        "strategy": "adaptive-elite", "population": 20,  # as when docs/results.md was made
         "target": options.target, "space": options.space, "data": data, "null_repeats": 0,
         "memory": options.memory, "thin": options.memory,
     }  # fmt: skip

@@ -1,5 +1,8 @@
 """Search on one part of a table, report on another: over random splits, seeds and targets.
 
+The search is Algorithm 1 of Auto-DAS with a population of 20, as when the listings of docs/results.md
+were made.
+
 Every formula that any of the searches draws is evaluated once, on all architectures; each search
 sees the scores on its own selection alone. Prints, for each target, the mean and standard deviation
 over splits (and seeds of the search) of Kendall and Spearman on architectures that were not selected
@@ -213,6 +216,7 @@ def main() -> None:
     data = Data(options.data or space.data, options.batch_size)
     setting = usual_setting(space, data, teacher_of(options.teacher, None, None))
     config = Config(
+        strategy="adaptive-elite",
         population=options.population, iterations=options.iterations, folds=options.folds,
         parsimony=options.parsimony, max_complexity=options.max_complexity,
         inputs=tuple(options.inputs.split(",")),

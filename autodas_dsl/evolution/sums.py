@@ -21,7 +21,7 @@ def expression(found: Sum, terms: Sequence[Expr]) -> Expr:
     """
     pairs = sorted(zip(found.signs, found.terms, strict=True), key=lambda pair: pair[0] < 0)
     parts = [(sign, Call("percentile", (terms[term],))) for sign, term in pairs]
-    whole = oriented(parts[0][1], int(parts[0][0]))
+    whole = oriented(parts[0][1], parts[0][0])
     for sign, part in parts[1:]:
         whole = Call("add" if sign > 0 else "sub", (whole, part))
     return whole
