@@ -297,6 +297,14 @@ def test_an_operator_without_a_gradient_is_named(text: str, name: str) -> None:
     of_formula(f"L2(F_s, F_t) + {text}").meet(shown("s"), shown("t"), None)  # beside one that has
 
 
+def test_one_class_is_what_is_wrong_where_its_softmax_is_1() -> None:
+    own, other = ({Statistic(f"P_{who}"): torch.randn(8, 1).double()} for who in "st")
+    with pytest.raises(
+        InputError, match="over one class or one channel is always 1: take a student"
+    ):
+        of_formula("KL(softmax([P_s, P_t]))").meet(own, other, None)
+
+
 @pytest.mark.parametrize(("text", "what"), [
     ("sum(|grad W|_F)", "a loss cannot compare `grad W`"),
     ("L2(F_s[noise], F_t)", "a loss cannot compare `F_s.noise.`"),

@@ -226,9 +226,11 @@ def refuse_flat(root: Node, values: Collected) -> None:
     below = [n for n in topological([root]) if n not in steep and any(a in steep for a in n.args)]
     op = below[0].op
     name = OPERATORS[op].infix or op if op in OPERATORS else op
+    single = any(leaf.ndim > 1 and leaf.shape[1] == 1 for leaf in leaves)
     raise InputError(
         "E743", f"the operator `{name}` has no gradient, so nothing is learnt through it",
-        "take another operator; docs/distill.md says which have none",
+        "what is normalised over one class or one channel is always 1: take a student with more"
+        if single else "take another operator; docs/distill.md says which have none",
     )  # fmt: skip
 
 
