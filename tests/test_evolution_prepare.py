@@ -130,7 +130,7 @@ def test_how_far_statistics_are_thinned_does_not_depend_on_workers(
     assert found[0][0] in LADDER[1:]
 
 
-def test_statistics_on_disk_give_the_same_bits(
+def test_statistics_on_disk_give_the_same_bits_for_any_number_of_workers(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SCREENED_ON", 5)
@@ -139,8 +139,8 @@ def test_statistics_on_disk_give_the_same_bits(
     texts = (*TEXTS, "sum(mean(A * grad A))", "mean(first(A))", "sum(log(sum(W)))", "mean(Y * P_s)",
              "sum(erank(chancov(A)))", "KL(softmax([P_s, P_t]))")  # fmt: skip
     nodes, found = [to_ir(parse(text)) for text in texts], []
-    for memory in (module.MEMORY, 1 << 20):
-        with prepared(table, 1, True, inputs, memory) as one:
+    for memory, workers in ((module.MEMORY, 1), (1 << 20, 1), (1 << 20, 2)):
+        with prepared(table, workers, True, inputs, memory) as one:
             assert any("on disk" in note for note in one.known.notes) == (memory < module.MEMORY)
             task = one.task
             assert task.report is not None
