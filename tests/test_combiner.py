@@ -16,9 +16,8 @@ from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import combined
 from autodas_dsl.compiler.population import percentile, percentiles, standardise, symlog
 from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred
-from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
-from autodas_dsl.evolution.sums import expression
-from autodas_dsl.evolution.terms import Scored, usable
+from autodas_dsl.evolution.best_sum import expression
+from autodas_dsl.evolution.combiner import Combiner, Scored, Settings, Sum, usable
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.parse import parse
 
