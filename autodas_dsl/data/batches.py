@@ -80,10 +80,15 @@ class _Request:
                 f"use --batch-size {available} or less" if available else "",
             )
         size = self.size or (available if self.everything else min(available, DEFAULT_SIZE))
-        if size == available:
-            return np.arange(available)
-        generator = np.random.default_rng(seed_for(self.seed, "batch"))
-        return np.sort(generator.permutation(available)[:size])
+        return drawn(available, size, self.seed)
+
+
+def drawn(available: int, size: int, seed: int) -> NDArray[np.int64]:
+    """The numbers of `size` samples, ascending."""
+    if size == available:
+        return np.arange(available)
+    order = np.random.default_rng(seed_for(seed, "batch")).permutation(available)
+    return np.sort(order[:size])
 
 
 def load_batch(

@@ -261,7 +261,7 @@ def _row(
         kendall=_mean([a.kendall for a in each]), spearman=_mean([a.spearman for a in each]),
         pearson=_mean([a.pearson for a in each]), kendall_std=_std([a.kendall for a in each]),
         spearman_std=_std([a.spearman for a in each]),
-        beyond_size=beyond_size(mean, accuracies, sizes).value,
+        beyond_size=beyond_size(mean, accuracies, sizes),
         regret_1=regret.top_k_regret(mean, accuracies, TOP[0]),
         regret_3=regret.top_k_regret(mean, accuracies, TOP[1]),
         ndcg_10=best.ndcg(mean, accuracies, BEST), top_10=best.overlap(mean, accuracies, BEST),

@@ -9,7 +9,6 @@ No entry can take a name that is in use.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -37,7 +36,7 @@ from autodas_dsl.language.searchers import (
     OwnStrategy,
     Proposer,
 )
-from autodas_dsl.language.user_files import UserFile, load_module
+from autodas_dsl.language.user_files import UserFile, digest_of, load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -163,12 +162,8 @@ def _register_module(module: ModuleType, source: str) -> Extension:
             "E222", f"{source} defines no operator, statistic, proposer or strategy",
             "assign op(…), Input(…), Proposer(…) or OwnStrategy(…) to names at its top level",
         )  # fmt: skip
-    return register(entries, source, _hash(module))
-
-
-def _hash(module: ModuleType) -> str:
-    file = module.__file__
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else module.__name__
+    definition = digest_of(Path(module.__file__)) if module.__file__ else module.__name__
+    return register(entries, source, definition)
 
 
 def register(entries: Iterable[Entry], source: str, definition: str = "") -> Extension:

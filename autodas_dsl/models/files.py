@@ -23,6 +23,7 @@ from autodas_dsl.models.calls import (
 )  # fmt: skip
 from autodas_dsl.models.source import ModelSource
 from autodas_dsl.models.spaces import named_source
+from autodas_dsl.spaces.functions import is_count
 from autodas_dsl.spaces.registry import holds_space
 
 _MEMBERS = ("model", "build_model", "models")
@@ -216,7 +217,7 @@ def _run(file: Path) -> ModuleType:
 def _shape(path: str, value: Any) -> tuple[int, ...] | None:
     if value is None or callable(value):
         return None
-    if isinstance(value, (tuple, list)) and value and all(_positive(n) for n in value):
+    if isinstance(value, (tuple, list)) and value and all(is_count(n) for n in value):
         return tuple(value)
     raise InputError("E403", f"{path}: input is {value!r}", "write `input = (3, 32, 32)`")
 
@@ -224,10 +225,6 @@ def _shape(path: str, value: Any) -> tuple[int, ...] | None:
 def _classes(path: str, value: Any) -> int | None:
     if value is None or callable(value):
         return None
-    if _positive(value):
+    if is_count(value):
         return int(value)
     raise InputError("E403", f"{path}: classes is {value!r}", "write `classes = 10`")
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

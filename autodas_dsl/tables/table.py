@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.nearest import nearest
+from autodas_dsl.language.nearest import did_you_mean
 
 Floats = npt.NDArray[np.float64]
 
@@ -171,9 +171,3 @@ def assemble(
         seed_counts=details["seeds"],
         provenance=dict(provenance),
     )
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The start of a line of help: the nearest known word, or nothing."""
-    near = nearest(word, known)
-    return f'did you mean "{near}"? ' if near else ""
