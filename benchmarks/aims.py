@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -182,10 +182,11 @@ def main() -> None:
             for found in searches(aim, table, stored, scores, options, done):
                 writer.writerow(asdict(found))
                 file.flush()
-    read = csv.DictReader(path.open())
-    report(
-        [Found(**{k: float(v) if k in _NUMBERS else v for k, v in line.items()}) for line in read]
-    )  # type: ignore[arg-type]
+    read: list[dict[str, Any]] = [
+        {k: float(v) if k in _NUMBERS else v for k, v in line.items()}
+        for line in csv.DictReader(path.open())
+    ]
+    report([Found(**line) for line in read])
 
 
 _NUMBERS = {"selection", "held_out", "sum_selection", "sum_held_out", *SIZES}

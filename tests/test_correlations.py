@@ -14,9 +14,8 @@ from scipy import stats
 from sklearn.metrics import ndcg_score
 
 from autodas_dsl.evaluation.agreement import agreement
-from autodas_dsl.evaluation.best import ndcg, overlap
+from autodas_dsl.evaluation.best import ndcg, overlap, top_k_regret
 from autodas_dsl.evaluation.correlations import beyond_size, placed
-from autodas_dsl.evaluation.regret import top_k_regret
 from autodas_dsl.tables import load_table
 
 Floats = npt.NDArray[np.float64]

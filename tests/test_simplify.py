@@ -17,8 +17,7 @@ from autodas_dsl.language.library import library_names, library_proxy, typed
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy, format_document, format_formula
 from autodas_dsl.language.tree import Expr, complexity
-from autodas_dsl.simplify.laws import folded, is_nonnegative
-from autodas_dsl.simplify.matching import fill, match
+from autodas_dsl.simplify.laws import fill, folded, is_nonnegative, match
 from autodas_dsl.simplify.proof import Proof
 from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy, limit_memory, propose
 from autodas_dsl.simplify.simplify import (
