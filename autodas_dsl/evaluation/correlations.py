@@ -23,8 +23,6 @@ from autodas_dsl.tables.table import MINIMUM, Floats
 
 STATISTICS = ("kendall", "spearman", "pearson")
 
-_PAIRS_UP_TO = 250
-"""Architectures up to which counting all pairs is faster than sorting."""
 
 _COLLINEAR = 1e-12
 """A squared rank correlation this near to 1 leaves nothing beyond size."""

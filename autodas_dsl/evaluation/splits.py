@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 
 
-_SPLIT, _FOLDS, _SAMPLE, _STRATA = range(1, 5)
+_SPLIT, _SAMPLE, _STRATA = 1, 3, 4
 """Separate random streams for separate questions."""
 
 
@@ -86,27 +86,6 @@ def split(classes: Sequence[str], how: str = "half", seed: int = 0) -> Split:
                 f"at least {MINIMUM} are needed on each side",
             )
     return Split(how, seed, selection, report)
-
-
-def folds(classes: Sequence[str], k: int, seed: int = 0) -> tuple[Rows, ...]:
-    """Part rows into k disjoint, complete folds of nearly equal size, ascending row numbers.
-
-    Raises
-    ------
-    InputError
-        There are fewer classes than folds, or fewer than two folds.
-    """
-    members = _members(classes)
-    if not 2 <= k <= len(members):
-        raise InputError(
-            "E532",
-            f"cannot make {k} folds of {len(members)} distinct architectures",
-            "choose between 2 and their number",
-        )
-    parts: list[list[int]] = [[] for _ in range(k)]
-    for name in _shuffled(sorted(members), seed, _FOLDS):
-        min(parts, key=len).extend(members[name])
-    return tuple(_ascending(part) for part in parts)
 
 
 def sample(architectures: Sequence[str], size: int, seed: int = 0) -> Rows:
