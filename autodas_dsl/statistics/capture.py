@@ -115,30 +115,27 @@ def hook_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
     for layer in network.layers:
         for module in layer.modules:
             target = attentions.get(module, module)  # type: ignore[call-overload]
-            stack.callback(target.register_forward_hook(_KeepOutput(module, calls)).remove)
+            stack.callback(target.register_forward_hook(_keeping(module, calls)).remove)
 
 
-@dataclass(eq=False)
-class _KeepOutput:
-    module: nn.Module
-    calls: Calls
+def _keeping(module: nn.Module, calls: Calls) -> Callable[[nn.Module, Any, Any], Any]:
+    """A hook that keeps the output of a module, at whose call it runs or at its owner's."""
 
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+    def keep(called: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)
         if tensor is None:
             return None
-        if module is not self.module:
-            return self._attention(module, tensor, output)
-        self.calls.add(self.module, tensor)
-        return tensor.clone() if self.calls.keep_copies and tensor is output else None
-
-    def _attention(self, module: nn.Module, tensor: Tensor, output: Any) -> Any:
-        if getattr(module, "batch_first", True) or tensor.dim() != 3:
-            self.calls.add(self.module, tensor)
+        if called is module:
+            calls.add(module, tensor)
+            return tensor.clone() if calls.keep_copies and tensor is output else None
+        if getattr(called, "batch_first", True) or tensor.dim() != 3:
+            calls.add(module, tensor)
             return None
         batch_first = tensor.transpose(0, 1)
-        self.calls.add(self.module, batch_first)
+        calls.add(module, batch_first)
         return (batch_first.transpose(0, 1), *output[1:])
+
+    return keep
 
 
 def follow(tensor: Tensor) -> None:
@@ -250,7 +247,7 @@ def hook_called_inputs(chosen: Chosen, network: Network, calls: Calls, stack: Ex
 def hook_called_outputs(chosen: Chosen, network: Network, calls: Calls, stack: ExitStack) -> None:
     """Keep the output of modules, its first tensor."""
     for module in chosen(network.module).values():
-        stack.callback(module.register_forward_hook(_KeepOutput(module, calls)).remove)
+        stack.callback(module.register_forward_hook(_keeping(module, calls)).remove)
 
 
 def units(tensor: Tensor, samples: int, channels_first: bool) -> Tensor:
