@@ -4,8 +4,8 @@
 
 Every loss has its usual weight, or S times it, and the same recipe, that of the built-in table
 digits-resnet with images moved by up to a pixel; nothing was chosen by looking at the test part.
-The teacher is the table's. The student without a teacher starts from the same weights and sees the same batches, so
-differences are paired: the last columns are their mean and its standard error.
+The teacher is the table's. The student without a teacher starts from the same weights and sees the
+same batches, so differences are paired: the last columns are their mean and its standard error.
 """
 
 from __future__ import annotations
