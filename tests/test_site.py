@@ -182,6 +182,7 @@ def test_every_command_and_option_stands_on_the_page() -> None:
     assert "| <code>--seeds N</code> |" in page
     assert "[float32&#124;float64]" in page
     assert r"\[default: 1; x>=1\]" in page
+    assert page.count("--quiet") == page.count("--verbose") == 1
 
 
 # --- notebook -----------------------------------------------------------------------------------
