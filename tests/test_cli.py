@@ -525,24 +525,48 @@ def test_ops_of_an_unknown_name_suggests() -> None:
 SCORED = ("score", "examples/resnet20.py", "-p", "params")
 
 
-def test_quiet_leaves_the_result_alone() -> None:
-    usual, quiet = run(*SCORED), run("-q", *SCORED)
+@pytest.mark.parametrize(
+    "words",
+    [("-q", *SCORED), (*SCORED, "--quiet"), (*SCORED[:1], "-qp", "params", "-q", SCORED[1])],
+)
+def test_quiet_leaves_the_result_alone_wherever_it_stands(words: tuple[str, ...]) -> None:
+    usual, quiet = run(*SCORED), run(*words)
     assert usual.stderr.startswith("data: ")
     assert (quiet.stdout, quiet.stderr) == (usual.stdout, "")
+    assert run(*SCORED).stderr == usual.stderr
 
 
 def test_quiet_still_tells_what_is_wrong() -> None:
     assert "error[E2" in run("-q", "score", "examples/resnet20.py", "-p", "parms").stderr
 
 
-def test_verbose_tells_when_what_was_done() -> None:
-    usual, verbose = run(*SCORED), run("--verbose", *SCORED)
+@pytest.mark.parametrize("words", [("--verbose", *SCORED), (*SCORED, "-v")])
+def test_verbose_tells_when_what_was_done(words: tuple[str, ...], tmp_path: Path) -> None:
+    defaults = tmp_path / "mine.toml"
+    defaults.write_text("[score]\nseed = 0\n", encoding="utf-8")
+    usual, verbose = run(*SCORED), run("--config", str(defaults), *words)
     assert verbose.stdout == usual.stdout
-    assert re.search(r"^ +\d+\.\d\d s  done$", verbose.stderr, re.M)
+    said = re.findall(r"^ +\d+\.\d\d s  (.*)$", verbose.stderr, re.M)
+    assert (said[0], said[-1]) == (f"defaults of options are those of {defaults}", "done")
+    assert len(set(said)) == len(said)
     assert "done" not in run(*SCORED).stderr
 
 
-def test_quiet_and_verbose_exclude_each_other() -> None:
-    refused = run("-q", "-v", *SCORED)
+@pytest.mark.parametrize(
+    "words", [("-q", "-v", *SCORED), ("-q", *SCORED, "-v"), ("table", "-v", "info", "x", "-q")]
+)
+def test_quiet_and_verbose_exclude_each_other(words: tuple[str, ...]) -> None:
+    refused = run(*words)
     assert refused.exit_code == 2
     assert "exclude each other" in refused.stderr
+
+
+def test_each_command_takes_and_explains_them() -> None:
+    for words in (*([name] for name in COMMANDS), ["table", "build"], ["table", "import"]):
+        helped = run(*words, "-q", "-h")
+        assert helped.exit_code == 0, words
+        assert len(re.findall("-q, --quiet|-v, --verbose", helped.stdout)) == 2, words
+
+
+def test_a_note_after_two_dashes_is_no_option() -> None:
+    assert "error[E" in run("check", "--", "-q").stdout

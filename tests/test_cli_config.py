@@ -80,6 +80,7 @@ def test_options_of_every_kind(folder: Path) -> None:
         ("[check]\nformat = {a = 1}\n", "E666", ("autodas.toml:2: format",)),
         ("[check]\nformat = ['json']\n", "E666", ("autodas.toml:2: format",)),
         ("[check]\nwith = ['a.py']\n", "E667", ("autodas.toml:2: --with",)),
+        ("[check]\nquiet = true\n", "E667", ("autodas.toml:2: --quiet",)),
     ],
 )  # fmt: skip
 def test_what_a_file_cannot_say(folder: Path, text: str, code: str, words: tuple[str, ...]) -> None:

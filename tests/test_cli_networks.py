@@ -388,7 +388,8 @@ def test_score_with_a_teacher_of_several_networks(model) -> None:
 
 
 def test_score_on_a_device_that_is_not_there(model) -> None:
-    refused(run("score", model(), "-p", "params", "--device", "nonsense"), "E412", "--device cpu")
+    for name in ("nonsense", "meta"):
+        refused(run("score", model(), "-p", "params", "--device", name), "E412", "--device cpu")
 
 
 # --- rank ---------------------------------------------------------------------------------------

@@ -319,13 +319,17 @@ def test_what_is_no_loss(text: str, what: str) -> None:
 def test_a_document_says_which_way_is_better(tmp_path: Path) -> None:
     path = tmp_path / "gap.proxy"
     path.write_text("proxy/1 gap\n\nbetter: lower\n\nscore = KL[T=8](P_s, P_t)\n")
-    distance, factor = criterion_of(str(path), Recipe())
-    assert factor == 1.0
+    distance, usual = criterion_of(str(path), Recipe())
+    assert (usual.factor, usual.shares) == (1.0, False)
     own, other = shown("s"), shown("t")
     score = interpret(to_ir("KL[T=8](P_s, P_t)"), Collected({**own, **other}))
     assert float(distance(own, other)) == score
     with pytest.raises(InputError, match="E753"):
         criterion_of(str(path), Recipe(temperature=2.0))
+    for loss in (str(path), "at"):
+        with pytest.raises(InputError, match=r"error.E760.: alpha 0\.5 is a share of `kd`"):
+            criterion_of(loss, Recipe(alpha=0.5))
+    criterion_of("kd", Recipe(alpha=0.5))
     with pytest.raises(InputError, match=r'E730.*"kdd"\n.*mean "kd"'):
         criterion_of("kdd", Recipe())
 

@@ -172,6 +172,19 @@ def test_the_gallery_has_a_card_for_each_formula() -> None:
     assert page.count("<math") == page.count('<div class="proxy">') == len(library_names())
 
 
+# --- parts of README.md -------------------------------------------------------------------------
+
+
+def test_a_section_is_not_cut_at_a_comment_in_its_code() -> None:
+    pytest.importorskip("mkdocs", reason="the site needs the extra docs")
+    import hook
+
+    tour = hook.MADE["readme-tour"]()
+    assert tour.count("```") % 2 == 0
+    assert "\ndef lin_0_2(" in tour
+    assert "\n## The language" not in tour
+
+
 # --- command line -------------------------------------------------------------------------------
 
 
@@ -182,6 +195,7 @@ def test_every_command_and_option_stands_on_the_page() -> None:
     assert "| <code>--seeds N</code> |" in page
     assert "[float32&#124;float64]" in page
     assert r"\[default: 1; x>=1\]" in page
+    assert page.count("--quiet") == page.count("--verbose") == 1
 
 
 # --- notebook -----------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run
 from safetensors.torch import save_file
 from torch import nn
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.optional import require
+from autodas_dsl.language.foreign import require
 from autodas_dsl.models.load import load_models
 from autodas_dsl.models.weights import load_weights
 from autodas_dsl.statistics.collect import classes_of
@@ -254,6 +255,72 @@ def test_transformers_by_type_file_and_folder(tmp_path: Path) -> None:
     assert isinstance(
         load_models("hf:resnet")[0].build(), transformers.ResNetForImageClassification
     )
+
+
+def transformer(folder: Path, width: int, trained: int | None = None) -> nn.Module:
+    """A small vision transformer, its configuration in a folder, with weights where seeded."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        hidden_size=width, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        image_size=16, patch_size=8, num_labels=7,
+    )  # fmt: skip
+    torch.manual_seed(trained or 0)
+    network = transformers.ViTForImageClassification(config).train()
+    (config if trained is None else network).save_pretrained(folder)
+    return network
+
+
+def test_transformers_are_scored_with_a_teacher_and_without(tmp_path: Path) -> None:
+    student, teacher = tmp_path / "student", tmp_path / "teacher"
+    networks = transformer(student, 12, trained=1), transformer(teacher, 24, trained=2)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 3, 16, 16)).astype(np.float32)
+    y = rng.integers(7, size=8)
+    np.savez(tmp_path / "batch.npz", x=x, y=y)
+    words = ("score", f"hf:{student}", "--data", tmp_path / "batch.npz", "--format", "json",
+             "--dtype", "float64")  # fmt: skip
+    formulas = ("-p", "params", "-p", "snip", "-p", "sum(mean(H))")
+    alone = run(*words, *formulas)
+    taught = run(*words, *formulas, "-p", "kd", "--teacher", f"hf:{teacher}")
+    assert f"models: weights of {student}" in alone.stderr
+    found, with_teacher = (
+        {row["proxy"]: row["score"] for row in json.loads(one.stdout)} for one in (alone, taught)
+    )
+
+    logits, taught_logits = (one.double()(torch.from_numpy(x).double()).logits for one in networks)
+    nn.functional.cross_entropy(logits, torch.from_numpy(y)).backward()
+    weights = [
+        one.weight for one in networks[0].modules() if isinstance(one, nn.Linear | nn.Conv2d)
+    ]
+    assert found["params"] == sum(weight.numel() for weight in networks[0].parameters())
+    assert found["sum(mean(H))"] == pytest.approx(2 * 1 / 5)  # a map's rows of 5 tokens sum to 1
+    assert found["snip"] == pytest.approx(
+        sum((weight * weight.grad).abs().sum().item() for weight in weights)
+    )
+    kl = nn.functional.kl_div(
+        (logits / 4).log_softmax(1), (taught_logits / 4).softmax(1), reduction="batchmean"
+    )
+    assert with_teacher.pop("kd") == pytest.approx(-16 * kl.item())
+    assert with_teacher == found
+
+
+def test_transformers_of_a_folder_without_weights_are_random(tmp_path: Path) -> None:
+    transformer(tmp_path / "student", 12)
+    words = ("score", f"hf:{tmp_path / 'student'}", "-p", "snip", "--batch-size", 8)
+    first, again, other = (run(*words, "--seed", seed) for seed in (1, 1, 2))
+    assert "models: random weights" in first.stderr
+    assert first.stdout == again.stdout != other.stdout
+
+
+@pytest.mark.parametrize("name", ["timm:test_vit", "torchvision:squeezenet1_1"])
+def test_installed_libraries_are_scored_from_random_weights(name: str) -> None:
+    pytest.importorskip(name.partition(":")[0], exc_type=(ImportError, RuntimeError))
+    words = ("score", name, "-p", "params", "-p", "snip", "--batch-size", 4, "--format", "json")
+    rows = json.loads(run(*words, "--input-shape", "3x160x160").stdout)
+    scores = {row["proxy"]: row["score"] for row in rows}
+    network = load_models(name)[0].build()
+    assert scores["params"] == sum(weight.numel() for weight in network.parameters())
+    assert scores["snip"] > 0
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from autodas_dsl.language.toml import read_toml
 OWN, SHARED = "autodas.toml", "pyproject.toml"
 _PROGRAM = "autodas-dsl"
 _RUNS_CODE = re.compile(r"\.py(?![\w.])")
-_PER_RUN = ("with", "force", "trust")
-"""Options that run a file or replace one: they are meant each time they are given."""
+_PER_RUN = ("with", "force", "trust", "quiet", "verbose")
+"""Options that run a file, replace one or say how loud: they are meant each time they are given."""
 
 
 @dataclass(frozen=True)

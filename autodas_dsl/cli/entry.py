@@ -15,10 +15,16 @@ import click
 
 from autodas_dsl import __version__
 from autodas_dsl.cli.config import defaults, find_config
-from autodas_dsl.cli.options import EXTENSIONS, without_extensions
+from autodas_dsl.cli.options import (
+    CONFIG,
+    EXTENSIONS,
+    say_defaults,
+    with_loudness,
+    without_extensions,
+)
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
-from autodas_dsl.report.loudness import speaking
+from autodas_dsl.report.loudness import usual_loudness
 
 COMMANDS = ("score", "rank", "evolve", "search", "distill", "train", "table", "show", "latex", "simplify",
             "compile", "check", "fmt", "ops", "explain", "report", "lsp")  # fmt: skip
@@ -56,7 +62,11 @@ class LazyGroup(click.Group):
         command = module.command
         if not isinstance(command, click.Command):
             raise TypeError(f"autodas_dsl.cli.{cmd_name} defines no command")
-        return command
+        return with_loudness(command)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with usual_loudness():
+            return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         rest, ctx.meta[EXTENSIONS] = without_extensions(args)
@@ -69,6 +79,7 @@ class LazyGroup(click.Group):
                 load_extension(path)
             result = super().invoke(ctx)
             sys.stdout.flush()
+            _LOGGER.info("done")
         except InputError as error:
             click.echo(error.render(), err=True)
             ctx.exit(WRONG_INPUT)
@@ -106,22 +117,17 @@ def _system_error(error: OSError) -> InputError:
     metavar="FILE.toml",
     help="Defaults of options.  [default: the nearest autodas.toml or pyproject.toml above]",
 )
-@click.option(
-    "-q", "--quiet", is_flag=True, help="Only the result, and errors: no notes, no progress."
-)
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Say what is collected, what was stored, and when."
-)
 @click.pass_context
-def cli(ctx: click.Context, path: Path | None, quiet: bool, verbose: bool) -> None:
+def cli(ctx: click.Context, path: Path | None) -> None:
     """Write, check, score, evolve and print formulas that rank student networks."""
-    if quiet and verbose:
-        raise click.UsageError("--quiet and --verbose exclude each other")
-    ctx.with_resource(speaking(less=quiet, more=verbose))
     found = find_config(path)
     if found is not None and isinstance(ctx.command, click.Group):
-        _LOGGER.info("defaults of options are those of %s", found.path)
+        ctx.meta[CONFIG] = found.path
+        say_defaults(ctx)
         ctx.default_map = defaults(found, ctx.command, ctx)
+
+
+with_loudness(cli)
 
 
 def _print_any_character() -> None:

@@ -75,7 +75,7 @@ def device_of(name: str) -> str:
     import torch
 
     try:
-        torch.empty(1, device=name)
+        torch.zeros(1, device=name).item()  # the meta device makes tensors, but no numbers
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
@@ -12,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from autodas_dsl.execution.jobs import MOST, RAY
+from autodas_dsl.report.loudness import say_less, say_more
 from autodas_dsl.training.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "json")
 EXTENSIONS = "autodas-dsl.extensions"
 """Under which the context keeps the files of ``--with``."""
+
+CONFIG = "autodas-dsl.config"
+"""Under which the context keeps the path of the file of defaults that is read."""
+
+_LOGGER = logging.getLogger(__name__)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -197,6 +204,43 @@ extensions = click.option(
     help="Operators, statistics, proposers of your own; may be repeated.",
 )  # fmt: skip
 """``--with``, for the help of a command: the group loads the files, wherever they stand."""
+
+
+def say_defaults(ctx: click.Context) -> None:
+    """Log which file says the defaults of options, once it is known."""
+    if CONFIG in ctx.meta:
+        _LOGGER.info("defaults of options are those of %s", ctx.meta[CONFIG])
+
+
+def _speak(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Say less or more from here on, wherever on the command line it was asked for."""
+    asked = value and "autodas-dsl.loudness" not in ctx.meta
+    if value and ctx.meta.setdefault("autodas-dsl.loudness", param.name) != param.name:
+        raise click.UsageError("--quiet and --verbose exclude each other", ctx)
+    if asked and param.name == "quiet":
+        say_less()
+    elif asked:
+        say_more()
+        say_defaults(ctx)
+
+
+LOUDNESS = tuple(
+    click.Option(words, is_flag=True, expose_value=False, callback=_speak, help=text)
+    for words, text in (
+        (("-q", "--quiet"), "Only the result, and errors: no notes, no progress."),
+        (("-v", "--verbose"), "Say what is collected, what was stored, and when."),
+    )
+)
+"""Options of the program and of each of its commands."""
+
+
+def with_loudness(command: click.Command) -> click.Command:
+    """The command, which takes ``LOUDNESS`` from now on, as those below it do."""
+    if LOUDNESS[0] not in command.params:
+        command.params += LOUDNESS
+        for below in getattr(command, "commands", {}).values():
+            with_loudness(below)
+    return command
 
 
 def proxies(required: bool = True) -> Decorator:

@@ -20,30 +20,27 @@ def quiet() -> bool:
     return _QUIET.get()
 
 
-@contextmanager
-def speaking(*, less: bool, more: bool) -> Iterator[None]:
-    """Say less or more while the block runs.
+def say_less() -> None:
+    """Leave out notes and progress: only the result, and errors."""
+    _QUIET.set(True)
 
-    Parameters
-    ----------
-    less : bool
-        No notes and no progress: only the result, and errors.
-    more : bool
-        What the package logs too, each line with the seconds since the beginning.
-    """
-    token = _QUIET.set(less)
-    handler = _Lines()
-    level = _LOGGER.level
-    if more:
-        _LOGGER.addHandler(handler)
-        _LOGGER.setLevel(logging.INFO)
+
+def say_more() -> None:
+    """Say what the package logs, too, each line with the seconds since now."""
+    _LOGGER.addHandler(_Lines())
+    _LOGGER.setLevel(logging.INFO)
+
+
+@contextmanager
+def usual_loudness() -> Iterator[None]:
+    """What is said is as it was before, after the block."""
+    quiet, level, handlers = _QUIET.get(), _LOGGER.level, list(_LOGGER.handlers)
     try:
         yield
-        _LOGGER.info("done")
     finally:
-        _LOGGER.removeHandler(handler)
+        _QUIET.set(quiet)
         _LOGGER.setLevel(level)
-        _QUIET.reset(token)
+        _LOGGER.handlers[:] = handlers
 
 
 class _Lines(logging.Handler):

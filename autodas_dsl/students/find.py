@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import le
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,7 @@ from autodas_dsl.scoring.setting import (
 from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.candidates import Candidates
-from autodas_dsl.students.latency import Latency
-from autodas_dsl.students.sizes import Limits, Sizes
+from autodas_dsl.students.sizes import Latency, Limits, Sizes
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,8 @@ def find_student(
             progress,
         )
         search.go(budget)
-        return search.found(top, pareto, notes)
+        found = search.found(top, pareto, notes)
+        return replace(found, notes=(*found.notes, *filter(None, [sizes.left_out()])))
 
 
 def _at_hand(space: object) -> bool:

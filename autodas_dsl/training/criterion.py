@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -22,7 +23,7 @@ from autodas_dsl.language.tree import Call, Expr, Number, transform
 from autodas_dsl.scoring.bind import sizes_of
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.statistics.collect import Collected
-from autodas_dsl.training.losses import LOSSES
+from autodas_dsl.training.losses import LOSSES, Loss
 from autodas_dsl.training.recipe import Recipe
 
 Seen = Mapping[Statistic, Tensor]
@@ -37,7 +38,7 @@ _COMPARED = tuple(name for name, entry in INPUTS.items() if entry.group == "teac
 _SIZES = {"K": "classes", "H": "rows of the map", "W": "columns of the map"}
 
 
-class Criterion(nn.Module):
+class Criterion(nn.Module, ABC):
     """A distillation loss: the nearer the student is to the teacher, the lower.
 
     Attributes
@@ -51,6 +52,7 @@ class Criterion(nn.Module):
     statistics: tuple[Statistic, ...]
     named: str
 
+    @abstractmethod
     def meet(self, student: Seen, teacher: Seen, examples: int | None) -> None:
         """Look at what both networks make of a few examples, once, before any training.
 
@@ -64,8 +66,8 @@ class Criterion(nn.Module):
         InputError
             The networks do not fit, or nothing could be learnt.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, student: Seen, teacher: Seen, rows: Tensor | None = None) -> Tensor:
         """One number that carries the student's graph.
 
@@ -79,23 +81,28 @@ class Criterion(nn.Module):
         NotFinite
             The number is none.
         """
-        raise NotImplementedError
 
 
-def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, float]:
-    """A loss by its name, its file or its formula, and its usual factor; 1 of a formula.
+def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, Loss]:
+    """A loss by its name, its file or its formula, and what is usual of it.
 
     Raises
     ------
     InputError
-        There is no such loss (E730), it cannot be read, or as `Distance`.
+        There is no such loss (E730), it cannot be read, the recipe says what it has no use for
+        (E753, E760), or as `Distance`.
     """
+    entry = LOSSES.get(loss, Loss(1.0)) if isinstance(loss, str) else Loss(1.0)
+    if not entry.shares and recipe.alpha != Recipe().alpha:
+        raise InputError(
+            "E760", f"alpha {recipe.alpha:g} is a share of `kd`; this loss is added to the whole "
+            "cross-entropy", "say how much of it with --weight",
+        )  # fmt: skip
     if isinstance(loss, str) and loss in LOSSES:
-        entry = LOSSES[loss]
         if entry.module:
             module = importlib.import_module(f"autodas_dsl.training.{entry.module}")
-            return cast(Criterion, module.Learnt()), entry.factor
-        return Distance(library_proxy(loss), recipe.temperature), entry.factor
+            return cast(Criterion, module.Learnt()), entry
+        return Distance(library_proxy(loss), recipe.temperature), entry
     if isinstance(loss, str) and loss.isidentifier() and loss not in library_files():
         raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))
     if recipe.temperature != Recipe().temperature:
@@ -103,7 +110,7 @@ def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, float]:
             "E753", f"the temperature {recipe.temperature:g} is not that of a formula of one's own",
             "write it into the formula: KL[T=8](P_s, P_t)",
         )  # fmt: skip
-    return Distance(load(loss) if isinstance(loss, str) else loss), 1.0
+    return Distance(load(loss) if isinstance(loss, str) else loss), entry
 
 
 class Distance(Criterion):

@@ -10,6 +10,7 @@ from html import escape
 import click
 
 from autodas_dsl.cli.entry import cli
+from autodas_dsl.cli.options import LOUDNESS
 
 PROGRAM = "autodas-dsl"
 
@@ -20,16 +21,18 @@ def reference() -> str:
 
 
 def _parts(command: click.Command, context: click.Context) -> Iterator[str]:
-    """What stands on the page about a command, then about its subcommands."""
+    """What stands on the page about a command, then about its subcommands.
+
+    Options that every command takes stand with the program only.
+    """
     if command is not cli:
         level = "#" * (1 + context.command_path.count(" "))
         yield f"{level} {context.command_path.removeprefix(f'{PROGRAM} ')}"
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     yield f"```\n{usage}\n```"
     yield _prose(inspect.cleandoc(command.help or ""), r"[\[\]<*_]")
-    records = filter(
-        None, (option.get_help_record(context) for option in command.get_params(context))
-    )
+    own = [p for p in command.get_params(context) if command is cli or p not in LOUDNESS]
+    records = filter(None, (option.get_help_record(context) for option in own))
     rows = [
         f"| {_code(names)} | {_prose(' '.join(text.split()))} |" for names, text in records if text
     ]

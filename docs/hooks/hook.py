@@ -40,7 +40,14 @@ def _section(heading: str, path: str = "README.md") -> str:
     if not found:
         raise ValueError(f"{path} has no heading {heading}")
     level = heading.partition(" ")[0]
-    return _with_links(re.split(rf"^#{{1,{len(level)}}} ", after, flags=re.M)[0].strip())
+    lines: list[str] = []
+    fenced = False
+    for line in after.split("\n"):
+        if not fenced and re.match(rf"#{{1,{len(level)}}} ", line):
+            break
+        fenced ^= line.startswith("```")
+        lines.append(line)
+    return _with_links("\n".join(lines).strip())
 
 
 def _readme_intro() -> str:
