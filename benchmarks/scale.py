@@ -19,7 +19,8 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,18 @@ class Crew:
 
     kind: str
     executor: Executor
-    prepared: Prepared
-    collected: float
+    prepare: Callable[[], Prepared]
     base: float
     clock: Clock
+    collected: float = 0.0
     evaluated: float = 0.0
+    prepared: Prepared = field(init=False)
+
+    def collect(self) -> None:
+        self.executor.forget()
+        started = self.clock()
+        self.prepared = self.prepare()
+        self.collected += self.clock() - started
 
     def evaluate(self, nodes: Sequence[Node]) -> None:
         started = self.clock()
@@ -79,19 +87,17 @@ def crew(
     kind: str, executor: Executor, table: Table, memory: float, options: argparse.Namespace,
     clock: Clock = time.perf_counter,
 ) -> Crew:  # fmt: skip
-    """Start workers and have them collect; the seconds do not count their start."""
+    """Workers that have started."""
     space = spaces.get(table.space or "")
     setting = usual_setting(space, Data(options.data or space.data, options.batch_size))
     needed = statistics_needed(Config(inputs=options.inputs), ())
     few = table.rows(range(10))
-    prepare(few, space, needed, setting, executor, target=options.target)  # the workers start
-    executor.forget()
-    base, started = peak(), clock()
-    found = prepare(
-        table, space, needed, setting, executor, target=options.target,
+    prepare(few, space, needed, setting, executor, target=options.target)
+    own = partial(
+        prepare, table, space, needed, setting, executor, target=options.target,
         memory=int(memory * 2**30), store=options.store,
     )  # fmt: skip
-    return Crew(kind, executor, found, clock() - started, base, clock)
+    return Crew(kind, executor, own, peak(), clock)
 
 
 def peak() -> float:
@@ -118,6 +124,9 @@ def measured(workers: int, table: Table, options: argparse.Namespace) -> None:
             crew(kind, stack.enter_context(executor), table, options.memory[0], options)
             for kind, executor in executors.items()
         ]
+        turns = [*crews, *reversed(crews)]
+        for one in turns:
+            one.collect()
         population = in_turns(crews, options)
     networks = len(crews[0].prepared.known.architectures)
     selection = len(crews[0].prepared.task.selection)
@@ -126,7 +135,7 @@ def measured(workers: int, table: Table, options: argparse.Namespace) -> None:
         each = workers * one.evaluated / len(population) / selection
         print(
             f"{one.kind:<10} {workers:3} workers   "
-            f"collect {workers * one.collected / networks:8.4f} s a network and worker   "
+            f"collect {workers * one.collected / 2 / networks:8.4f} s a network and worker   "
             f"evaluate {rate:8.1f} formulas/s, {1e6 * each:8.2f} µs a network and worker",
             flush=True,
         )
@@ -146,15 +155,21 @@ def growing(table: Table, options: argparse.Namespace) -> None:
             )
             for memory in options.memory for size in options.sizes
         }  # fmt: skip
+        for one in crews.values():
+            one.collect()
         population = in_turns(list(crews.values()), options)
     for (memory, size), one in crews.items():
         each, smallest = (
             1e6 * c.evaluated / len(population) / len(c.prepared.task.selection)
             for c in (one, crews[memory, options.sizes[0]])
         )
-        where = "disk" if any("on disk" in note for note in one.prepared.known.notes) else "memory"
+        where = (
+            "on disk"
+            if any("on disk" in note for note in one.prepared.known.notes)
+            else "in memory"
+        )
         print(
-            f"{one.kind:<10} {size:6} architectures, in {where:<6}   "
+            f"{one.kind:<10} {size:6} architectures, {where:<9}   "
             f"collect {one.collected / size:8.4f} s each   evaluate {each:8.2f} µs a formula and "
             f"architecture, {each / smallest:.2f} of the smallest", flush=True,
         )  # fmt: skip
