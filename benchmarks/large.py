@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from memory import peak
 
+from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.populated import is_populated
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import library_names, load
 from autodas_dsl.models.load import load_model
@@ -63,8 +65,9 @@ def weights(model: str, batch: int, limit: float) -> None:
 
 
 def library(model: str, batch: int, limit: float) -> None:
-    """Every formula of the library that applies."""
-    scored(model, batch, limit, library_names())
+    """Every formula of the library that sees one network alone."""
+    alone = [name for name in library_names() if not is_populated(to_ir(name))]
+    scored(model, batch, limit, alone)
 
 
 def scored(model: str, batch: int, limit: float, formulas: Sequence[str]) -> None:
