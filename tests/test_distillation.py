@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from children import forked
 from distill_child import RECIPE, network, run
 from safetensors.torch import load_file, save_file
@@ -24,6 +25,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.training import distillation
 from autodas_dsl.training.augment import augmented, cropped
+from autodas_dsl.training.criterion import criterion_of
 from autodas_dsl.training.distillation import Trained, distill, train
 from autodas_dsl.training.recipe import Recipe
 from autodas_dsl.training.watching import Watched
@@ -154,9 +156,33 @@ def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint(
     assert same(run(path, resume=True), run(None))
 
 
+@pytest.mark.parametrize(("loss", "labels", "factor"), [("kd", 0.25, 0.75), ("at", 1.0, 1000.0)])
+def test_kd_takes_its_share_of_the_labels_and_other_losses_are_added(
+    loss: str, labels: float, factor: float
+) -> None:
+    student, teacher = (
+        nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4)) for _ in "st"
+    )
+    recipe = Recipe(steps=1, batch=len(X), alpha=0.75 if loss == "kd" else 0.9)
+    criterion, _ = criterion_of(loss, recipe)
+    own, other = (
+        Watched(n, who, criterion.statistics)(X, Y) for n, who in ((student, "s"), (teacher, "t"))
+    )
+    criterion.meet(own, other, None)
+    whole = labels * F.cross_entropy(student(X), Y) + factor * criterion(own, other)
+    done = distill(student, teacher, (X, Y), loss=loss, recipe=recipe)
+    assert done.losses[0] == pytest.approx(whole.item(), rel=1e-5)
+
+
+def test_a_loss_that_outweighs_the_labels_is_noted() -> None:
+    for weight, said in ((1e6, True), (1e-3, False)):
+        done = distill(network(0, 3), network(1, 3), (X, Y), loss="at", weight=weight, recipe=QUICK)
+        assert any("they hardly count beside" in note for note in done.notes) == said
+
+
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
-    recipe = Recipe(steps=20, batch=8, learning_rate=1e6, weight_decay=0, warmup=0, alpha=1.0)
+    recipe = Recipe(steps=20, batch=8, learning_rate=1e6, weight_decay=0, warmup=0)
     with pytest.raises(InputError, match=r"E734.*step \d+.* keeps the last state that was finite"):
         run(path, recipe=recipe, loss="-exp(L2(P_s, P_t))")
     assert all(t.isfinite().all() for t in load_file(path).values())

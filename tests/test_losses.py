@@ -297,6 +297,14 @@ def test_an_operator_without_a_gradient_is_named(text: str, name: str) -> None:
     of_formula(f"L2(F_s, F_t) + {text}").meet(shown("s"), shown("t"), None)  # beside one that has
 
 
+def test_one_class_is_what_is_wrong_where_its_softmax_is_1() -> None:
+    own, other = ({Statistic(f"P_{who}"): torch.randn(8, 1).double()} for who in "st")
+    with pytest.raises(
+        InputError, match="over one class or one channel is always 1: take a student"
+    ):
+        of_formula("KL(softmax([P_s, P_t]))").meet(own, other, None)
+
+
 @pytest.mark.parametrize(("text", "what"), [
     ("sum(|grad W|_F)", "a loss cannot compare `grad W`"),
     ("L2(F_s[noise], F_t)", "a loss cannot compare `F_s.noise.`"),
@@ -311,13 +319,17 @@ def test_what_is_no_loss(text: str, what: str) -> None:
 def test_a_document_says_which_way_is_better(tmp_path: Path) -> None:
     path = tmp_path / "gap.proxy"
     path.write_text("proxy/1 gap\n\nbetter: lower\n\nscore = KL[T=8](P_s, P_t)\n")
-    distance, factor = criterion_of(str(path), Recipe())
-    assert factor == 1.0
+    distance, usual = criterion_of(str(path), Recipe())
+    assert (usual.factor, usual.shares) == (1.0, False)
     own, other = shown("s"), shown("t")
     score = interpret(to_ir("KL[T=8](P_s, P_t)"), Collected({**own, **other}))
     assert float(distance(own, other)) == score
     with pytest.raises(InputError, match="E753"):
         criterion_of(str(path), Recipe(temperature=2.0))
+    for loss in (str(path), "at"):
+        with pytest.raises(InputError, match=r"error.E760.: alpha 0\.5 is a share of `kd`"):
+            criterion_of(loss, Recipe(alpha=0.5))
+    criterion_of("kd", Recipe(alpha=0.5))
     with pytest.raises(InputError, match=r'E730.*"kdd"\n.*mean "kd"'):
         criterion_of("kdd", Recipe())
 

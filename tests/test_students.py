@@ -6,6 +6,7 @@ import errno
 import math
 import operator
 import os
+import re
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -320,6 +321,42 @@ def test_no_more_than_a_few_networks_are_held(book: ScoreBook) -> None:
     find(book, Watched(), proxy="snip", budget=20, progress=count)
     assert len(most) >= 20
     assert max(most) <= 3
+
+
+class Narrowing(Tiny):
+    """One whose second branch, of width 8, cannot be built, and of width 7 not be run."""
+
+    name = "narrowing"
+
+    def build(self, arch: TinyArch, classes: int | None = None) -> nn.Module:
+        if 8 in arch.width:
+            raise ValueError("8 is too wide")
+        network = super().build(arch, classes)
+        return nn.Sequential(network, nn.Linear(2, 2)) if 7 in arch.width else network
+
+
+@pytest.mark.parametrize("space", [Narrowing(), type("", (Narrowing,), {"listed_up_to": 0})()])
+def test_networks_that_cannot_be_built_or_run_are_left_out(
+    book: ScoreBook, space: Space[Any]
+) -> None:
+    found = find(book, space, proxy="snip", budget=30)
+    assert not any(set("78") & set(one.architecture) for one in (*found.best, found.largest))
+    (said,) = [note for note in found.notes if note.startswith("left out")]
+    many = re.match(r"left out: (\d+) networks that cannot be built and run; narrowing:", said)
+    assert many is not None
+    assert found.scored == 21 if int(many[1]) == 15 else found.scored < 30
+    assert not any("left out" in note for note in find(book, Tiny(), proxy="snip").notes)
+
+
+def test_a_space_without_one_network_says_what_is_wrong_with_the_first(book: ScoreBook) -> None:
+    class Wrong(Tiny):
+        def build(self, arch: TinyArch, classes: int | None = None) -> nn.Module:
+            raise ValueError("nothing works")
+
+    for space in (Wrong(), type("", (Wrong,), {"listed_up_to": 0})()):
+        with pytest.raises(InputError, match=r"error.E403.: tiny:1-1 cannot be built: .*nothing works"
+                           if space.listed_up_to else "error.E403.: tiny:"):  # fmt: skip
+            find(book, space)
 
 
 # --- a student in a folder ----------------------------------------------------------------------

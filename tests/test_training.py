@@ -194,7 +194,7 @@ def test_distilling_brings_the_student_nearer(name: str) -> None:
     teacher, student = initialised("digits-resnet", RESNET, 3), small()
     before = copy.deepcopy(teacher.state_dict())
     steps: list[tuple[int, str]] = []
-    recipe = Recipe(steps=30, batch=16, alpha=1.0, learning_rate=0.02)
+    recipe = Recipe(steps=30, batch=16, learning_rate=0.02)
     done = distill(
         student,
         teacher,

@@ -13,7 +13,7 @@ from autodas_dsl.training.losses import LOSSES
 _EPILOG = """\b
 A loss is the library's formula of that name with the sign turned (`autodas-dsl show kd`), hints or
 crd, or a .proxy file or formula of your own over F, E, P, V and Y. The whole loss is
-(1 - alpha) cross-entropy + alpha weight L, by default with the loss's usual weight.
+cross-entropy + weight L, with the loss's usual weight; of kd (1 - alpha) cross-entropy + alpha L.
 
 \b
 Examples:
@@ -49,7 +49,7 @@ class LayerNames(click.ParamType):
     click.option("--weight", type=float, metavar="W",
                  help="Factor of the distillation loss.  [default: its usual one]"),
     click.option("--alpha", type=click.FloatRange(0, 1), default=0.9, show_default=True,
-                 help="Share of the distillation loss."),
+                 help="Share of kd; other losses are added."),
     click.option("--temperature", type=click.FloatRange(0, min_open=True), default=4.0,
                  show_default=True, help="Softens the logits of kd and dkd."),
     click.option("--hint-layers", type=LayerNames(), default=("", ""), metavar="STUDENT,TEACHER",

@@ -69,7 +69,7 @@ _RECIPE: dict[str, tuple[click.ParamType, str]] = {
     "--batch-size": (click.IntRange(2), "Samples in a batch."),
     "--warmup": (click.FloatRange(0, 1), "Share of the steps in which the rate climbs."),
     "--temperature": (click.FloatRange(0, min_open=True), "Softens the logits of kd."),
-    "--alpha": (click.FloatRange(0, 1), "Share of the distillation loss."),
+    "--alpha": (click.FloatRange(0, 1), "Share of kd; other losses are added."),
 }
 """What a recipe says; by default as the tables that ship, else as `distill`."""
 

@@ -114,18 +114,20 @@ def size_of(collected: Iterable[Collected]) -> int:
 def sizes_at(collected: Collected) -> tuple[int, ...]:
     """Bytes of one network's tensors at every level of `LADDER`, without thinning them."""
     tensors = {
-        id(tensor): (tensor, None if statistic.through else kind_of(statistic))
+        id(tensor): (tensor, kind_of(statistic))
         for statistic, value in collected.values.items()
         for tensor in (value if isinstance(value, tuple) else (value,))
+        if not statistic.through and _of_batch(kind_of(statistic))
     }
-    return tuple(
+    levels = [
         sum(
-            tensor.element_size()
-            * math.prod(_lengths(tensor, kind, sample) if kind else tensor.shape)
+            tensor.element_size() * math.prod(_lengths(tensor, kind, sample))
             for tensor, kind in tensors.values()
         )
         for sample in LADDER
-    )
+    ]
+    whole = size_of([collected]) - levels[0]  # what no level thins
+    return tuple(whole + level for level in levels)
 
 
 def level_within(sizes: Sequence[int], budget: float) -> int:
@@ -133,9 +135,15 @@ def level_within(sizes: Sequence[int], budget: float) -> int:
     return next((level for level, size in enumerate(sizes) if size <= budget), len(LADDER) - 1)
 
 
+@cache
+def _of_batch(kind: Kind) -> bool:
+    """Whether a statistic has a number for every sample; `LADDER` thins no other."""
+    return any(axis.size == symbol("B") for axis in kind.axes)
+
+
 def _lengths(value: Tensor, kind: Kind, sample: Sample) -> list[int]:
     """The shape of what is kept of a tensor."""
-    activation = any(axis.size == symbol("B") for axis in kind.axes)
+    activation = _of_batch(kind)
     found = list(value.shape)
     for place, axis in enumerate(kind.axes):
         length = value.shape[place]
@@ -165,7 +173,7 @@ def _network(collected: Collected, sample: Sample, before: Sample, shared: _Shar
 
 
 def _tensor(value: Tensor, kind: Kind, sample: Sample, before: Sample) -> Tensor:
-    activation = any(axis.size == symbol("B") for axis in kind.axes)
+    activation = _of_batch(kind)
     small = value
     for place, axis in enumerate(kind.axes):
         length = value.shape[place]

@@ -47,7 +47,7 @@ class Candidates:
         Raises
         ------
         InputError
-            E750 when none fits.
+            E750 when none fits; what is wrong with the first where none can be built.
         """
         count = self.space.count()
         few = count is not None and count <= max(LISTED, budget)
@@ -99,7 +99,7 @@ class Candidates:
         for _ in range(0 if self._listed else CLIMB):
             neighbour = self.space.mutate(self.space.parse(best), self._climbing)
             text = self.space.format(neighbour)
-            if self.sizes.params(text) > self.sizes.params(best) and self.sizes.fits(text):
+            if self.sizes.fits(text) and self.sizes.params(text) > self.sizes.params(best):
                 best = text
         return best
 
@@ -136,6 +136,8 @@ class Candidates:
         return self.space.canonical(arch) not in self._seen
 
     def _too_tight(self) -> InputError:
+        if self.sizes.all_broken():
+            return next(iter(self.sizes.broken.values()))
         return InputError(
             "E750", f"no architecture of {self.space.name} has {self.sizes.limits}",
             f"the nearest miss is {self.sizes.nearest_miss()}",

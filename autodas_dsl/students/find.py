@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import le
 from pathlib import Path
 from typing import Any
@@ -240,7 +240,8 @@ def find_student(
             progress,
         )
         search.go(budget)
-        return search.found(top, pareto, notes)
+        found = search.found(top, pareto, notes)
+        return replace(found, notes=(*found.notes, *filter(None, [sizes.left_out()])))
 
 
 def _at_hand(space: object) -> bool:

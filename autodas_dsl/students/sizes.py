@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -63,6 +64,11 @@ class Sizes:
         Of one sample, by default the space's.
     device : str
         On which latency is measured.
+
+    Attributes
+    ----------
+    broken : dict of str to InputError
+        What is wrong with architectures that cannot be built, or not run on one sample.
     """
 
     def __init__(
@@ -71,18 +77,18 @@ class Sizes:
     ) -> None:  # fmt: skip
         self.space, self.limits, self._classes, self._device = space, limits, classes, device
         self._input_shape = tuple(input_shape or space.input_shape)
-        self._params: dict[str, int] = {}
-        self._flops: dict[str, int] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
         self._latency: dict[str, Latency] = {}
         self._excess: dict[str, float] = {}
+        self.broken: dict[str, InputError] = {}
 
     def params(self, architecture: str) -> int:
-        """Its parameters; a network is built, but not run."""
-        return self._once(self._params, architecture, _params_of)
+        """Its parameters."""
+        return self._once(self._counts, architecture, self._count)[0]
 
     def flops(self, architecture: str) -> int:
         """Its multiply-adds, from one forward pass of one sample."""
-        return self._once(self._flops, architecture, self._count_flops)
+        return self._once(self._counts, architecture, self._count)[1]
 
     def latency(self, architecture: str) -> Latency | None:
         """Its latency, where that is limited."""
@@ -91,26 +97,47 @@ class Sizes:
         return self._once(self._latency, architecture, self._measure)
 
     def excess(self, architecture: str) -> float:
-        """How many times over the limits it is; at most 1 where it fits.
+        """How many times over the limits it is; at most 1 where it fits, infinite where it is broken.
 
         Latency, which takes longest, is measured only of what fits otherwise.
         """
         if architecture not in self._excess:
-            limits = self.limits
-            over = 0.0
-            if limits.params is not None:
-                over = max(over, self.params(architecture) / limits.params)
-            if limits.flops is not None:
-                over = max(over, self.flops(architecture) / limits.flops)
-            if over <= 1 and limits.latency is not None:
-                taken = self.latency(architecture)
-                assert taken is not None, "it is limited"
-                over = max(over, taken.median / limits.latency)
-            self._excess[architecture] = over
+            try:
+                self._excess[architecture] = self._over(architecture)
+            except InputError as error:
+                self.broken[architecture] = error
+                self._excess[architecture] = math.inf
         return self._excess[architecture]
+
+    def _over(self, architecture: str) -> float:
+        limits = self.limits
+        sizes = (
+            (self.params(architecture), limits.params),
+            (self.flops(architecture), limits.flops),
+        )
+        over = max(size / limit if limit is not None else 0.0 for size, limit in sizes)
+        if over <= 1 and limits.latency is not None:
+            taken = self.latency(architecture)
+            assert taken is not None, "it is limited"
+            over = max(over, taken.median / limits.latency)
+        return over
 
     def fits(self, architecture: str) -> bool:
         return self.excess(architecture) <= 1
+
+    def all_broken(self) -> bool:
+        """Whether none of the networks that were looked at can be built and run."""
+        return len(self.broken) == len(self._excess)
+
+    def left_out(self) -> str:
+        """How many networks are broken, and what is wrong with the first, in words; else empty."""
+        if not self.broken:
+            return ""
+        name, error = next(iter(self.broken.items()))
+        wrong = error.diagnostics[0].message
+        said = wrong if self.space.name in wrong else f"{self.space.name}:{name}: {wrong}"
+        many = "1 network" if len(self.broken) == 1 else f"{len(self.broken)} networks"
+        return f"left out: {many} that cannot be built and run; {said}"
 
     def nearest_miss(self) -> str:
         """Of the networks that were looked at the one that is least over the limits, in words."""
@@ -129,15 +156,12 @@ class Sizes:
                 known[architecture] = count(Network.of(source.build()))
         return known[architecture]
 
-    def _count_flops(self, network: Network) -> int:
-        return round(multiply_adds(network, self._sample()))
+    def _count(self, network: Network) -> tuple[int, int]:
+        params = sum(parameter.numel() for parameter in network.parameters.values())
+        return params, round(multiply_adds(network, self._sample()))
 
     def _measure(self, network: Network) -> Latency:
         return measured(network.module.to(self._device), self._sample().to(self._device))
 
     def _sample(self) -> torch.Tensor:
         return torch.zeros(1, *self._input_shape)
-
-
-def _params_of(network: Network) -> int:
-    return sum(parameter.numel() for parameter in network.parameters.values())

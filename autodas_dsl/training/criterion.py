@@ -22,7 +22,7 @@ from autodas_dsl.language.tree import Call, Expr, Number, transform
 from autodas_dsl.scoring.bind import sizes_of
 from autodas_dsl.spaces.base import suggestion
 from autodas_dsl.statistics.collect import Collected
-from autodas_dsl.training.losses import LOSSES
+from autodas_dsl.training.losses import LOSSES, Loss
 from autodas_dsl.training.recipe import Recipe
 
 Seen = Mapping[Statistic, Tensor]
@@ -82,20 +82,26 @@ class Criterion(nn.Module):
         raise NotImplementedError
 
 
-def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, float]:
-    """A loss by its name, its file or its formula, and its usual factor; 1 of a formula.
+def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, Loss]:
+    """A loss by its name, its file or its formula, and what is usual of it.
 
     Raises
     ------
     InputError
-        There is no such loss (E730), it cannot be read, or as `Distance`.
+        There is no such loss (E730), it cannot be read, the recipe says what it has no use for
+        (E753, E760), or as `Distance`.
     """
+    entry = LOSSES.get(loss, Loss(1.0)) if isinstance(loss, str) else Loss(1.0)
+    if not entry.shares and recipe.alpha != Recipe().alpha:
+        raise InputError(
+            "E760", f"alpha {recipe.alpha:g} is a share of `kd`; this loss is added to the whole "
+            "cross-entropy", "say how much of it with --weight",
+        )  # fmt: skip
     if isinstance(loss, str) and loss in LOSSES:
-        entry = LOSSES[loss]
         if entry.module:
             module = importlib.import_module(f"autodas_dsl.training.{entry.module}")
-            return cast(Criterion, module.Learnt()), entry.factor
-        return Distance(library_proxy(loss), recipe.temperature), entry.factor
+            return cast(Criterion, module.Learnt()), entry
+        return Distance(library_proxy(loss), recipe.temperature), entry
     if isinstance(loss, str) and loss.isidentifier() and loss not in library_files():
         raise InputError("E730", f'there is no loss "{loss}"', suggestion(loss, [*LOSSES]))
     if recipe.temperature != Recipe().temperature:
@@ -103,7 +109,7 @@ def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, float]:
             "E753", f"the temperature {recipe.temperature:g} is not that of a formula of one's own",
             "write it into the formula: KL[T=8](P_s, P_t)",
         )  # fmt: skip
-    return Distance(load(loss) if isinstance(loss, str) else loss), 1.0
+    return Distance(load(loss) if isinstance(loss, str) else loss), entry
 
 
 class Distance(Criterion):
@@ -226,9 +232,11 @@ def refuse_flat(root: Node, values: Collected) -> None:
     below = [n for n in topological([root]) if n not in steep and any(a in steep for a in n.args)]
     op = below[0].op
     name = OPERATORS[op].infix or op if op in OPERATORS else op
+    single = any(leaf.ndim > 1 and leaf.shape[1] == 1 for leaf in leaves)
     raise InputError(
         "E743", f"the operator `{name}` has no gradient, so nothing is learnt through it",
-        "take another operator; docs/distill.md says which have none",
+        "what is normalised over one class or one channel is always 1: take a student with more"
+        if single else "take another operator; docs/distill.md says which have none",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -30,6 +31,7 @@ from autodas_dsl.training.recipe import Recipe
 from autodas_dsl.training.watching import Watched
 
 _MET = 8
+_OUTWEIGHS = 10
 """Examples that both networks are tried on before any training."""
 
 
@@ -81,8 +83,8 @@ def distill(
 ) -> Trained:
     """Train a student on labels and on what a teacher makes of the same inputs.
 
-    The loss is (1 - alpha) CE + alpha weight L for the distillation loss L, with alpha from the
-    recipe (Hinton et al., 2015, for L = kd).
+    The loss is CE + weight L for the distillation loss L, as its paper has it; of `kd` (1 - alpha)
+    CE + alpha weight L, with alpha from the recipe (Hinton et al., 2015).
 
     Parameters
     ----------
@@ -118,15 +120,16 @@ def distill(
     Raises
     ------
     InputError
-        Unknown loss (E730), a formula that cannot be a loss (E743, E744, E753), networks of other
-        classes or channels where the loss needs equal ones (E731), hint layers of other resolution
-        (E747) or none of the name (E448), examples and labels of different number (E732), no
-        classifier (E733), stage (E754) or feature map (E735) to be found, a loss that stops being
-        finite (E734), labels outside the classes (E736), a temperature out of range (E739), no
-        validation part for the recipe's `patience` (E758), inputs that are no images to be changed
-        (E756), mixed precision on a processor (E757), a checkpoint that is damaged (E745) or of a
-        run with other options (E746), data that is none (E430), or a network that fails on the
-        examples or returns no logits (E440, E441).
+        Unknown loss (E730), a formula that cannot be a loss (E743, E744, E753), an alpha for
+        another loss than `kd` (E760), networks of other classes or channels where the loss needs
+        equal ones (E731), hint layers of other resolution (E747) or none of the name (E448),
+        examples and labels of different number (E732), no classifier (E733), stage (E754) or
+        feature map (E735) to be found, a loss that stops being finite (E734), labels outside the
+        classes (E736), a temperature out of range (E739), no validation part for the recipe's
+        `patience` (E758), inputs that are no images to be changed (E756), mixed precision on a
+        processor (E757), a checkpoint that is damaged (E745) or of a run with other options (E746),
+        data that is none (E430), or a network that fails on the examples or returns no logits
+        (E440, E441).
 
     Examples
     --------
@@ -148,9 +151,10 @@ def distill(
     look = Watched(student.eval(), "s", criterion.statistics, hint_layers[0])
     ask = Watched(teacher.eval(), "t", criterion.statistics, hint_layers[1])
     with seeded(seed_for(seed, "training"), device):
-        _meet(look, ask, criterion, feed, device)
-        factor = usual if weight is None else weight
-        taught = Taught(look, ask, criterion, recipe.alpha, factor)
+        classes = _meet(look, ask, criterion, feed, device)
+        factor = usual.factor if weight is None else weight
+        labels, share = (1 - recipe.alpha, recipe.alpha) if usual.shares else (1.0, 1.0)
+        taught = Taught(look, ask, criterion, labels, share * factor)
         told = {
             "loss": criterion.named, "weight": repr(factor), "hint_layers": ",".join(hint_layers)
         }  # fmt: skip
@@ -160,7 +164,7 @@ def distill(
         tested = validation if held_out is None else held_out
         parts = [_first(feed, device, CHUNK)] if tested is None else parts_of(tested)
         accuracy = accuracy_of(teacher, parts)
-        notes = _chance(accuracy, parts)
+        notes = (*_outweighing(found[1][0], classes, factor), *_chance(accuracy, parts))
     known = None if held_out is None else accuracy
     return Trained(*found, teacher_accuracy=known, notes=notes)
 
@@ -254,14 +258,16 @@ def _first(feed: Feed, device: torch.device, count: int = _MET) -> tuple[Tensor,
 
 def _meet(
     look: Watched, ask: Watched, criterion: Criterion, feed: Feed, device: torch.device
-) -> None:
-    """Show both networks, and the loss what they make of it, before any training."""
+) -> int:
+    """Show both networks, and the loss what they make of it, before any training; the classes."""
     x, y = _first(feed, device)
     with torch.no_grad(), foreign(lambda error: failure(error, x)):
         blind = Watched(look.module, "s", ())
-        _check_labels(feed, y, blind(x, y)[blind.logits].shape[1])
+        classes = blind(x, y)[blind.logits].shape[1]
+        _check_labels(feed, y, classes)
         given, wanted = look(x, y), ask(x, y)
     criterion.meet(given, wanted, feed.examples)
+    return classes
 
 
 def _check_labels(feed: Feed, first: Tensor, classes: int) -> None:
@@ -269,6 +275,15 @@ def _check_labels(feed: Feed, first: Tensor, classes: int) -> None:
     y = getattr(feed, "y", first)
     if int(y.min()) < 0 or int(y.max()) >= classes:
         raise outside(y, classes)
+
+
+def _outweighing(first: float, classes: int, weight: float) -> tuple[str, ...]:
+    """A note where the first loss is far above what an untrained network has from the labels."""
+    guessing = math.log(classes)
+    if first < _OUTWEIGHS * guessing:
+        return ()
+    return (f"the first loss is {first:.3g}, and guessing makes {guessing:.2g} of the labels: they "
+            f"hardly count beside a distillation loss of weight {weight:g}",)  # fmt: skip
 
 
 def _chance(accuracy: float, parts: Parts) -> tuple[str, ...]:

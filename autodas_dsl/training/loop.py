@@ -64,14 +64,14 @@ class Taught:
     look, ask : Watched
         The student, and the teacher.
     criterion : Criterion
-    alpha, factor : float
-        The loss is (1 - alpha) CE + alpha factor criterion.
+    labels, factor : float
+        The loss is labels CE + factor criterion.
     """
 
     look: Watched
     ask: Watched
     criterion: Criterion
-    alpha: float
+    labels: float
     factor: float
 
 
@@ -198,7 +198,7 @@ class Loop:
         except NotFinite as error:
             what = f"the loss is {error.value} at step {self.step + 1}: {error}"
             raise self._diverged(what) from error
-        return (1 - taught.alpha) * labels + taught.alpha * taught.factor * distance, logits
+        return taught.labels * labels + taught.factor * distance, logits
 
     def _failure(self, error: BaseException, x: Tensor, y: Tensor) -> InputError:
         if isinstance(error, IndexError) and "out of bounds" in str(error):  # of cross-entropy

@@ -15,18 +15,22 @@ class Loss:
     Attributes
     ----------
     factor : float
-        The usual one beside the cross-entropy.
+        The usual one, beside a cross-entropy of factor 1.
+    shares : bool
+        Whether the cross-entropy gives way: (1 - alpha) CE + alpha L, as Hinton et al. (2015) have
+        it, where every other paper adds its loss to the whole cross-entropy.
     module : str
         The module of this room whose `Learnt` it is, for a loss with parameters of its own; empty
         for the formula of the library that has the name.
     """
 
     factor: float
+    shares: bool = False
     module: str = ""
 
 
 LOSSES = {
-    "kd": Loss(1.0),
+    "kd": Loss(1.0, shares=True),
     "at": Loss(1000.0),
     "sp": Loss(3000.0),
     "nst": Loss(50.0),
@@ -35,6 +39,6 @@ LOSSES = {
     "rkd": Loss(1.0),
     "pkt": Loss(30_000.0),
     "dkd": Loss(1.0),
-    "hints": Loss(100.0, "hints"),
-    "crd": Loss(0.8, "contrast"),
+    "hints": Loss(100.0, module="hints"),
+    "crd": Loss(0.8, module="contrast"),
 }

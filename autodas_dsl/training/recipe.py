@@ -34,8 +34,7 @@ class Recipe:
         Batches, and examples in each.
     warmup : float
     temperature, alpha : float
-        Loss of a distilled network: alpha T^2 KL(teacher || student at T) + (1 - alpha) CE, or
-        another distillation loss in the place of the first.
+        Loss of a network that `kd` distils: alpha T^2 KL(teacher || student at T) + (1 - alpha) CE.
     schedule : str
         After the warm-up: ``cosine``, half a cosine to zero; ``step``, a tenth of the rate from
         half of the steps on and a hundredth from three quarters (He et al., CVPR 2016, section
