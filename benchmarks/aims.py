@@ -29,7 +29,9 @@ from term_scores import scored_on
 from autodas_dsl import spaces
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.journal import Journal
+from autodas_dsl.evolution.measure import Measured
 from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.format import format_expression
@@ -122,14 +124,26 @@ def searches(
                     run = evolve(
                         replace(config, seed=seed), [task], stored.known.allowed, baselines=SIZES
                     )
-                    best, summed = run.champion, run.sum or run.champion
-                    yield Found(
-                        table.name, target, way, number, seed,
-                        *(one.agreement.spearman or 0.0 for half in (best, summed)
-                          for one in (half.selection[0], half.held_out[0])),
-                        *(run.baselines[size][1].agreement.spearman or 0.0 for size in SIZES),
-                        format_expression(best.individual.formula), run.sum.formula if run.sum else "",
-                    )  # fmt: skip
+                    yield _found(table.name, target, way, number, seed, run)
+
+
+def _found(table: str, target: str, way: str, split: int, seed: int, run: Run) -> Found:
+    best, summed = run.champion, run.sum or run.champion
+    ranks = [_spearman(one) for half in (best, summed) for one in (half.selection, half.held_out)]
+    sizes = [_spearman(run.baselines[size][1:]) for size in SIZES]
+    return Found(
+        table, target, way, split, seed, ranks[0], ranks[1], ranks[2], ranks[3], sizes[0], sizes[1],
+        formula=format_expression(best.individual.formula), sum=run.sum.formula if run.sum else "",
+    )  # fmt: skip
+
+
+def _spearman(measured: Sequence[Measured]) -> float:
+    return measured[0].agreement.spearman or 0.0
+
+
+def _read(line: dict[str, str]) -> Found:
+    numbers = {key: float(line[key]) for key in _NUMBERS}
+    return Found(**{**line, **numbers})  # type: ignore[arg-type]
 
 
 def report(lines: Sequence[Found]) -> None:
@@ -164,7 +178,9 @@ def main() -> None:
     path = options.out / "aims.csv"
     names = [one.name for one in fields(Found)]
     known = list(csv.DictReader(path.open())) if path.exists() else []
-    done = {(k["table"], k["target"], k["way"], k["split"], k["seed"]) for k in known}
+    done: set[tuple[str, ...]] = {
+        (k["table"], k["target"], k["way"], k["split"], k["seed"]) for k in known
+    }
     for aim in AIMS:
         if options.only and aim.table.removesuffix(".csv") not in options.only.split(","):
             continue
@@ -182,10 +198,7 @@ def main() -> None:
             for found in searches(aim, table, stored, scores, options, done):
                 writer.writerow(asdict(found))
                 file.flush()
-    read = csv.DictReader(path.open())
-    report(
-        [Found(**{k: float(v) if k in _NUMBERS else v for k, v in line.items()}) for line in read]
-    )  # type: ignore[arg-type]
+    report([_read(line) for line in csv.DictReader(path.open())])
 
 
 _NUMBERS = {"selection", "held_out", "sum_selection", "sum_held_out", *SIZES}

@@ -57,8 +57,8 @@ def main() -> None:
                     )  # fmt: skip
                 assert done.accuracy is not None
                 shown.setdefault(name, []).append(done.accuracy)
-        except InputError as error:
-            print(f"{name:12} {error.diagnostics[0].message}", flush=True)
+        except InputError as unfit:
+            print(f"{name:12} {unfit.diagnostics[0].message}", flush=True)
             continue
         found = shown[name]
         gains = [a - b for a, b in zip(found, shown[ALONE], strict=True)]
