@@ -25,9 +25,8 @@ from term_scores import TermScores, listed_scores, term_scores
 from autodas_dsl.compiler.population import percentile
 from autodas_dsl.evaluation import splits
 from autodas_dsl.evaluation.agreement import agreement
-from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
+from autodas_dsl.evolution.combiner import Combiner, Scored, Settings, Sum
 from autodas_dsl.evolution.fitness import shuffled
-from autodas_dsl.evolution.terms import Scored
 from autodas_dsl.language.extend import load_extension
 
 Floats = npt.NDArray[np.float64]

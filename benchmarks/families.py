@@ -26,9 +26,8 @@ from term_scores import drawn_rows, scored_on, term_scores
 from autodas_dsl import spaces
 from autodas_dsl.compiler.population import percentile
 from autodas_dsl.evaluation.agreement import Agreement, agreement
-from autodas_dsl.evolution.combiner import Combiner, Settings, Sum
-from autodas_dsl.evolution.sums import expression
-from autodas_dsl.evolution.terms import Scored
+from autodas_dsl.evolution.best_sum import expression
+from autodas_dsl.evolution.combiner import Combiner, Scored, Settings, Sum
 from autodas_dsl.language.extend import load_extension
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.parse import parse

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.evaluation import splits
-from autodas_dsl.evolution.journal import Fact, Journal, Memory
+from autodas_dsl.evolution.journal import Fact, Memory
 from autodas_dsl.evolution.task import Evaluator, Floats, Networks, Task
 
 
@@ -23,12 +23,10 @@ class Remembered:
         What the scores are of, in the journal.
     evaluate : Evaluator
         Of all architectures.
-    journal : Journal or Memory, optional
+    journal : Memory, optional
     """
 
-    def __init__(
-        self, table: str, evaluate: Evaluator, journal: Journal | Memory | None = None
-    ) -> None:
+    def __init__(self, table: str, evaluate: Evaluator, journal: Memory | None = None) -> None:
         self._table, self._evaluate = table, evaluate
         self._journal = journal if journal is not None else Memory()
 

@@ -144,7 +144,7 @@ UNSHOWN = {
         ("E652", "E653", "E654", "E655", "E656"), "When an editor renames through the language server."
     ),
     **dict.fromkeys(
-        ("E430", "E431", "E532", "E625", "E626", "E701", "E714", "E728", "E732", "E737", "E755", "E801",
+        ("E430", "E431", "E625", "E626", "E701", "E714", "E728", "E732", "E737", "E755", "E801",
          "E803", "E804", "E805", "E807", "E808", "E812", "E813", "E814"),
         "From Python: the commands refuse or avoid it before.",
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 from evolution_tables import FEW, Fake, fake_task
 
 from autodas_dsl.evolution.run import evolve
-from autodas_dsl.evolution.watch import Told
+from autodas_dsl.evolution.watch import Watch
 from autodas_dsl.language.errors import InputError
 
 
@@ -25,7 +25,7 @@ def main(
     try:
         run = evolve(
             config, [task], folder=folder, resume=resume,
-            watch=Told(lambda now: print(now.generation, now.from_journal, flush=True)),
+            watch=Watch(lambda now: print(now.generation, now.from_journal, flush=True)),
         )  # fmt: skip
     except InputError as error:
         print(error.render(), file=sys.stderr)

@@ -14,7 +14,7 @@ from autodas_dsl.cli.entry import cli
 from autodas_dsl.cli.evolve import _print_simpler
 from autodas_dsl.cli.show import FORMS
 from autodas_dsl.compiler.standalone import standalone
-from autodas_dsl.evolution.simplified import simplified
+from autodas_dsl.evolution.session import simplified
 from autodas_dsl.language.library import library_names, load
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.printing.show import FORMS as KNOWN

@@ -18,7 +18,7 @@ from small_jobs import Doubling, Dying, Locked, Slow, Slowly, adding, refusing
 from autodas_dsl.evaluation.rank import rank
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.session import search
-from autodas_dsl.evolution.watch import Told
+from autodas_dsl.evolution.watch import Watch
 from autodas_dsl.execution import cluster
 from autodas_dsl.execution.cluster import Ray, Server
 from autodas_dsl.execution.executors import executor_of
@@ -160,7 +160,7 @@ def evolved(folder: Path, executor: Executor | None, told: Progress) -> bytes:
         population=6, elite=2, iterations=6, space=Slow(), data=NOISE, terms="instinct",
         inputs=("W", "grad W", "A", "P_s"), baselines=("params", "snip"), null_repeats=0,
     )  # fmt: skip
-    search([TABLE], config, executor=executor, folder=folder / "run", watch=Told(told))
+    search([TABLE], config, executor=executor, folder=folder / "run", watch=Watch(told))
     files = sorted(path for path in (folder / "run").rglob("*") if path.is_file())
     return b"".join(path.name.encode() + path.read_bytes() for path in files)
 

@@ -36,7 +36,7 @@ from autodas_dsl.evolution.run import evolve, statistics_needed
 from autodas_dsl.evolution.strategies.base import distinct, unlike
 from autodas_dsl.evolution.strategies.nsga2 import fronts
 from autodas_dsl.evolution.task import Networks, Task
-from autodas_dsl.evolution.watch import Progress, Told, Watch
+from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.language.documents import parse_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
@@ -363,7 +363,7 @@ def test_time_stops_between_generations() -> None:
 
 def test_the_watcher_is_told_every_generation() -> None:
     seen: list[Progress] = []
-    run = evolve(SHORT, [fake_task()], watch=Told(seen.append), baselines=())
+    run = evolve(SHORT, [fake_task()], watch=Watch(seen.append), baselines=())
     assert [p.generation for p in seen] == list(range(SHORT.iterations + 1))
     assert seen[-1].counts == run.counts
     assert seen[-1].best is run.champion.individual
@@ -504,7 +504,7 @@ def test_held_out_architectures_are_looked_at_once_when_the_search_is_over() -> 
 
     task = Task("t", "kd", Networks(selection, accuracies()), Networks(late, accuracies(start=40)))
     generations: list[int] = []
-    run = evolve(SHORT, [task], baselines=(), watch=Told(lambda p: generations.append(len(asked))))
+    run = evolve(SHORT, [task], baselines=(), watch=Watch(lambda p: generations.append(len(asked))))
     assert set(generations) == {0}
     assert asked
     assert run.champion.held_out

@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.reading import needed
 from autodas_dsl.evolution.generate import Generator
-from autodas_dsl.evolution.identity import oriented, settled, unsigned, written_out
-from autodas_dsl.evolution.pairs import in_step, is_leaf_pair, side
+from autodas_dsl.evolution.identity import (
+    in_step,
+    is_leaf_pair,
+    oriented,
+    settled,
+    side,
+    unsigned,
+    written_out,
+)
 from autodas_dsl.evolution.plausible import plausible, risky
 from autodas_dsl.evolution.vary import MUTATIONS, Varier, crossover
 from autodas_dsl.evolution.vocabulary import (

@@ -20,8 +20,7 @@ from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import library_names, library_proxy, load, typed
 from autodas_dsl.language.parse import parse
 from autodas_dsl.printing.graph import computation_graph, dot
-from autodas_dsl.printing.mathml import NAMESPACE, mathml, mathml_of
-from autodas_dsl.printing.mathml_lines import wrapping_mathml
+from autodas_dsl.printing.mathml import NAMESPACE, mathml, mathml_of, wrapping_mathml
 from autodas_dsl.printing.show import FORMS, show
 from autodas_dsl.printing.sympy_form import to_sympy
 from autodas_dsl.printing.unicode import unicode_of

@@ -15,7 +15,7 @@ from autodas_dsl.language.inputs import INPUTS, Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement, integer, symbol
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Expr
-from autodas_dsl.simplify.proof import Proof, both, judges, on_architectures, same_order
+from autodas_dsl.simplify.proof import Proof, both, judges, on_architectures, reordered
 from autodas_dsl.simplify.random_statistics import (
     PROFILES,
     SHAPES,
@@ -24,7 +24,6 @@ from autodas_dsl.simplify.random_statistics import (
     networks,
     random_network,
 )
-from autodas_dsl.simplify.simplify import Verdict
 
 PROOF = Proof()
 
@@ -43,8 +42,8 @@ PROOF = Proof()
     ],
 )
 def test_equal_formulas_are_equal(first: str, second: str) -> None:
-    assert PROOF.equal(parse(first), parse(second)) == Verdict(True)
-    assert PROOF.equal(parse(second), parse(first)) == Verdict(True)
+    assert PROOF.unequal(parse(first), parse(second)) == ""
+    assert PROOF.unequal(parse(second), parse(first)) == ""
 
 
 @pytest.mark.parametrize(
@@ -62,39 +61,38 @@ def test_equal_formulas_are_equal(first: str, second: str) -> None:
     ],
 )
 def test_different_formulas_differ(first: str, second: str, reason: str) -> None:
-    verdict = PROOF.equal(parse(first), parse(second))
-    assert not verdict.agrees
-    assert any(part in verdict.reason for part in reason.split("|")), verdict
+    found = PROOF.unequal(parse(first), parse(second))
+    assert any(part in found for part in reason.split("|")), found
 
 
 def test_order_is_kept_by_what_keeps_it() -> None:
-    assert PROOF.same_order(parse("2 * params + 1"), parse("params")).agrees
-    assert PROOF.same_order(parse("log(sum(|W|_F))"), parse("sum(|W|_F)")).agrees
-    assert not PROOF.same_order(parse("-params"), parse("params")).agrees
-    assert not PROOF.same_order(parse("sum(mean(W))^2"), parse("sum(mean(W))")).agrees
-    assert not PROOF.same_order(parse("log(sum(mean(W)))"), parse("sum(mean(W))")).agrees
-    assert not PROOF.same_order(parse("log(-params)"), parse("1")).agrees
+    assert not PROOF.reordered(parse("2 * params + 1"), parse("params"))
+    assert not PROOF.reordered(parse("log(sum(|W|_F))"), parse("sum(|W|_F)"))
+    assert PROOF.reordered(parse("-params"), parse("params"))
+    assert PROOF.reordered(parse("sum(mean(W))^2"), parse("sum(mean(W))"))
+    assert PROOF.reordered(parse("log(sum(mean(W)))"), parse("sum(mean(W))"))
+    assert PROOF.reordered(parse("log(-params)"), parse("1"))
 
 
 def test_a_constant_next_to_tiny_scores_keeps_their_order_but_not_their_digits() -> None:
-    assert PROOF.same_order(parse("snip + 3"), parse("snip")).agrees
-    assert PROOF.same_order(parse("3 - 2 * (fisher + 1) / 5"), parse("-fisher")).agrees
-    assert not PROOF.same_order(parse("3 - snip"), parse("snip")).agrees
-    assert not PROOF.same_order(parse("snip + 3"), parse("synflow")).agrees
-    assert not PROOF.same_order(parse("params + 1e300"), parse("params")).agrees
-    assert not PROOF.same_order(parse("(params + 1) * 1e308"), parse("params")).agrees
+    assert not PROOF.reordered(parse("snip + 3"), parse("snip"))
+    assert not PROOF.reordered(parse("3 - 2 * (fisher + 1) / 5"), parse("-fisher"))
+    assert PROOF.reordered(parse("3 - snip"), parse("snip"))
+    assert PROOF.reordered(parse("snip + 3"), parse("synflow"))
+    assert PROOF.reordered(parse("params + 1e300"), parse("params"))
+    assert PROOF.reordered(parse("(params + 1) * 1e308"), parse("params"))
 
 
 def test_score_lists_are_compared_as_rankings() -> None:
     nan = math.nan
-    assert same_order([1, 2, 3], [10, 20, 30]).agrees
-    assert not same_order([1, 2, 3], [10, 30, 20]).agrees
-    assert not same_order([1, 2, 2], [1, 2, 3]).agrees
-    assert same_order([1, 1 + 1e-12], [5, 5]).agrees
-    assert same_order([nan, 1, 2], [nan, 3, 4]).agrees
-    assert same_order([nan, 1, 2], [0, 1, 2]).agrees
-    assert not same_order([nan, 1, 2], [1.5, 1, 2]).agrees
-    assert not same_order([nan, nan], [nan, nan]).agrees
+    assert not reordered([1, 2, 3], [10, 20, 30])
+    assert reordered([1, 2, 3], [10, 30, 20])
+    assert reordered([1, 2, 2], [1, 2, 3])
+    assert not reordered([1, 1 + 1e-12], [5, 5])
+    assert not reordered([nan, 1, 2], [nan, 3, 4])
+    assert not reordered([nan, 1, 2], [0, 1, 2])
+    assert reordered([nan, 1, 2], [1.5, 1, 2])
+    assert reordered([nan, nan], [nan, nan])
 
 
 def scores_of(table: dict[str, Sequence[float]], expr: Expr) -> Sequence[float]:
@@ -110,12 +108,12 @@ def test_the_architectures_of_a_run_judge() -> None:
 
     values, order = on_architectures(scores), on_architectures(scores, values=False)
     params, flops, layers, broken = (parse(text) for text in table)
-    assert values(params, layers).agrees
-    assert values(params, flops).reason == "the scores differ on the architectures"
-    assert values(params, broken).reason == "the scores differ on the architectures"
-    assert order(params, flops).agrees
-    assert both(order, values)(params, flops).reason == "the scores differ on the architectures"
-    assert both(order, values)(params, layers).agrees
+    assert not values(params, layers)
+    assert values(params, flops) == "the scores differ on the architectures"
+    assert values(params, broken) == "the scores differ on the architectures"
+    assert not order(params, flops)
+    assert both(order, values)(params, flops) == "the scores differ on the architectures"
+    assert not both(order, values)(params, layers)
 
 
 def test_all_judges_of_a_run_stand_together() -> None:
@@ -123,11 +121,11 @@ def test_all_judges_of_a_run_stand_together() -> None:
         return [1.0, 2.0] if "params" in format_expression(expr) else [2.0, 1.0]
 
     found = judges(scores)
-    assert found.same_scores is not None
-    assert found.same_order is not None
-    assert found.same_order(parse("2 * params"), parse("params")).agrees
-    assert not found.same_scores(parse("params"), parse("flops")).agrees
-    assert judges().same_scores is None
+    assert found.rescored is not None
+    assert found.reordered is not None
+    assert not found.reordered(parse("2 * params"), parse("params"))
+    assert found.rescored(parse("params"), parse("flops"))
+    assert judges().rescored is None
 
 
 # --- random statistics ------------------------------------------------------------------------

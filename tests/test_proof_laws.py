@@ -13,7 +13,6 @@ from autodas_dsl.language.operators import LAWS, OPERATORS
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, transform, walk
 from autodas_dsl.simplify.proof import Proof
-from autodas_dsl.simplify.simplify import Verdict
 
 PROOF = Proof(profiles=("normal", "positive", "negative", "zeros"))
 DECLARED = [
@@ -84,7 +83,7 @@ def test_every_law_has_a_test() -> None:
     assert set(SIDES) == set(LAWS)
 
 
-def judged(name: str, law: str) -> Verdict:
+def judged(name: str, law: str) -> str:
     op = OPERATORS[name]
     example = parse(example_of(op))
     used = next(n for n in walk(example) if isinstance(n, Call) and n.op == name)
@@ -96,12 +95,12 @@ def judged(name: str, law: str) -> Verdict:
 
     left, right = SIDES[law](f, first, second)
     assert kind_of_expression(left).ok, kind_of_expression(left).diagnostics
-    return PROOF.equal(left, right)
+    return PROOF.unequal(left, right)
 
 
 @pytest.mark.parametrize(("name", "law"), DECLARED)
 def test_declared_laws_hold(name: str, law: str) -> None:
-    assert judged(name, law) == Verdict(True)
+    assert judged(name, law) == ""
 
 
 @pytest.mark.parametrize(
@@ -115,4 +114,4 @@ def test_declared_laws_hold(name: str, law: str) -> None:
 )  # fmt: skip
 def test_laws_that_do_not_hold_are_told(name: str, law: str) -> None:
     assert law not in OPERATORS[name].laws
-    assert not judged(name, law).agrees
+    assert judged(name, law)

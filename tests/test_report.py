@@ -26,12 +26,11 @@ from autodas_dsl.evolution.run_folder import RunFolder, SavedRun
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.library import load
 from autodas_dsl.report.charts import Point, Scale, number, scale, scatter, search_curve
-from autodas_dsl.report.commands import rank_commands
 from autodas_dsl.report.graph import draw
 from autodas_dsl.report.html import Markup, tag
 from autodas_dsl.report.page import PARTS, report, write_report
 from autodas_dsl.report.parts import shown
-from autodas_dsl.report.repetition import python_call
+from autodas_dsl.report.repetition import python_call, rank_commands
 
 RUN = DATA / "report" / "run"
 

@@ -15,8 +15,7 @@ from autodas_dsl import spaces
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import prepare
 from autodas_dsl.evolution.run_folder import free_folder
-from autodas_dsl.evolution.session import Session, search
-from autodas_dsl.evolution.simplified import simplified
+from autodas_dsl.evolution.session import Session, search, simplified
 from autodas_dsl.execution.jobs import InProcess
 from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError

@@ -17,8 +17,7 @@ from autodas_dsl.language.library import library_names, library_proxy, typed
 from autodas_dsl.language.parse import parse
 from autodas_dsl.language.proxy import Proxy, format_document, format_formula
 from autodas_dsl.language.tree import Expr, complexity
-from autodas_dsl.simplify.laws import folded, is_nonnegative
-from autodas_dsl.simplify.matching import fill, match
+from autodas_dsl.simplify.laws import fill, folded, is_nonnegative, match
 from autodas_dsl.simplify.proof import Proof
 from autodas_dsl.simplify.proposals import SympyStopped, ask_sympy, limit_memory, propose
 from autodas_dsl.simplify.simplify import (
@@ -26,7 +25,6 @@ from autodas_dsl.simplify.simplify import (
     Budget,
     Judges,
     Simplified,
-    Verdict,
     explain,
     measure,
     simplify,
@@ -34,7 +32,7 @@ from autodas_dsl.simplify.simplify import (
 
 DATA = Path(__file__).parent / "data"
 PROOF = Proof()
-JUDGES = Judges(PROOF.equal, None, PROOF.same_order)
+JUDGES = Judges(PROOF.unequal, None, PROOF.reordered)
 
 
 def silent(expr: Expr) -> list[tuple[str, Expr]]:
@@ -100,7 +98,7 @@ def test_a_ranking_with_lower_is_better_is_kept() -> None:
 
 def test_ranking_needs_a_judge_of_order() -> None:
     with pytest.raises(ValueError, match="judge of order"):
-        simplify(expression_proxy("params"), Judges(PROOF.equal), rank=True)
+        simplify(expression_proxy("params"), Judges(PROOF.unequal), rank=True)
 
 
 def test_explain_lists_each_step_with_its_law() -> None:
@@ -150,10 +148,10 @@ def test_a_formula_that_does_not_check_is_refused() -> None:
 
 
 def test_scores_on_the_architectures_have_the_last_word() -> None:
-    def refuse(first: Expr, second: Expr) -> Verdict:
-        return Verdict(complexity(second) > 2, "the scores differ on the architectures")
+    def refuse(first: Expr, second: Expr) -> str:
+        return "" if complexity(second) > 2 else "the scores differ on the architectures"
 
-    judges = Judges(PROOF.equal, refuse)
+    judges = Judges(PROOF.unequal, refuse)
     result = simplify(expression_proxy("sum(|W|_F + 0) * 1"), judges, ask=silent)
     assert format_formula(result.proxy) == "sum(|W|_F)"
     result = simplify(expression_proxy("params * 1"), judges, ask=silent)
@@ -163,10 +161,10 @@ def test_scores_on_the_architectures_have_the_last_word() -> None:
 
 
 def test_a_lying_judge_of_steps_is_overruled() -> None:
-    def agreeable(first: Expr, second: Expr) -> Verdict:
+    def agreeable(first: Expr, second: Expr) -> str:
         if first == parse("mean(mean(W / W))"):
-            return PROOF.equal(first, second)
-        return Verdict(True)
+            return PROOF.unequal(first, second)
+        return ""
 
     result = simplify(expression_proxy("mean(mean(W / W))"), Judges(agreeable), ask=silent)
     assert format_formula(result.proxy) == "mean(mean(W / W))"
@@ -193,7 +191,6 @@ def test_a_hanging_sympy_is_stopped_and_the_raw_formula_stays() -> None:
         return ask_sympy(expr, 0.01, 1024)
 
     result = simplify(expression_proxy("params * 1 + flops"), JUDGES, ask=hang)
-    assert result.sympy_stopped
     assert format_formula(result.proxy) == "params * 1 + flops"
     assert "did not answer within 0.01 s" in result.reason
     with pytest.raises(SympyStopped):
@@ -208,7 +205,6 @@ def test_a_sympy_that_takes_too_much_memory_is_stopped_and_the_raw_formula_stays
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_AS)
     result = simplify(expression_proxy("log(2^(10^10)) * params"), JUDGES, ask=greedy)
-    assert result.sympy_stopped
     assert format_formula(result.proxy) == "log(2^10^10) * params"
     assert result.reason == "sympy reached its memory limit of 48 MiB and was stopped"
     assert resource.getrlimit(resource.RLIMIT_AS) == before
@@ -319,4 +315,4 @@ def test_simplified_random_formulas_hold_on_other_numbers(slot: int) -> None:
     assert complexity(new) < complexity(raw) or new == raw
     if new != raw:
         ordinary = Proof(seed=1, profiles=("normal", "positive", "negative", "zeros"))
-        assert ordinary.equal(raw, new) == Verdict(True)
+        assert ordinary.unequal(raw, new) == ""

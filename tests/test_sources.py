@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.optional import require
+from autodas_dsl.language.foreign import require
 from autodas_dsl.models.load import load_models
 from autodas_dsl.models.weights import load_weights
 from autodas_dsl.statistics.collect import classes_of

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodas_dsl.evaluation.splits import folds, isomorphism_classes, sample, split, stratified
+from autodas_dsl.evaluation.splits import isomorphism_classes, sample, split, stratified
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.spans import Source
 from autodas_dsl.spaces.registry import get
@@ -49,8 +49,6 @@ def test_row_order_does_not_matter(classes: list[str], seed: int, random: object
     one, other = split(classes, "half", seed), split(shuffled, "half", seed)
     assert of(classes, one.selection) == of(shuffled, other.selection)
     assert of(classes, one.report) == of(shuffled, other.report)
-    first = [of(classes, part) for part in folds(classes, 3, seed)]
-    assert first == [of(shuffled, part) for part in folds(shuffled, 3, seed)]
 
 
 def test_another_seed_is_another_split() -> None:
@@ -62,7 +60,6 @@ def test_another_seed_is_another_split() -> None:
 def test_the_split_of_a_seed_is_fixed() -> None:
     """Published results name a seed; these rows must never change."""
     assert list(split(names(12), seed=7).selection) == [1, 4, 7, 9, 10, 11]
-    assert [list(part) for part in folds(names(6), 3, seed=7)] == [[4, 5], [0, 3], [1, 2]]
 
 
 @given(st.integers(0, 100))
@@ -103,22 +100,6 @@ def test_too_small() -> None:
         split(names(40), "20/4")
     with pytest.raises(InputError, match="E531"):
         split(["same"] * 40)
-
-
-@given(small_classes, st.integers(2, 5), seeds)
-def test_folds_are_disjoint_complete_whole_and_even(classes: list[str], k: int, seed: int) -> None:
-    parts = folds(classes, k, seed)
-    assert sorted(row for part in parts for row in part) == list(range(len(classes)))
-    seen = [set(of(classes, part)) for part in parts]
-    assert sum(map(len, seen)) == len(set(classes))
-    largest = 4
-    assert max(map(len, parts)) - min(map(len, parts)) <= largest
-
-
-def test_folds_refused() -> None:
-    for k in (0, 1, 7):
-        with pytest.raises(InputError, match="E532"):
-            folds(names(6), k)
 
 
 @given(st.integers(1, 60), seeds)

@@ -33,8 +33,7 @@ from autodas_dsl.spaces.base import Space
 from autodas_dsl.students import sizes as sizes_module
 from autodas_dsl.students.export import export
 from autodas_dsl.students.find import Students, find_student
-from autodas_dsl.students.latency import RUNS, WARM_UP, Latency, measured
-from autodas_dsl.students.sizes import Limits, Sizes
+from autodas_dsl.students.sizes import RUNS, WARM_UP, Latency, Limits, Sizes, measured
 
 NOISE = Data("noise", 4)
 

@@ -19,7 +19,7 @@ from autodas_dsl.tables.benchmarks import (
     import_nasbench301,
     import_transnas,
 )
-from autodas_dsl.tables.write import write_table
+from autodas_dsl.tables.table import write_table
 
 MATRIX = "0110001000010000"
 OPERATIONS = "input,conv3x3-bn-relu,maxpool3x3,output"

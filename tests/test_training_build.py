@@ -26,8 +26,7 @@ from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.training import build
 from autodas_dsl.training.lessons import lessons_of
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import Row
-from autodas_dsl.training.sheet import begun, table_of
+from autodas_dsl.training.rows import Row, begun, table_of
 from autodas_dsl.training.teacher import consult
 
 BUILTIN = Path(autodas_dsl.__path__[0]) / "tables" / "builtin"

@@ -179,7 +179,7 @@ def _imports(
         def run(out: Path, force: bool, **given: Any) -> None:
             keep_existing(out, force)
             from autodas_dsl.report.terminal import note
-            from autodas_dsl.tables.write import write_table
+            from autodas_dsl.tables.table import write_table
 
             table = read(**given)
             write_table(table, out)

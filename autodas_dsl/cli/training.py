@@ -36,7 +36,7 @@ def _read_recipe(ctx: click.Context, param: click.Parameter, path: Path | None) 
     """Let the file say what options are where the command line does not."""
     if path is None:
         return
-    from autodas_dsl.training.recipe_file import read_recipe
+    from autodas_dsl.training.recipe import read_recipe
 
     known = {
         option.opts[0].removeprefix("--").replace("-", "_"): option
@@ -222,11 +222,10 @@ class Given:
     def parts(self, source: ModelSource) -> Samples:
         """The samples to train on, to look at after each epoch, and to test on."""
         from autodas_dsl.cli.networks import device_of
-        from autodas_dsl.data.batches import load_batch
+        from autodas_dsl.data.batches import hold_out, load_batch
         from autodas_dsl.execution.randomness import seed_for
         from autodas_dsl.report.terminal import note
         from autodas_dsl.scoring.setting import NOISE, NOISE_NOTE
-        from autodas_dsl.training.holdout import hold_out
 
         where = device_of(self.device)
         if self.test_data == self.data_spec and Path(self.data_spec).exists():

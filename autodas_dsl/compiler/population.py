@@ -30,11 +30,6 @@ def percentiles(rows: Floats) -> Floats:
     return np.asarray((rankdata(rows, axis=-1) - 0.5) / rows.shape[-1])
 
 
-def symlog(values: Floats) -> Floats:
-    """``sign(x) log(1 + |x|)``: scores reach 1e300, their logarithms do not."""
-    return np.sign(values) * np.log1p(np.abs(values))
-
-
 def standardise(values: Floats, centre: Floats | float, spread: Floats | float) -> Floats:
     """``(x - centre) / spread``; 0 where the spread is 0, for a constant tells nothing."""
     flat = np.equal(spread, 0)

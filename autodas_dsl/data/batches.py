@@ -1,4 +1,4 @@
-"""A batch of labelled inputs, and the sources it can come from."""
+"""A batch of labelled inputs, the sources it can come from, and a part of it kept to test on."""
 
 from __future__ import annotations
 
@@ -80,10 +80,15 @@ class _Request:
                 f"use --batch-size {available} or less" if available else "",
             )
         size = self.size or (available if self.everything else min(available, DEFAULT_SIZE))
-        if size == available:
-            return np.arange(available)
-        generator = np.random.default_rng(seed_for(self.seed, "batch"))
-        return np.sort(generator.permutation(available)[:size])
+        return drawn(available, size, self.seed)
+
+
+def drawn(available: int, size: int, seed: int) -> NDArray[np.int64]:
+    """The numbers of `size` samples, ascending."""
+    if size == available:
+        return np.arange(available)
+    order = np.random.default_rng(seed_for(seed, "batch")).permutation(available)
+    return np.sort(order[:size])
 
 
 def load_batch(
@@ -330,3 +335,40 @@ def _check_labels(y: NDArray[np.int64], classes: int, name: str) -> None:
             f"{name} has label {int(wrong[0])}, but there are classes 0 to {classes - 1} only",
             "labels count from 0; give a network with as many classes as the data",
         )
+
+
+def hold_out(batch: Batch, share: float, seed: int = 0) -> tuple[Batch, Batch | None]:
+    """Part examples at random into those to train on and those to test on.
+
+    Parameters
+    ----------
+    batch : Batch
+    share : float
+        Of the examples to hold out, from 0 to below 1; 0 holds out none.
+    seed : int
+
+    Returns
+    -------
+    tuple of Batch
+        Each in the order of `batch`; None where nothing is held out.
+
+    Raises
+    ------
+    InputError
+        E738, when one side would be empty.
+    """
+    if share == 0:
+        return batch, None
+    held = round(share * batch.size)
+    if not 0 < held < batch.size:
+        raise InputError(
+            "E738", f"{share:g} of {batch.size} examples leaves nothing on one side",
+            "give more examples, or another share",
+        )  # fmt: skip
+    order = np.random.Generator(np.random.Philox(seed)).permutation(batch.size)
+    return _rows(batch, order[held:]), _rows(batch, order[:held])
+
+
+def _rows(batch: Batch, rows: np.ndarray) -> Batch:
+    chosen = torch.from_numpy(np.sort(rows))
+    return replace(batch, x=batch.x[chosen], y=batch.y[chosen])

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.foreign import foreign, one_line
-from autodas_dsl.language.optional import require
+from autodas_dsl.language.foreign import foreign, one_line, require
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from autodas_dsl.data.batches import DEFAULT_SIZE, Batch
+from autodas_dsl.data.batches import DEFAULT_SIZE, Batch, drawn
 from autodas_dsl.execution.randomness import seed_for, seeded
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
@@ -221,14 +221,11 @@ def _labels(given: Any) -> Tensor:
 
 def _chosen(available: int, size: int | None, seed: int) -> NDArray[np.int64]:
     """Which samples to take, in the order in which they are given."""
-    if size is None or size == available:
-        return np.arange(available)
-    if size > available:
+    if size is not None and size > available:
         raise InputError(
             "E425", f"there are {available} samples, {size} were asked for", "ask for fewer"
         )
-    order = np.random.default_rng(seed_for(seed, "batch")).permutation(available)
-    return np.sort(order[:size])
+    return drawn(available, available if size is None else size, seed)
 
 
 def _batch(

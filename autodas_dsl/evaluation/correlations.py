@@ -15,8 +15,6 @@ accuracies equal, or fewer than five valid scores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
@@ -25,8 +23,6 @@ from autodas_dsl.tables.table import MINIMUM, Floats
 
 STATISTICS = ("kendall", "spearman", "pearson")
 
-_PAIRS_UP_TO = 250
-"""Architectures up to which counting all pairs is faster than sorting."""
 
 _COLLINEAR = 1e-12
 """A squared rank correlation this near to 1 leaves nothing beyond size."""
@@ -92,15 +88,9 @@ def unit(values: Floats) -> Floats:
     return centred / np.sqrt(np.dot(centred, centred))
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """A correlation after the influence of size was taken out; None with a reason if undefined."""
-
-    value: float | None
-    reason: str = ""
-
-
-def beyond_size(scores: npt.ArrayLike, accuracies: npt.ArrayLike, params: npt.ArrayLike) -> Partial:
+def beyond_size(
+    scores: npt.ArrayLike, accuracies: npt.ArrayLike, params: npt.ArrayLike
+) -> float | None:
     """Partial Spearman correlation of scores and accuracies given log(params).
 
     First-order partial correlation of the ranks; ranks of log(params) are ranks of params.
@@ -111,20 +101,21 @@ def beyond_size(scores: npt.ArrayLike, accuracies: npt.ArrayLike, params: npt.Ar
         As in `agreement.agreement`.
     params : array_like, shape [n]
         Parameter counts, all positive.
+
+    Returns
+    -------
+    float or None
+        None where a side is constant or ranks exactly as the parameter count does.
     """
     x, y = checked(scores, accuracies)
     size = np.asarray(params, dtype=np.float64)
-    reason = undefined(x, y)
-    if reason:
-        return Partial(None, reason)
-    if np.ptp(size) == 0:
-        return Partial(None, "all networks have the same size")
+    if undefined(x, y) or np.ptp(size) == 0:
+        return None
     xy, xz, yz = (
         pearson(stats.rankdata(a), stats.rankdata(b))
         for a, b in ((placed(x), y), (placed(x), size), (y, size))
     )
     rest = (1 - xz**2) * (1 - yz**2)
     if rest < _COLLINEAR:
-        what = "the scores rank" if 1 - xz**2 < 1 - yz**2 else "the accuracies rank"
-        return Partial(None, f"{what} exactly as the parameter count does")
-    return Partial(float(np.clip((xy - xz * yz) / np.sqrt(rest), -1.0, 1.0)))
+        return None
+    return float(np.clip((xy - xz * yz) / np.sqrt(rest), -1.0, 1.0))

@@ -12,7 +12,7 @@ from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression, terms
 from autodas_dsl.language.tree import Call, Expr, negated
-from autodas_dsl.simplify.proof import same_order
+from autodas_dsl.simplify.proof import reordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def term_importance(
         share = spreads[number] / total if total else 0.0
         found.append(
             Term(format_expression(part), share, _tau(rest, full),
-                 not same_order(rest, full).agrees, _tau(alone[number], accuracies),
+                 bool(reordered(rest, full)), _tau(alone[number], accuracies),
                  _tau(rest, accuracies))
         )  # fmt: skip
     # a term without which the ranking is lost comes first

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autodas_dsl.evaluation import best, regret, splits
+from autodas_dsl.evaluation import best, splits
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.evaluation.correlations import STATISTICS, beyond_size
 from autodas_dsl.execution.jobs import Executor, InProcess
@@ -261,9 +261,9 @@ def _row(
         kendall=_mean([a.kendall for a in each]), spearman=_mean([a.spearman for a in each]),
         pearson=_mean([a.pearson for a in each]), kendall_std=_std([a.kendall for a in each]),
         spearman_std=_std([a.spearman for a in each]),
-        beyond_size=beyond_size(mean, accuracies, sizes).value,
-        regret_1=regret.top_k_regret(mean, accuracies, TOP[0]),
-        regret_3=regret.top_k_regret(mean, accuracies, TOP[1]),
+        beyond_size=beyond_size(mean, accuracies, sizes),
+        regret_1=best.top_k_regret(mean, accuracies, TOP[0]),
+        regret_3=best.top_k_regret(mean, accuracies, TOP[1]),
         ndcg_10=best.ndcg(mean, accuracies, BEST), top_10=best.overlap(mean, accuracies, BEST),
         networks=networks, seeds=len(values), split=split, baseline=formula.name in BASELINES,
         reason=overall.reason or (reasons[0] if reasons else ""), intervals=overall.intervals,

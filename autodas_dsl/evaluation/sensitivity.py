@@ -76,64 +76,51 @@ def sensitivity(
     formulas = with_baselines(proxies)
     chosen, _ = table.measured(target)
     chosen = chosen.rows(chosen_rows(chosen, space, limit, None, seed))
+    setting = setting or Setting()
     with one_thread(), executor or InProcess() as workers:
-        base = _Variation(
-            chosen, space, formulas, setting or Setting(), seed, book, workers, progress
-        )
-        return _moved(base)
+
+        def values(changed: str = "") -> Floats:
+            """[architectures, formulas]"""
+            scoring = _scoring(space, formulas, setting, seed, changed)
+            scores = scores_of(chosen.architectures, scoring, workers, book, progress)
+            workers.forget()
+            return np.array([[one.value for one in row] for row in scores])
+
+        plain = values()
+        found: list[Sensitivity] = []
+        for changed in CHANGES:
+            if changed == "teacher" and setting.teacher is None:
+                continue
+            other = values(changed)
+            for place, formula in enumerate(formulas):
+                if np.isfinite(plain[:, place]).any():
+                    found.append(_compare(formula.name, changed, plain[:, place], other[:, place]))
+        return found
 
 
-def _moved(base: _Variation) -> list[Sensitivity]:
-    plain, setting, formulas = base.values(), base.setting, base.formulas
-    out: list[Sensitivity] = []
-    for changed in CHANGES:
-        if changed == "teacher" and setting.teacher is None:
-            continue
-        other = base.values(changed)
-        for place, formula in enumerate(formulas):
-            if np.isfinite(plain[:, place]).any():
-                out.append(_compare(formula.name, changed, plain[:, place], other[:, place]))
-    return out
+def _scoring(
+    space: Space[Any], formulas: Sequence[Bound], setting: Setting, seed: int, changed: str
+) -> Scoring:
+    """How networks are scored with one thing changed."""
 
+    def batch_of(data: Data) -> Batch:
+        return table_batch(space, replace(setting, data=data), data.size, seed)
 
-class _Variation:
-    """Scores of all architectures with one thing changed."""
-
-    def __init__(
-        self, table: Table, space: Space[Any], formulas: Sequence[Bound], setting: Setting,
-        seed: int, book: ScoreBook | None, executor: Executor, progress: Progress,
-    ) -> None:  # fmt: skip
-        self.table, self.space, self.formulas = table, space, formulas
-        self.setting, self.seed, self.book, self.progress = setting, seed, book, progress
-        self.executor = executor
-
-    def values(self, changed: str = "") -> Floats:
-        """[architectures, formulas]"""
-        data = self.setting.data
-        if changed == "batch":
-            data = replace(data, seed=data.seed + 1000)
-        batch = self._batch(data)
-        if changed == "noise images":
-            noise = self._batch(replace(data, spec=NOISE, size=batch.size))
-            batch = replace(batch, x=noise.x, source=noise.source)
-        if changed == "labels":
-            order = torch.from_numpy(
-                np.random.Generator(np.random.Philox(1)).permutation(batch.size)
-            )
-            batch = replace(batch, y=batch.y[order])
-        teacher = self.setting.teacher
-        if teacher is not None:
-            teacher = _fixed(teacher, self.seed, changed == "teacher")
-        weights = self.seed + (1000 if changed == "initial weights" else 0)
-        scoring = Scoring(self.space, self.formulas, self.setting, teacher, batch, weights)
-        scores = scores_of(
-            self.table.architectures, scoring, self.executor, self.book, self.progress
-        )
-        self.executor.forget()
-        return np.array([[one.value for one in row] for row in scores])
-
-    def _batch(self, data: Data) -> Batch:
-        return table_batch(self.space, replace(self.setting, data=data), data.size, self.seed)
+    data = setting.data
+    if changed == "batch":
+        data = replace(data, seed=data.seed + 1000)
+    batch = batch_of(data)
+    if changed == "noise images":
+        noise = batch_of(replace(data, spec=NOISE, size=batch.size))
+        batch = replace(batch, x=noise.x, source=noise.source)
+    if changed == "labels":
+        order = np.random.Generator(np.random.Philox(1)).permutation(batch.size)
+        batch = replace(batch, y=batch.y[torch.from_numpy(order)])
+    teacher = setting.teacher
+    if teacher is not None:
+        teacher = _fixed(teacher, seed, changed == "teacher")
+    weights = seed + (1000 if changed == "initial weights" else 0)
+    return Scoring(space, formulas, setting, teacher, batch, weights)
 
 
 def _fixed(teacher: Teacher, seed: int, redraw: bool) -> Teacher:

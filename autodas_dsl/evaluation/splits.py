@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +26,8 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 
 
-class _Purpose(IntEnum):
-    """Separate random streams for separate questions."""
-
-    SPLIT = 1
-    FOLDS = 2
-    SAMPLE = 3
-    STRATA = 4
+_SPLIT, _SAMPLE, _STRATA = 1, 3, 4
+"""Separate random streams for separate questions."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,7 +75,7 @@ def split(classes: Sequence[str], how: str = "half", seed: int = 0) -> Split:
     """
     wanted = _sizes(how, len(classes))
     members = _members(classes)
-    order = _shuffled(sorted(members), seed, _Purpose.SPLIT)
+    order = _shuffled(sorted(members), seed, _SPLIT)
     selection, rest = _take(members, order, wanted[0])
     report = _take(members, rest, len(classes) if how == "half" else wanted[1])[0]
     for side, rows in (("select", selection), ("report", report)):
@@ -94,27 +88,6 @@ def split(classes: Sequence[str], how: str = "half", seed: int = 0) -> Split:
     return Split(how, seed, selection, report)
 
 
-def folds(classes: Sequence[str], k: int, seed: int = 0) -> tuple[Rows, ...]:
-    """Part rows into k disjoint, complete folds of nearly equal size, ascending row numbers.
-
-    Raises
-    ------
-    InputError
-        There are fewer classes than folds, or fewer than two folds.
-    """
-    members = _members(classes)
-    if not 2 <= k <= len(members):
-        raise InputError(
-            "E532",
-            f"cannot make {k} folds of {len(members)} distinct architectures",
-            "choose between 2 and their number",
-        )
-    parts: list[list[int]] = [[] for _ in range(k)]
-    for name in _shuffled(sorted(members), seed, _Purpose.FOLDS):
-        min(parts, key=len).extend(members[name])
-    return tuple(_ascending(part) for part in parts)
-
-
 def sample(architectures: Sequence[str], size: int, seed: int = 0) -> Rows:
     """`size` rows drawn without replacement, or all of them, ascending row numbers.
 
@@ -125,7 +98,7 @@ def sample(architectures: Sequence[str], size: int, seed: int = 0) -> Rows:
         whole, and `size` is met as nearly as they allow.
     """
     members = _members(architectures)
-    order = _shuffled(sorted(members), seed, _Purpose.SAMPLE)
+    order = _shuffled(sorted(members), seed, _SAMPLE)
     return _take(members, order, size)[0]
 
 
@@ -147,7 +120,7 @@ def stratified(
     order = sorted(range(len(y)), key=lambda row: (y[row], architectures[row]))
     if size >= len(order):
         return _ascending(order)
-    raw = bits(seed, _Purpose.STRATA).random_raw(size)
+    raw = bits(seed, _STRATA).random_raw(size)
     edges = [i * len(order) // size for i in range(size + 1)]
     chosen = [
         order[low + int(draw) % (high - low)]
@@ -195,7 +168,7 @@ def _take(members: dict[str, list[int]], order: Sequence[str], size: int) -> tup
     return _ascending(taken), left
 
 
-def _shuffled(names: Sequence[str], seed: int, purpose: _Purpose) -> list[str]:
+def _shuffled(names: Sequence[str], seed: int, purpose: int) -> list[str]:
     keys = bits(seed, purpose).random_raw(len(names))
     return [names[i] for i in np.argsort(keys, kind="stable")]
 

@@ -13,7 +13,7 @@ from autodas_dsl.evolution.config import BASELINES, Config
 from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.run import SILENT
 from autodas_dsl.evolution.session import BUILTIN, search
-from autodas_dsl.evolution.watch import Progress, Told
+from autodas_dsl.evolution.watch import Progress, Watch
 from autodas_dsl.execution.executors import executor_of
 from autodas_dsl.scoring.setting import Data, Teacher, data_from, teacher_from
 from autodas_dsl.tables.table import Table
@@ -117,7 +117,7 @@ def evolve(
         **choices,
     )
     folder = Path(run) if run is not None else None
-    watch = Told(progress) if progress else SILENT
+    watch = Watch(progress) if progress else SILENT
     found = search(
         tables, config, executor=executor_of(workers, executor), folder=folder, resume=resume,
         watch=watch,

@@ -16,7 +16,7 @@ from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import combined, freeze, references_of
-from autodas_dsl.evolution.combiner import Combiner, Settings
+from autodas_dsl.evolution.combiner import Combiner, Scored, Settings, Sum
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
 from autodas_dsl.evolution.fitness import Fitness
@@ -25,12 +25,10 @@ from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import Fact
 from autodas_dsl.evolution.measure import SELECTION, Measured, on_both_halves
 from autodas_dsl.evolution.run_records import SUM_NAME
-from autodas_dsl.evolution.sums import expression
 from autodas_dsl.evolution.task import Task
-from autodas_dsl.evolution.terms import Scored
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.proxy import Formula, Proxy
-from autodas_dsl.language.tree import Expr, complexity
+from autodas_dsl.language.tree import Call, Expr, complexity
 
 MOST_TERMS = 4096
 """Formulas that sums are made of: of a longer search, so many of the fittest."""
@@ -141,3 +139,21 @@ def sum_outcome(proxy: Proxy, outcomes: Mapping[Node, Outcome]) -> Outcome:
         len(next(iter(outcomes.values())).scores),
     )
     return Outcome(found.scores, found.reasons)
+
+
+def expression(found: Sum, terms: Sequence[Expr]) -> Expr:
+    """The formula of a sum, what is taken off at its end.
+
+    Parameters
+    ----------
+    found : Sum
+        Of at least one term.
+    terms : sequence of Expr
+        All terms of the archive, in the order of its scores.
+    """
+    pairs = sorted(zip(found.signs, found.terms, strict=True), key=lambda pair: pair[0] < 0)
+    parts = [(sign, Call("percentile", (terms[term],))) for sign, term in pairs]
+    whole = oriented(parts[0][1], parts[0][0])
+    for sign, part in parts[1:]:
+        whole = Call("add" if sign > 0 else "sub", (whole, part))
+    return whole

@@ -114,7 +114,7 @@ class Memory:
         self.proposals[key] = tuple(texts)
 
 
-class Journal:
+class Journal(Memory):
     """An append-only file of facts, and those already in it.
 
     Parameters
@@ -129,9 +129,8 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
-        self.facts: dict[Fact, Outcome] = {}
-        self.proposals: dict[Proposed, tuple[str, ...]] = {}
         self.dropped = 0
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _AS_IT_IS, 0o666)
@@ -170,12 +169,12 @@ class Journal:
         if not fresh:
             return
         self._write(b"".join(encode(fact, outcome) for fact, outcome in fresh))
-        self.facts.update(fresh)
+        super().append(fresh)
 
     def propose(self, key: Proposed, texts: Sequence[str]) -> None:
         """Write what a proposer said and wait until it is on disk; raises as `append`."""
         self._write(encode_proposals(key, texts))
-        self.proposals[key] = tuple(texts)
+        super().propose(key, texts)
 
     def _write(self, lines: bytes) -> None:
         data = memoryview(lines)

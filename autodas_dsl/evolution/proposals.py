@@ -47,7 +47,7 @@ class Proposals:
         self._config, self._vocabulary = config, vocabulary
         self._varier, self._evaluator = varier, evaluator
         self._proposer = PROPOSERS.get(config.proposer)
-        self._texts: Journal | Memory = Memory()
+        self._texts = Memory()
         self._last: list[tuple[str, Expr | str]] = []
 
     def keep(self, journal: Journal) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.reading import needed
-from autodas_dsl.evolution.archive import HallOfFame
 from autodas_dsl.evolution.best_sum import BestSum, best_sum, measure_sum
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
@@ -19,7 +18,7 @@ from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.fitness import shuffled
 from autodas_dsl.evolution.generate import Generator
 from autodas_dsl.evolution.identity import written_out
-from autodas_dsl.evolution.individual import Individual
+from autodas_dsl.evolution.individual import HallOfFame, Individual
 from autodas_dsl.evolution.interrupt import Interrupt, listening
 from autodas_dsl.evolution.journal import Journal, Memory
 from autodas_dsl.evolution.measure import PARAMS, Measured, fact_line, on_both_halves

@@ -26,7 +26,6 @@ from autodas_dsl.evolution.prepare import Prepared, prepare
 from autodas_dsl.evolution.run import SILENT, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.evolution.run_records import BEST, SUM, Null
-from autodas_dsl.evolution.simplified import simplified
 from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.evolution.vocabulary import chosen_operators
 from autodas_dsl.evolution.watch import Watch
@@ -38,9 +37,12 @@ from autodas_dsl.language.infer import Allowed
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.language.library import load
+from autodas_dsl.language.proxy import Proxy
+from autodas_dsl.language.tree import Expr
 from autodas_dsl.scoring.setting import Data, Setting, usual_setting
 from autodas_dsl.scoring.table import table_and_space
-from autodas_dsl.simplify.simplify import Simplified
+from autodas_dsl.simplify.proof import judges
+from autodas_dsl.simplify.simplify import Simplified, simplify
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import belongs_to_teacher
 from autodas_dsl.statistics.store import user_store
@@ -143,6 +145,33 @@ def search(
     return Session(
         replace(run, null=null), scores, tuple(dict.fromkeys(notes)), simpler, null, interrupt.asked
     )
+
+
+def simplified(best: Proxy, tasks: Sequence[Task], seed: int) -> Simplified:
+    """Simplify a formula; random statistics and the architectures of the search must agree.
+
+    Parameters
+    ----------
+    best : Proxy
+    tasks : sequence of Task
+        Scores on their selection architectures must stay the same, and so must the ranking.
+    seed : int
+        Of the random statistics.
+
+    Returns
+    -------
+    Simplified
+        With the formula as it was, and the reason, where nothing smaller is proved equal.
+    """
+
+    def scores(expr: Expr) -> list[float]:
+        node = to_ir(expr)
+        return [
+            float(value) for task in tasks for value in task.selection.evaluate([node])[0].scores
+        ]
+
+    found = simplify(best, judges(scores, seed))
+    return replace(found, proxy=replace(found.proxy, name="simplified")) if found.steps else found
 
 
 def _null(

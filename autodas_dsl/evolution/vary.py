@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from autodas_dsl.evolution.generate import Generator, Value
-from autodas_dsl.evolution.identity import settled
-from autodas_dsl.evolution.pairs import is_leaf_pair
+from autodas_dsl.evolution.identity import is_leaf_pair, settled
 from autodas_dsl.evolution.plausible import plausible, risky
 from autodas_dsl.evolution.vocabulary import CONSTANTS, attributes
 from autodas_dsl.execution.randomness import Stream

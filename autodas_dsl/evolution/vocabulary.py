@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from autodas_dsl.evolution.pairs import side, twin
+from autodas_dsl.evolution.identity import side, twin
 from autodas_dsl.language.errors import Fault, FormulaError, InputError
 from autodas_dsl.language.infer import Allowed, Typing, never
 from autodas_dsl.language.inputs import INPUTS, Statistic

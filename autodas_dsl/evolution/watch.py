@@ -20,8 +20,15 @@ class Progress:
     from_journal: int
 
 
+def _nobody(progress: Progress) -> None:
+    """Nobody is told."""
+
+
 class Watch:
-    """Told how a search goes, phase by phase; this one keeps it to itself."""
+    """Told how a search goes, phase by phase; this one tells a function about every generation."""
+
+    def __init__(self, tell: Callable[[Progress], None] = _nobody) -> None:
+        self._tell = tell
 
     def phase(self, label: str, total: int | None = None) -> None:
         """The next phase begins, the one before is over.
@@ -38,16 +45,7 @@ class Watch:
 
     def generation(self, progress: Progress) -> None:
         """A generation of the search itself is done."""
+        self._tell(progress)
 
     def stopping(self) -> None:
         """The user asked to stop; told from a signal handler."""
-
-
-class Told(Watch):
-    """Tells a function about every generation."""
-
-    def __init__(self, tell: Callable[[Progress], None]) -> None:
-        self._tell = tell
-
-    def generation(self, progress: Progress) -> None:
-        self._tell(progress)

@@ -9,18 +9,18 @@ No entry can take a name that is in use.
 
 from __future__ import annotations
 
-import hashlib
+import ast
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from string import Formatter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from autodas_dsl.language.check import kind_of_expression
-from autodas_dsl.language.definitions import definition_faults
 from autodas_dsl.language.errors import FormulaError, InputError
 from autodas_dsl.language.examples import example_of
 from autodas_dsl.language.foreign import foreign, one_line
@@ -37,7 +37,7 @@ from autodas_dsl.language.searchers import (
     OwnStrategy,
     Proposer,
 )
-from autodas_dsl.language.user_files import UserFile, load_module
+from autodas_dsl.language.user_files import UserFile, digest_of, load_module
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -163,12 +163,8 @@ def _register_module(module: ModuleType, source: str) -> Extension:
             "E222", f"{source} defines no operator, statistic, proposer or strategy",
             "assign op(…), Input(…), Proposer(…) or OwnStrategy(…) to names at its top level",
         )  # fmt: skip
-    return register(entries, source, _hash(module))
-
-
-def _hash(module: ModuleType) -> str:
-    file = module.__file__
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else module.__name__
+    definition = digest_of(Path(module.__file__)) if module.__file__ else module.__name__
+    return register(entries, source, definition)
 
 
 def register(entries: Iterable[Entry], source: str, definition: str = "") -> Extension:
@@ -293,3 +289,47 @@ def _try_example(entry: Operator, source: str) -> None:
         raise _wrong(entry, source, "no usual argument fits its signature", help)
     if not checked.ok:
         raise _wrong(entry, source, f"its example fails: {checked.diagnostics[0].message}", help)
+
+
+_TORCH = ("0", "1", "axis", "dims", "ndim", "other_ndim", "others", "positions", "samples")
+_OPERATOR_LATEX = ("0", "1", "axis", "within", "attrs")
+_STATISTIC_LATEX = ("index", "probe", "parts")
+
+
+def definition_faults(entry: Operator | Input) -> Iterator[str]:
+    """What would fail only when a formula uses the entry, in words."""
+    if isinstance(entry, Input):
+        if entry.kind.layers not in (None, "lin"):
+            yield f"its layer list is `{entry.kind.layers}`; it can be none, or lin"
+        yield from _template("latex", entry.latex, _STATISTIC_LATEX)
+        return
+    if entry.left.startswith("list("):
+        yield "only built-in operators take whole layer lists"
+    own = [attribute.name for attribute in entry.attrs]
+    allowed = [name for name in (*_TORCH, *own) if name != "1" or entry.arity == 2]
+    if entry.is_reduction or not (entry.axes or entry.is_distance):
+        allowed.remove("axis")
+    wrong = list(_template("torch", entry.torch, allowed))
+    yield from wrong or _python(entry.torch)
+    yield from _template("latex", entry.latex, (*_OPERATOR_LATEX, *own))
+
+
+def _template(what: str, text: str, allowed: Collection[str]) -> Iterator[str]:
+    try:
+        fields = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError as error:
+        yield f"its {what} template {text!r} does not read: {error}; braces are doubled"
+        return
+    for name in fields:
+        if name not in allowed:
+            known = ", ".join(f"{{{word}}}" for word in allowed)
+            yield f"its {what} names {{{name}}}; there are {known}"
+
+
+def _python(template: str) -> Iterator[str]:
+    fields = {name for _, name, _, _ in Formatter().parse(template) if name and not name.isdigit()}
+    text = template.format("x", "y", **dict.fromkeys(fields, "1"))
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        yield f"its torch text {text!r} is no Python expression: {error.msg}"

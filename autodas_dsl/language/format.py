@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from autodas_dsl.language.operators import LEVELS, OPERATORS, Attrs, Operator, Value, format_number
+from autodas_dsl.language.operators import (
+    LEVELS,
+    OPERATORS,
+    Attrs,
+    Operator,
+    format_number,
+    format_value,
+)
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, Name, Number, PairOf, children
 
@@ -25,13 +32,9 @@ def format_attrs(attrs: Attrs) -> str:
     """``[T=8]``, ``[B]``, or nothing."""
     if not attrs:
         return ""
-    return f"[{', '.join(f'{key}={_value(v)}' if key else _value(v) for key, v in attrs)}]"
-
-
-def _value(value: Value) -> str:
-    if isinstance(value, str):
-        return value
-    return f"-{format_number(-value)}" if value < 0 else format_number(value)
+    return (
+        f"[{', '.join(f'{key}={format_value(v)}' if key else format_value(v) for key, v in attrs)}]"
+    )
 
 
 class Part(NamedTuple):

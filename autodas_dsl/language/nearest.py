@@ -16,6 +16,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return next(iter(close or difflib.get_close_matches(word, names, n=1)), "")
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The start of a line of help: the nearest known word, or nothing."""
+    near = nearest(word, known)
+    return f'did you mean "{near}"? ' if near else ""
+
+
 def slips(word: str, known: Iterable[str]) -> list[str]:
     """The known words that differ in their case alone; else those that are one slip away.
 

@@ -46,11 +46,7 @@ class Reference:
         return format_expression(self.call)
 
     def __str__(self) -> str:
-        return f"{self.term} = {', '.join(map(_number, self.values))}"
-
-
-def _number(value: float) -> str:
-    return f"-{format_number(-value)}" if value < 0 else format_number(value)
+        return f"{self.term} = {', '.join(map(format_number, self.values))}"
 
 
 def read_reference(text: str, span: Span) -> Reference:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from autodas_dsl.language.errors import Fault, Fix
-from autodas_dsl.language.format import format_number
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Input, Statistic
 from autodas_dsl.language.nearest import nearest, slips
 from autodas_dsl.language.operators import (
@@ -17,6 +16,7 @@ from autodas_dsl.language.operators import (
     Attrs,
     Operator,
     Value,
+    format_value,
 )
 from autodas_dsl.language.spans import Span
 from autodas_dsl.language.tree import Call, Expr, Name
@@ -163,15 +163,11 @@ def _slot(entry: Input, key: str, value: Value, span: Span) -> tuple[str, Value 
         return "every", True
     allowed = [*entry.probes, *(["-2"] if entry.stages else []), *(["all"] if entry.every else [])]
     allowed += [f"{entry.parts}=…"] if entry.parts else []
-    shown = f"{key}={_text(value)}" if key else _text(value)
+    shown = f"{key}={format_value(value)}" if key else format_value(value)
     fix = meant(shown, [*entry.probes, *(["all"] if entry.every else [])])
     hint = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
     raise Fault("E205", f"`{entry.name}` has no attribute `{shown}`", span,
                 suggestion(fix) or hint, fix)  # fmt: skip
-
-
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else format_number(value)
 
 
 def operator_values(entry: Operator, attrs: Attrs, span: Span) -> dict[str, Value]:
@@ -200,10 +196,10 @@ def _axis(entry: Operator, value: Value, span: Span) -> Value:
         hint = f"it takes {', '.join([*keyed, *entry.axes]) or 'none'}"
         fix = None
         if keyed and isinstance(value, float):
-            named = f"{keyed[0]}={_text(value)}"
+            named = f"{keyed[0]}={format_value(value)}"
             hint = f"write {named}"
-            fix = Fix(named, len(keyed) == 1, word=_text(value))
-        raise Fault("E205", f"`{shown}` has no attribute `{_text(value)}`", span, hint, fix)
+            fix = Fix(named, len(keyed) == 1, word=format_value(value))
+        raise Fault("E205", f"`{shown}` has no attribute `{format_value(value)}`", span, hint, fix)
     if entry.is_reduction:
         if not re.fullmatch("(HW|G|B|C)+", value):
             raise Fault("E206", f"`{value}` is no axis", span,
@@ -223,7 +219,9 @@ def _keyed(entry: Operator, key: str, value: Value, span: Span) -> Value:
         names = [a.name for a in entry.attrs]
         axis = f"an axis is written alone: {shown}[{value}](…)" if key == "axis" else ""
         listed = f"it takes {', '.join(names)}" if names else "it takes none"
-        fix = Fix(_text(value), sure=True, word=f"axis={value}") if axis else meant(key, names)
+        fix = (
+            Fix(format_value(value), sure=True, word=f"axis={value}") if axis else meant(key, names)
+        )
         raise Fault(
             "E205", f"`{shown}` has no attribute `{key}`", span,
             axis or suggestion(fix) or listed, fix,
@@ -242,7 +240,5 @@ def _within(declared: Attribute, value: Value) -> bool:
 
 
 def _range(declared: Attribute) -> str:
-    if declared.choices:
-        return f"one of {', '.join(format_number(c) for c in declared.choices)}"
-    whole = "a whole number" if declared.integer else "a number"
-    return f"{whole} from {format_number(declared.low)} to {format_number(declared.high)}"
+    allowed = declared.allowed
+    return f"a number {allowed}" if allowed.startswith("from") else allowed

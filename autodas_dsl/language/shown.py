@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from autodas_dsl.language.optional import require
+from autodas_dsl.language.foreign import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,9 +12,6 @@ class Span:
     start: int
     end: int
 
-    def to(self, other: Span) -> Span:
-        return Span(min(self.start, other.start), max(self.end, other.end))
-
     def moved(self, by: int) -> Span:
         return Span(self.start + by, self.end + by)
 

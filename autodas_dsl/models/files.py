@@ -1,10 +1,15 @@
-"""Networks in a Python file of the user: `model`, `build_model()`, `models()` or one class."""
+"""Networks in a Python file of the user: `model`, `build_model()`, `models()` or one class.
+
+What of the file is wanted is written ``NAME``, or ``Name(16, depth=2)`` with literal arguments.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,16 +19,80 @@ from torch import nn
 from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.user_files import UserFile, digest_of, run_file, users_code
-from autodas_dsl.models.calls import (
-    Call,
-    call_text,
-    needed_arguments,
-    network_classes,
-    read_call,
-)  # fmt: skip
 from autodas_dsl.models.source import ModelSource
 from autodas_dsl.models.spaces import named_source
+from autodas_dsl.spaces.functions import is_count
 from autodas_dsl.spaces.registry import holds_space
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name in a file, and the arguments that it is called with.
+
+    Attributes
+    ----------
+    name : str
+    arguments : tuple
+    keywords : dict
+    written : bool
+        Whether brackets were written: then it must be something to call.
+    """
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    written: bool = False
+
+    def of(self, found: Callable[..., Any]) -> Any:
+        return found(*self.arguments, **self.keywords)
+
+
+def read_call(text: str) -> Call | None:
+    """The call that a text is; None where it is none, or an argument is no literal.
+
+    Nothing in the text is run: arguments are numbers, texts, True, False, None, and tuples, lists,
+    sets and dicts of them.
+    """
+    try:
+        tree = ast.parse(text, mode="eval").body
+        if isinstance(tree, ast.Name):
+            return Call(tree.id)
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            return None
+        keywords = {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords if k.arg}
+        if len(keywords) < len(tree.keywords):  # **mapping
+            return None
+        arguments = tuple(ast.literal_eval(one) for one in tree.args)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return None
+    return Call(tree.func.id, arguments, keywords, written=True)
+
+
+def call_text(name: str, found: object) -> str:
+    """How a class or function is called, with the arguments that it cannot do without."""
+    needed = ", ".join(needed_arguments(found))
+    return f"{name}({needed})" if needed else name
+
+
+def needed_arguments(found: object) -> tuple[str, ...]:
+    """Names of the arguments without a default; none where Python does not tell."""
+    try:
+        parameters = inspect.signature(found).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ()
+    named = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD,
+             inspect.Parameter.KEYWORD_ONLY)  # fmt: skip
+    return tuple(p.name for p in parameters if p.default is p.empty and p.kind in named)
+
+
+def network_classes(names: Mapping[str, object], module: str) -> dict[str, type[nn.Module]]:
+    """The network classes that a file defines itself."""
+    return {
+        name: value
+        for name, value in names.items()
+        if inspect.isclass(value) and issubclass(value, nn.Module) and value.__module__ == module
+    }
+
 
 _MEMBERS = ("model", "build_model", "models")
 
@@ -216,7 +285,7 @@ def _run(file: Path) -> ModuleType:
 def _shape(path: str, value: Any) -> tuple[int, ...] | None:
     if value is None or callable(value):
         return None
-    if isinstance(value, (tuple, list)) and value and all(_positive(n) for n in value):
+    if isinstance(value, (tuple, list)) and value and all(is_count(n) for n in value):
         return tuple(value)
     raise InputError("E403", f"{path}: input is {value!r}", "write `input = (3, 32, 32)`")
 
@@ -224,10 +293,6 @@ def _shape(path: str, value: Any) -> tuple[int, ...] | None:
 def _classes(path: str, value: Any) -> int | None:
     if value is None or callable(value):
         return None
-    if _positive(value):
+    if is_count(value):
         return int(value)
     raise InputError("E403", f"{path}: classes is {value!r}", "write `classes = 10`")
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

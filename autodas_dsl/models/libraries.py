@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.language.foreign import foreign, importing, one_line, require
 from autodas_dsl.language.nearest import nearest
-from autodas_dsl.language.optional import importing, require
 from autodas_dsl.models.source import ModelSource
 
 _TRANSFORMERS = ("transformers", "transformers", "hf")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import networkx as nx
 
 from autodas_dsl.language.format import format_attrs, format_expression
-from autodas_dsl.language.kinds import AnyKind
 from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.proxy import Proxy, format_formula, input_names
 from autodas_dsl.language.tree import Call, PairOf
@@ -36,48 +34,33 @@ def computation_graph(proxy: Proxy) -> nx.MultiDiGraph:
         When the proxy does not check.
     """
     typed = proxy.typed()
-    builder = _Builder(proxy.name)
-    graph = builder.graph
+    graph: nx.MultiDiGraph = nx.MultiDiGraph(name=visible(proxy.name))
+    known: dict[tuple[tuple[str, str, str], tuple[str, ...]], str] = {}
+    names: dict[Typed, str] = {}
     for node in typed.values:
-        builder.add(node)
-    score = graph.graph["score"] = builder.names[typed.score.value()]
+        parts = tuple(names[child.value()] for child in node.children)
+        role, label, group = shown = _shown(node)
+        name = names[node] = known.setdefault((shown, parts), f"n{len(known)}")
+        if name not in graph:
+            graph.add_node(name, label=label, role=role, group=group, kind=str(node.kind))
+            for number, part in enumerate(parts):
+                graph.add_edge(part, name, kind=graph.nodes[part]["kind"], argument=number)
+    score = graph.graph["score"] = names[typed.score.value()]
     graph.remove_nodes_from(set(graph) - {score, *nx.ancestors(graph, score)})  # unused lets
     return graph
 
 
-class _Builder:
-    def __init__(self, name: str) -> None:
-        self.graph: nx.MultiDiGraph = nx.MultiDiGraph(name=visible(name))
-        self.known: dict[tuple[Any, ...], str] = {}
-        self.kinds: dict[str, AnyKind] = {}
-        self.names: dict[Typed, str] = {}
-
-    def add(self, node: Typed) -> None:
-        expr = node.expr
-        parts = tuple(self.names[child.value()] for child in node.children)
-        if isinstance(expr, Call):
-            label = OPERATORS[expr.op].graph + format_attrs(expr.attrs)
-            name = self._add("operator", label, node.kind, parts, OPERATORS[expr.op].group)
-        elif isinstance(expr, PairOf):
-            name = self._add("pair", "[ , ]", node.kind, parts)
-        elif node.statistic is not None:
-            name = self._add("statistic", str(node.statistic), node.kind)
-        else:
-            name = self._add("number", format_expression(expr), node.kind)
-        self.names[node] = name
-
-    def _add(
-        self, role: str, label: str, kind: AnyKind, parts: tuple[str, ...] = (), group: str = ""
-    ) -> str:
-        key = (role, label, group, parts)
-        if key in self.known:
-            return self.known[key]
-        name = f"n{len(self.known)}"
-        self.known[key], self.kinds[name] = name, kind
-        self.graph.add_node(name, label=label, role=role, group=group, kind=str(kind))
-        for number, part in enumerate(parts):
-            self.graph.add_edge(part, name, kind=str(self.kinds[part]), argument=number)
-        return name
+def _shown(node: Typed) -> tuple[str, str, str]:
+    """Role, label and group of a value."""
+    expr = node.expr
+    if isinstance(expr, Call):
+        entry = OPERATORS[expr.op]
+        return "operator", entry.graph + format_attrs(expr.attrs), entry.group
+    if isinstance(expr, PairOf):
+        return "pair", "[ , ]", ""
+    if node.statistic is not None:
+        return "statistic", str(node.statistic), ""
+    return "number", format_expression(expr), ""
 
 
 def dot(proxy: Proxy) -> str:

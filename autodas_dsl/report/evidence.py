@@ -10,7 +10,6 @@ from autodas_dsl.evolution.measure import TableScores
 from autodas_dsl.evolution.run_folder import SCORES, SENSITIVITY, SavedRun
 from autodas_dsl.report import charts
 from autodas_dsl.report.charts import Point
-from autodas_dsl.report.commands import rank_commands
 from autodas_dsl.report.html import Content, Markup, join, tag
 from autodas_dsl.report.parts import (
     HALVES,
@@ -20,6 +19,7 @@ from autodas_dsl.report.parts import (
     section,
     shown,
 )
+from autodas_dsl.report.repetition import rank_commands
 from autodas_dsl.report.terminal import COUNTS, score_text
 
 _CHANGED = {

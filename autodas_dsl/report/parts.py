@@ -9,7 +9,7 @@ from dataclasses import replace
 from autodas_dsl.evolution.run_records import BEST
 from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.proxy import Proxy
-from autodas_dsl.printing.mathml_lines import wrapping_mathml
+from autodas_dsl.printing.mathml import wrapping_mathml
 from autodas_dsl.report.html import Content, Markup, tag
 
 DIGITS = 4

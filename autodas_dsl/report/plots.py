@@ -115,7 +115,6 @@ def scatter(
     *,
     proxy: str,
     target: str,
-    measured: Agreement | None = None,
 ) -> Figure:
     """Accuracy against the score of one proxy, correlations and n in the title.
 
@@ -124,7 +123,7 @@ def scatter(
     """
     x = np.asarray(scores, dtype=np.float64)
     y = np.asarray(accuracies, dtype=np.float64)
-    found = agreement(x, y) if measured is None else measured
+    found = agreement(x, y)
     valid = np.isfinite(x)
     figure, axes = _figure(5.2, 4.2)
     axes.scatter(x[valid], y[valid], s=22, color=BLUE, alpha=0.75, linewidths=0)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -30,7 +30,6 @@ FORMATS = ("table", "csv", "json")
 
 Value = str | int | float | bool | None
 Row = Mapping[str, Value]
-Item = TypeVar("Item")
 
 COUNTS = ("params", "flops", "layers")
 """Formulas whose scores are counts."""

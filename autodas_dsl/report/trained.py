@@ -14,7 +14,7 @@ from torch import nn
 
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.report.terminal import Row, to_json
-from autodas_dsl.training.checkpoint import packed
+from autodas_dsl.training.checkpoint import write_weights
 from autodas_dsl.training.loop import Epoch
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -66,9 +66,7 @@ def write_model(
     InputError
         E517, when they cannot be written.
     """
-    from safetensors.torch import save
-
-    write_atomic(path, save(packed(network.state_dict())))
+    write_weights(path, network)
     file = _PYTHON.fullmatch(model)
     text = repr(model)
     if file is not None:

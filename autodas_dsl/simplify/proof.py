@@ -19,7 +19,7 @@ from autodas_dsl.language.library import typed
 from autodas_dsl.language.tree import Expr
 from autodas_dsl.simplify.laws import unshifted
 from autodas_dsl.simplify.random_statistics import PROFILES, RandomNetwork, networks
-from autodas_dsl.simplify.simplify import Judge, Judges, Verdict
+from autodas_dsl.simplify.simplify import Judge, Judges
 
 Scores = Callable[[Expr], Sequence[float]]
 
@@ -43,57 +43,57 @@ class Proof:
         self.seed = seed
         self.profiles = profiles
 
-    def equal(self, first: Expr, second: Expr) -> Verdict:
-        """Whether two expressions of one kind have equal values, not finite in the same places.
+    def unequal(self, first: Expr, second: Expr) -> str:
+        """What tells the values of two expressions of one kind apart, not finite in the same places.
 
         Equal means within 1e-8 of the larger value, or within 1e-12 of the largest statistic: what
         rounding leaves where the exact result is zero.
         """
         a, b, needed = _lowered(first, second)
         if a is b:
-            return Verdict(True)
+            return ""
         if is_populated(a) or is_populated(b):
-            return self._equal_in_population(a, b, needed)
+            return self._unequal_in_population(a, b, needed)
         finite = 0
         for network in self._networks(a, b, needed, repeats=1):
             left, right = _value(a, network), _value(b, network)
             difference = _difference(left, right, ROUNDING * max(1.0, network.largest))
             if difference:
-                return Verdict(False, f"{difference} ({network.label} values)")
+                return f"{difference} ({network.label} values)"
             finite += _is_finite(left)
         if not finite:
-            return Verdict(False, "neither is finite on any random statistics")
-        return Verdict(True)
+            return "neither is finite on any random statistics"
+        return ""
 
-    def same_order(self, first: Expr, second: Expr) -> Verdict:
-        """Whether two scores, of which a higher one is better, rank random networks alike.
+    def reordered(self, first: Expr, second: Expr) -> str:
+        """Why two scores, of which a higher one is better, do not rank random networks alike.
 
         A constant added to a score keeps its order but, next to a tiny score, not all of its
         digits: scores that differ by rounding are compared without such constants.
         """
         a, b, needed = _lowered(first, second)
         if a is b:
-            return Verdict(True)
+            return ""
         drawn = self._networks(a, b, needed, repeats=3)
         left, right = (_numbers(node, drawn).tolist() for node in (a, b))
-        verdict = same_order(left, right)
+        found = reordered(left, right)
         plain = [to_ir(unshifted(expr)) for expr in (first, second)]
-        if verdict.agrees or plain == [a, b]:
-            return verdict
+        if not found or plain == [a, b]:
+            return found
         before, after = (_numbers(node, drawn).tolist() for node in plain)
         if _swallowed(left, before) or _swallowed(right, after):
-            return verdict
-        return same_order(before, after)
+            return found
+        return reordered(before, after)
 
-    def _equal_in_population(self, a: Node, b: Node, needed: Sequence[Requirement]) -> Verdict:
-        """Whether two scores that see a population are equal over one of random networks."""
+    def _unequal_in_population(self, a: Node, b: Node, needed: Sequence[Requirement]) -> str:
+        """What tells two scores that see a population apart, over one of random networks."""
         drawn = self._networks(a, b, needed, repeats=3)
         left, right = _numbers(a, drawn), _numbers(b, drawn)
         if not np.isfinite(left).any():
-            return Verdict(False, "neither is finite on any random statistics")
+            return "neither is finite on any random statistics"
         if not np.allclose(left, right, rtol=RELATIVE, atol=ROUNDING, equal_nan=True):
-            return Verdict(False, "the values differ in a population of random networks")
-        return Verdict(True)
+            return "the values differ in a population of random networks"
+        return ""
 
     def _networks(
         self, a: Node, b: Node, needed: Sequence[Requirement], repeats: int
@@ -116,11 +116,11 @@ def judges(scores: Scores | None = None, seed: int = 0) -> Judges:
     """
     proof = Proof(seed)
     if scores is None:
-        return Judges(proof.equal, None, proof.same_order)
+        return Judges(proof.unequal, None, proof.reordered)
     return Judges(
-        proof.equal,
+        proof.unequal,
         on_architectures(scores),
-        both(proof.same_order, on_architectures(scores, values=False)),
+        both(proof.reordered, on_architectures(scores, values=False)),
     )
 
 
@@ -195,19 +195,19 @@ def _difference(left: Entry | None, right: Entry | None, rounding: float) -> str
     return ""
 
 
-def same_order(first: Sequence[float], second: Sequence[float]) -> Verdict:
-    """Whether two score lists rank alike; higher is better.
+def reordered(first: Sequence[float], second: Sequence[float]) -> str:
+    """Why two score lists do not rank alike, empty where they do; higher is better.
 
     An invalid score stands below every valid one, all of them tied, as in correlations. Scores
     within 1e-9 of each other are a tie, and ties must be the same.
     """
     pairs = sorted(zip(map(_placed, first), map(_placed, second), strict=True))
     if not any(math.isfinite(score) for score in first):
-        return Verdict(False, "neither is valid anywhere")
+        return "neither is valid anywhere"
     for (a, b), (c, d) in pairwise(pairs):  # neighbours in the first order decide about all
         if _sign(a, c) != _sign(b, d):
-            return Verdict(False, "the ranking differs")
-    return Verdict(True)
+            return "the ranking differs"
+    return ""
 
 
 def _placed(score: float) -> float:
@@ -233,14 +233,12 @@ def on_architectures(scores: Scores, values: bool = True) -> Judge:
         The scores must be the same, to 1e-6 relative, and not only the ranking.
     """
 
-    def judge(first: Expr, second: Expr) -> Verdict:
+    def judge(first: Expr, second: Expr) -> str:
         left, right = scores(first), scores(second)
         if values and not all(_close(a, b) for a, b in zip(left, right, strict=True)):
-            return Verdict(False, "the scores differ on the architectures")
-        verdict = same_order(left, right)
-        return (
-            verdict if verdict.agrees else Verdict(False, f"{verdict.reason} on the architectures")
-        )
+            return "the scores differ on the architectures"
+        found = reordered(left, right)
+        return found and f"{found} on the architectures"
 
     return judge
 
@@ -255,11 +253,7 @@ def _close(a: float, b: float) -> bool:
 def both(*judges: Judge) -> Judge:
     """A judge that agrees when all do; the first that does not gives the reason."""
 
-    def judge(first: Expr, second: Expr) -> Verdict:
-        for each in judges:
-            verdict = each(first, second)
-            if not verdict.agrees:
-                return verdict
-        return Verdict(True)
+    def judge(first: Expr, second: Expr) -> str:
+        return next((found for each in judges if (found := each(first, second))), "")
 
     return judge

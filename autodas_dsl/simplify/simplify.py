@@ -61,15 +61,8 @@ class Budget:
 DEFAULT = Budget()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether two formulas agree, and if not, in one clause, why."""
-
-    agrees: bool
-    reason: str = ""
-
-
-Judge = Callable[[Expr, Expr], Verdict]
+Judge = Callable[[Expr, Expr], str]
+"""Why two formulas do not agree, in one clause; empty where they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +71,18 @@ class Judges:
 
     Parameters
     ----------
-    equal : callable
-        Whether two expressions of one kind, of any kind, have the same values on random
+    unequal : callable
+        Of two expressions of one kind, of any kind: whether they have the same values on random
         statistics, not finite in the same places.
-    same_scores : callable, optional
+    rescored : callable, optional
         Whether two formulas have the same scores and ranking on the architectures of a run.
-    same_order : callable, optional
+    reordered : callable, optional
         Whether two formulas rank random networks, and those of a run, alike; for ranking only.
     """
 
-    equal: Judge
-    same_scores: Judge | None = None
-    same_order: Judge | None = None
+    unequal: Judge
+    rescored: Judge | None = None
+    reordered: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +109,12 @@ class Simplified:
         Those that led to `proxy`.
     reason : str
         Why the raw formula stays, or why later steps were taken back; may be empty.
-    sympy_stopped : bool
-        Whether the safety net under sympy struck.
     """
 
     raw: Proxy
     proxy: Proxy
     steps: tuple[Step, ...] = ()
     reason: str = ""
-    sympy_stopped: bool = False
 
     @property
     def ranking_only(self) -> bool:
@@ -147,7 +137,7 @@ def simplify(
     proxy : Proxy
     judges : Judges
     rank : bool
-        Also drop what cannot change a ranking, at the root; needs `same_order`.
+        Also drop what cannot change a ranking, at the root; needs `reordered`.
     budget : Budget
     ask : callable, optional
         Another source of proposals in the place of sympy.
@@ -159,7 +149,7 @@ def simplify(
     ValueError
         When `rank` is asked for without a judge of order.
     """
-    if rank and judges.same_order is None:
+    if rank and judges.reordered is None:
         raise ValueError("ranking needs a judge of order")
     formula = proxy.typed()
     if proxy.references:
@@ -171,7 +161,7 @@ def simplify(
     try:
         search.run(rank)
     except SympyStopped as stopped:
-        return Simplified(proxy, proxy, (), str(stopped), True)
+        return Simplified(proxy, proxy, (), str(stopped))
     return _accepted(proxy, raw, lets, search)
 
 
@@ -184,10 +174,10 @@ def _accepted(proxy: Proxy, raw: Expr, lets: Lets, search: _Search) -> Simplifie
         if complexity(whole) >= complexity(raw) and not steps[-1].ranking_only:
             reason = reason or "no smaller formula was found"
             continue
-        verdict = search.judge_whole(raw, steps)
-        if verdict.agrees:
+        refused = search.judge_whole(raw, steps)
+        if not refused:
             return Simplified(proxy, _rewritten(proxy, whole, lets, steps), steps, reason)
-        reason = reason or f"`{format_expression(whole)}` was refused: {verdict.reason}"
+        reason = reason or f"`{format_expression(whole)}` was refused: {refused}"
     return Simplified(proxy, proxy, (), reason or "no law makes it smaller")
 
 
@@ -291,7 +281,7 @@ class _Search:
                     continue
                 outer, before = enclosing[0], enclosing[1].expr
                 after = put(before, path[len(outer) :], found.expr)
-                if self._proven(before, after):
+                if self._agrees(self.judges.unequal, before, after):
                     self._take(Step(found.law, node.expr, found.expr, whole))
                     return True
         return False
@@ -301,7 +291,7 @@ class _Search:
         answers = [(law, expr) for law, expr in self.ask(self.current) if self._improves(expr)]
         answers.sort(key=lambda answer: (measure(answer[1]), format_expression(answer[1])))
         for law, expr in answers:
-            if self._proven(self.current, expr):
+            if self._agrees(self.judges.unequal, self.current, expr):
                 self._take(Step(f"sympy: {law}", self.current, expr, expr))
                 return True
         return False
@@ -309,7 +299,7 @@ class _Search:
     def _at_root(self) -> bool:
         for found in root_proposals(typed(self.current).score):
             changed = found.expr != self.current and self._fits(found.expr)
-            if changed and self._agrees(self._same_order, self.current, found.expr):
+            if changed and self._agrees(self._reordered, self.current, found.expr):
                 self._take(Step(found.law, self.current, found.expr, found.expr, True))
                 return True
         return False
@@ -327,35 +317,32 @@ class _Search:
         known = set(map(str, found.requirements)) <= self.requirements
         return found.kind == NUMBER and found.ok and known
 
-    def _proven(self, before: Expr, after: Expr) -> bool:
-        return self._agrees(self.judges.equal, before, after)
-
     def _agrees(self, judge: Judge, before: Expr, after: Expr) -> bool:
         if (before, after) in self.refused:
             return False
         self.proofs += 1
-        agrees = judge(before, after).agrees
+        agrees = not judge(before, after)
         if not agrees:
             self.refused.add((before, after))
         return agrees
 
-    def _same_order(self, before: Expr, after: Expr) -> Verdict:
+    def _reordered(self, before: Expr, after: Expr) -> str:
         """The judge of order, asked about scores of which a higher one is better."""
-        judge = self.judges.same_order
+        judge = self.judges.reordered
         assert judge is not None  # `simplify` asked for it
         if self.higher:
             return judge(before, after)
         return judge(negated(before), negated(after))
 
-    def judge_whole(self, raw: Expr, steps: tuple[Step, ...]) -> Verdict:
+    def judge_whole(self, raw: Expr, steps: tuple[Step, ...]) -> str:
         """The last word: the whole formula against the raw one."""
         whole = steps[-1].whole
         if any(step.ranking_only for step in steps):
-            return self._same_order(raw, whole)
-        verdict = self.judges.equal(raw, whole)
-        if verdict.agrees and self.judges.same_scores is not None:
-            verdict = self.judges.same_scores(raw, whole)
-        return verdict
+            return self._reordered(raw, whole)
+        found = self.judges.unequal(raw, whole)
+        if not found and self.judges.rescored is not None:
+            found = self.judges.rescored(raw, whole)
+        return found
 
 
 def measure(expr: Expr) -> Measure:

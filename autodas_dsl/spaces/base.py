@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 import numpy as np
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.nearest import nearest
+from autodas_dsl.language.nearest import did_you_mean
 from autodas_dsl.language.user_files import UserFile
 
 if TYPE_CHECKING:
@@ -146,5 +146,4 @@ class Space(ABC, Generic[Arch]):
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """A line of help for an unknown name: the nearest known one, or all of them."""
-    near = nearest(word, known)
-    return f'did you mean "{near}"?' if near else f"known: {', '.join(known)}"
+    return did_you_mean(word, known).rstrip() or f"known: {', '.join(known)}"

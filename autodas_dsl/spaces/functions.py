@@ -151,7 +151,7 @@ class FunctionSpace(Space[str]):
 
     def _shape(self) -> tuple[int, ...]:
         shape = getattr(self._module, "input_shape", INPUT_SHAPE)
-        if isinstance(shape, tuple | list) and shape and all(map(_is_count, shape)):
+        if isinstance(shape, tuple | list) and shape and all(map(is_count, shape)):
             return tuple(shape)
         raise InputError(
             "E715", f"{self._file}: input_shape is {shape!r}", "write `input_shape = (3, 32, 32)`"
@@ -159,7 +159,7 @@ class FunctionSpace(Space[str]):
 
     def _number_of_classes(self) -> int:
         classes = getattr(self._module, "classes", CLASSES)
-        if _is_count(classes):
+        if is_count(classes):
             return int(classes)
         raise InputError("E715", f"{self._file}: classes is {classes!r}", "write `classes = 10`")
 
@@ -174,5 +174,6 @@ def _listed(given: Any) -> list[Any]:
     return list(given)
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number above 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.spaces.resnet import ReLUConvBN, shortcut
+from autodas_dsl.spaces.resnet import ReLUConvBN, kaiming_normal, shortcut
 
 CHANNELS = 64
 BLOCKS = 2
@@ -78,7 +78,7 @@ class TransNasMacro(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(width, classes)
-        self.apply(_initialize)
+        kaiming_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.pool(self.layers(self.stem(x))).flatten(1))
@@ -150,11 +150,6 @@ def _members() -> dict[TransNasMacroArch, None]:
     return {
         arch: None for arch in every if arch.doublings in DOUBLINGS and arch.halvings in HALVINGS
     }
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 SPACE = TransNasMacroSpace()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,9 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from autodas_dsl.statistics.layers import (
     activations,
-    affine_layers,
     batch_norms,
-    blocks,
     is_activation,
 )
 from autodas_dsl.statistics.network import Network
@@ -117,30 +115,27 @@ def hook_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
     for layer in network.layers:
         for module in layer.modules:
             target = attentions.get(module, module)  # type: ignore[call-overload]
-            stack.callback(target.register_forward_hook(_KeepOutput(module, calls)).remove)
+            stack.callback(target.register_forward_hook(_keeping(module, calls)).remove)
 
 
-@dataclass(eq=False)
-class _KeepOutput:
-    module: nn.Module
-    calls: Calls
+def _keeping(module: nn.Module, calls: Calls) -> Callable[[nn.Module, Any, Any], Any]:
+    """A hook that keeps the output of a module, at whose call it runs or at its owner's."""
 
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+    def keep(called: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)
         if tensor is None:
             return None
-        if module is not self.module:
-            return self._attention(module, tensor, output)
-        self.calls.add(self.module, tensor)
-        return tensor.clone() if self.calls.keep_copies and tensor is output else None
-
-    def _attention(self, module: nn.Module, tensor: Tensor, output: Any) -> Any:
-        if getattr(module, "batch_first", True) or tensor.dim() != 3:
-            self.calls.add(self.module, tensor)
+        if called is module:
+            calls.add(module, tensor)
+            return tensor.clone() if calls.keep_copies and tensor is output else None
+        if getattr(called, "batch_first", True) or tensor.dim() != 3:
+            calls.add(module, tensor)
             return None
         batch_first = tensor.transpose(0, 1)
-        self.calls.add(self.module, batch_first)
+        calls.add(module, batch_first)
         return (batch_first.transpose(0, 1), *output[1:])
+
+    return keep
 
 
 def follow(tensor: Tensor) -> None:
@@ -232,17 +227,12 @@ def hook_variances(network: Network, calls: Calls, stack: ExitStack) -> None:
         stack.callback(module.register_forward_pre_hook(keep).remove)
 
 
-def hook_block_inputs(network: Network, calls: Calls, stack: ExitStack) -> None:
-    """Keep the input of every block, its first tensor."""
-    _hook_inputs(blocks(network.module).values(), calls, stack)
+Chosen = Callable[[nn.Module], Mapping[str, nn.Module]]
+"""Some of the modules of a network, by name."""
 
 
-def hook_affine_inputs(network: Network, calls: Calls, stack: ExitStack) -> None:
-    """Keep the input of every layer that is affine in its parameters."""
-    _hook_inputs(affine_layers(network.module).values(), calls, stack)
-
-
-def _hook_inputs(modules: Iterable[nn.Module], calls: Calls, stack: ExitStack) -> None:
+def hook_called_inputs(chosen: Chosen, network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the input of modules, its first tensor."""
 
     def keep(module: nn.Module, args: tuple[Any, ...]) -> Any:
         if not args or not isinstance(args[0], Tensor):
@@ -250,28 +240,14 @@ def _hook_inputs(modules: Iterable[nn.Module], calls: Calls, stack: ExitStack) -
         calls.add(module, args[0])
         return (args[0].clone(), *args[1:]) if calls.keep_copies else None
 
-    for module in modules:
+    for module in chosen(network.module).values():
         stack.callback(module.register_forward_pre_hook(keep).remove)
 
 
-def hook_block_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
-    """Keep the output of every block, its first tensor."""
-    _hook_outputs(blocks(network.module).values(), calls, stack)
-
-
-def hook_module_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
-    """Keep the output of every module, its first tensor."""
-    _hook_outputs(network.names, calls, stack)
-
-
-def hook_affine_outputs(network: Network, calls: Calls, stack: ExitStack) -> None:
-    """Keep the output of every layer that is affine in its parameters."""
-    _hook_outputs(affine_layers(network.module).values(), calls, stack)
-
-
-def _hook_outputs(modules: Iterable[nn.Module], calls: Calls, stack: ExitStack) -> None:
-    for module in modules:
-        stack.callback(module.register_forward_hook(_KeepOutput(module, calls)).remove)
+def hook_called_outputs(chosen: Chosen, network: Network, calls: Calls, stack: ExitStack) -> None:
+    """Keep the output of modules, its first tensor."""
+    for module in chosen(network.module).values():
+        stack.callback(module.register_forward_hook(_keeping(module, calls)).remove)
 
 
 def units(tensor: Tensor, samples: int, channels_first: bool) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,35 +16,32 @@ from autodas_dsl.statistics.attention import hook_attention
 from autodas_dsl.statistics.capture import (
     Calls,
     hook_activations,
-    hook_affine_inputs,
-    hook_affine_outputs,
-    hook_block_inputs,
-    hook_block_outputs,
+    hook_called_inputs,
+    hook_called_outputs,
     hook_every_activation,
-    hook_module_outputs,
     hook_outputs,
     hook_passed_inputs,
     hook_variances,
 )
 from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
 from autodas_dsl.statistics.features import FeatureFinder
-from autodas_dsl.statistics.layers import Layer
+from autodas_dsl.statistics.layers import Layer, affine_layers, blocks, every_module
 from autodas_dsl.statistics.network import Network, substituted, undisturbed
 from autodas_dsl.statistics.probes import Setup
 from autodas_dsl.statistics.twice import quick_twice
 
-HOOKS = {
+HOOKS: dict[str, Callable[[Network, Calls, ExitStack], None]] = {
     "outputs": hook_outputs,
     "inputs": hook_activations,
     "passed inputs": hook_passed_inputs,
     "functional": hook_every_activation,
     "attention": hook_attention,
     "variances": hook_variances,
-    "block inputs": hook_block_inputs,
-    "block outputs": hook_block_outputs,
-    "affine inputs": hook_affine_inputs,
-    "affine outputs": hook_affine_outputs,
-    "module outputs": hook_module_outputs,
+    "block inputs": partial(hook_called_inputs, blocks),
+    "block outputs": partial(hook_called_outputs, blocks),
+    "affine inputs": partial(hook_called_inputs, affine_layers),
+    "affine outputs": partial(hook_called_outputs, affine_layers),
+    "module outputs": partial(hook_called_outputs, every_module),
 }
 """What a pass can keep of the calls of modules."""
 

@@ -99,6 +99,10 @@ def is_activation(module: nn.Module) -> bool:
     return bool(_ACTIVATION_NAME.search(kind.__name__)) or kind.__module__.endswith("activations")
 
 
+def every_module(network: nn.Module) -> dict[str, nn.Module]:
+    return dict(network.named_modules())
+
+
 def activations(network: nn.Module) -> dict[str, nn.Module]:
     return {name: m for name, m in network.named_modules() if is_activation(m)}
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors.torch import save
-
 from autodas_dsl import __version__, spaces
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import cannot_write, write_atomic
@@ -16,6 +14,7 @@ from autodas_dsl.language.visible import visible
 from autodas_dsl.models.spaces import FromSpace
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.find import Student, Students
+from autodas_dsl.training.checkpoint import write_weights
 
 MODEL, WEIGHTS, CARD = "student.py", "student.safetensors", "card.md"
 
@@ -78,8 +77,7 @@ def export(
     own = Path(make.space.file) if make.space.file else None
     if own is not None:
         write_atomic(folder / own.name, own.read_bytes())
-    state = {name: one.contiguous() for name, one in network.state_dict().items()}
-    write_atomic(folder / WEIGHTS, save(state))
+    write_weights(folder / WEIGHTS, network)
     write_atomic(folder / CARD, _card(student, found, proxies, seed))
     write_atomic(folder / MODEL, _model(student, make.space, own))
 

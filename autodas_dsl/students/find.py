@@ -44,8 +44,7 @@ from autodas_dsl.scoring.setting import (
 from autodas_dsl.scoring.table import Scoring, scores_of, table_batch
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.students.candidates import Candidates
-from autodas_dsl.students.latency import Latency
-from autodas_dsl.students.sizes import Limits, Sizes
+from autodas_dsl.students.sizes import Latency, Limits, Sizes
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.nearest import did_you_mean
 from autodas_dsl.tables.sheet import Sheet, located
-from autodas_dsl.tables.table import did_you_mean
 
 if TYPE_CHECKING:
     from autodas_dsl.spaces.base import Space

@@ -21,8 +21,7 @@ from autodas_dsl.language.files import read_file
 from autodas_dsl.language.foreign import foreign
 from autodas_dsl.language.spans import Source
 from autodas_dsl.tables.read import MAX_BYTES, read_table
-from autodas_dsl.tables.table import Floats, Table, assemble
-from autodas_dsl.tables.write import table_text
+from autodas_dsl.tables.table import Floats, Table, assemble, table_text
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""

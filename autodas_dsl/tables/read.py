@@ -11,11 +11,12 @@ import numpy as np
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import read_file
+from autodas_dsl.language.nearest import did_you_mean
 from autodas_dsl.language.spans import Source
 from autodas_dsl.language.visible import visible
 from autodas_dsl.tables.architectures import architecture_columns, guess_space, read_architectures
 from autodas_dsl.tables.sheet import Sheet, read_sheet
-from autodas_dsl.tables.table import Floats, Table, assemble, did_you_mean
+from autodas_dsl.tables.table import Floats, Table, assemble
 
 if TYPE_CHECKING:
     from autodas_dsl.spaces.base import Space

@@ -23,13 +23,21 @@ from autodas_dsl.language.visible import visible
 from autodas_dsl.scoring.setting import Teacher, teacher_from, usual_teacher
 from autodas_dsl.spaces.base import Space, suggestion
 from autodas_dsl.tables.info import noise_ceiling
-from autodas_dsl.tables.table import MINIMUM
-from autodas_dsl.tables.write import write_table
+from autodas_dsl.tables.table import MINIMUM, write_table
 from autodas_dsl.training.lessons import Lessons, lessons_of
 from autodas_dsl.training.losses import LOSSES
 from autodas_dsl.training.recipe import Recipe
-from autodas_dsl.training.rows import DECIMALS, KD, Row, Training, Untrainable, size
-from autodas_dsl.training.sheet import TARGETS, begun, table_of
+from autodas_dsl.training.rows import (
+    DECIMALS,
+    KD,
+    TARGETS,
+    Row,
+    Training,
+    Untrainable,
+    begun,
+    size,
+    table_of,
+)
 from autodas_dsl.training.teacher import Taught, consult
 
 Progress = Callable[[int, int], None]

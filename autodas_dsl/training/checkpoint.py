@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
@@ -49,6 +49,11 @@ def packed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
     }
+
+
+def write_weights(path: Path, network: nn.Module) -> None:
+    """Write the state of a network as a safetensors file; raises as `write_atomic`."""
+    write_atomic(path, save(packed(network.state_dict())))
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

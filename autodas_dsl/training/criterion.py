@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -37,7 +38,7 @@ _COMPARED = tuple(name for name, entry in INPUTS.items() if entry.group == "teac
 _SIZES = {"K": "classes", "H": "rows of the map", "W": "columns of the map"}
 
 
-class Criterion(nn.Module):
+class Criterion(nn.Module, ABC):
     """A distillation loss: the nearer the student is to the teacher, the lower.
 
     Attributes
@@ -51,6 +52,7 @@ class Criterion(nn.Module):
     statistics: tuple[Statistic, ...]
     named: str
 
+    @abstractmethod
     def meet(self, student: Seen, teacher: Seen, examples: int | None) -> None:
         """Look at what both networks make of a few examples, once, before any training.
 
@@ -64,8 +66,8 @@ class Criterion(nn.Module):
         InputError
             The networks do not fit, or nothing could be learnt.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, student: Seen, teacher: Seen, rows: Tensor | None = None) -> Tensor:
         """One number that carries the student's graph.
 
@@ -79,7 +81,6 @@ class Criterion(nn.Module):
         NotFinite
             The number is none.
         """
-        raise NotImplementedError
 
 
 def criterion_of(loss: str | Proxy, recipe: Recipe) -> tuple[Criterion, Loss]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,24 +44,40 @@ class Fed:
     rows: Tensor | None
 
 
-class Feed(Protocol):
-    """Batches without end, in epochs."""
+class Feed(ABC):
+    """Batches without end, in epochs.
 
-    examples: int | None
-    """How many there are, where each has a number."""
+    Parameters
+    ----------
+    examples : int or None
+        How many there are, where each has a number.
+    length, batch : int
+        Of an epoch and of a step, in the same unit.
+    recipe : Recipe
+    seed : int
+    """
+
+    def __init__(
+        self, examples: int | None, length: int, batch: int, recipe: Recipe, seed: int
+    ) -> None:
+        self.examples = examples
+        self._length, self._batch, self._recipe, self._seed = length, batch, recipe, seed
 
     def epochs(self, steps: int) -> int:
         """Whole epochs in so many steps."""
+        return steps * self._batch // self._length
 
     def steps(self, epochs: int) -> int:
         """Steps that go through the examples so many times."""
+        return math.ceil(epochs * self._length / self._batch)
 
+    @abstractmethod
     def batches(self, start: int) -> Iterator[Fed]:
         """The batches from a step on, counted from 0. Before each, torch is seeded by its number:
         what is drawn until the next depends on the step alone."""
 
 
-class InMemory:
+class InMemory(Feed):
     """Examples in memory, shuffled in every epoch; a batch may span two.
 
     Parameters
@@ -72,16 +89,8 @@ class InMemory:
     """
 
     def __init__(self, x: Tensor, y: Tensor, recipe: Recipe, seed: int) -> None:
+        super().__init__(len(y), len(y), min(recipe.batch, len(y)), recipe, seed)
         self.x, self.y = x, y
-        self.examples: int | None = len(y)
-        self._batch = min(recipe.batch, len(y))
-        self._recipe, self._seed = recipe, seed
-
-    def epochs(self, steps: int) -> int:
-        return steps * self._batch // len(self.y)
-
-    def steps(self, epochs: int) -> int:
-        return math.ceil(epochs * len(self.y) / self._batch)
 
     def batches(self, start: int) -> Iterator[Fed]:
         count, step = len(self.y), start
@@ -101,7 +110,7 @@ class InMemory:
         return torch.from_numpy(rng.permutation(len(self.y)))
 
 
-class Streamed:
+class Streamed(Feed):
     """A DataLoader, read anew in every epoch, so that what it draws at random differs each time.
 
     Parameters
@@ -114,14 +123,8 @@ class Streamed:
     """
 
     def __init__(self, loader: DataLoader[Any], recipe: Recipe, seed: int) -> None:
-        self.loader, self._recipe, self._seed = loader, recipe, seed
-        self.examples: int | None = None
-
-    def epochs(self, steps: int) -> int:
-        return steps // len(self.loader)
-
-    def steps(self, epochs: int) -> int:
-        return epochs * len(self.loader)
+        super().__init__(None, len(loader), 1, recipe, seed)
+        self.loader = loader
 
     def batches(self, start: int) -> Iterator[Fed]:
         step = start - start % len(self.loader)
@@ -145,7 +148,7 @@ def _reseed(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002, what data sets of the user's draw from
 
 
-def feed_of(data: Samples, recipe: Recipe, seed: int) -> InMemory | Streamed:
+def feed_of(data: Samples, recipe: Recipe, seed: int) -> Feed:
     """The batches of what the user gave.
 
     Raises

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.data.batches import Batch, hold_out, load_batch
 from autodas_dsl.data.samples import Samples, as_batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.training.digits import SELECT, TRAIN, Split, digits
-from autodas_dsl.training.holdout import hold_out
 
 HELD_OUT = 0.25
 """Share of the samples that is tested on, where no others are given for that."""

@@ -1,23 +1,31 @@
-"""One row of a table: an architecture, and the accuracy of every seed, trained alone and taught."""
+"""One row of a table: an architecture, and the accuracy of every seed, trained alone and taught.
+
+Rows become a table, and come back from the table of a build that was interrupted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from autodas_dsl.execution.randomness import seeded
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign
+from autodas_dsl.language.spans import Source
 from autodas_dsl.models.spaces import space_source
 from autodas_dsl.scoring.setting import Teacher
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.counts import multiply_adds
 from autodas_dsl.statistics.forward import failure
 from autodas_dsl.statistics.network import Network
+from autodas_dsl.tables.read import read_table
+from autodas_dsl.tables.table import Floats, Table, assemble
 from autodas_dsl.training.distillation import distill
 from autodas_dsl.training.lessons import Lessons
 from autodas_dsl.training.recipe import Recipe
@@ -138,3 +146,54 @@ def size(space: Space[Any], arch: str) -> tuple[int, int]:
     network = Network.of(space_source(space, arch).build())
     x = torch.zeros(1, *space.input_shape)
     return sum(p.numel() for p in network.parameters.values()), int(multiply_adds(network, x))
+
+
+TARGETS = ("vanilla", "kd")
+"""Trained alone, and distilled; also the names of a row's accuracies."""
+
+
+def table_of(space: Space[Any], rows: Sequence[Row], provenance: Mapping[str, str]) -> Table:
+    """The table of the rows: mean, spread and count of each target, and every seed.
+
+    A space of a user's file is not named as one, which nothing that reads the table would run.
+    """
+    numbers: dict[str, Floats] = {}
+    for target in TARGETS:
+        seeds = np.array([getattr(row, target) for row in rows])
+        if not seeds.size:
+            continue
+        numbers[target] = seeds.mean(1)
+        numbers[f"{target}_std"] = seeds.std(1, ddof=1)
+        numbers[f"{target}_seeds"] = np.full(len(rows), float(seeds.shape[1]))
+        numbers |= {f"{target}_{seed}": column for seed, column in enumerate(seeds.T)}
+    named = None if space.file else space.name
+    return assemble(space.name, named, [row.arch for row in rows], numbers, provenance)
+
+
+def begun(
+    path: Path, space: Space[Any], provenance: Mapping[str, str], seeds: tuple[int, int]
+) -> dict[str, Row]:
+    """Rows of an unfinished table, by architecture; none if the file does not exist yet.
+
+    Raises
+    ------
+    InputError
+        The file is no table, or not one that the same build began (E720).
+    """
+    if not path.exists():
+        return {}
+    source = Source(str(path), path.read_text(encoding="utf-8"))
+    table = read_table(source, name=path.stem, space=space)
+    differing = [key for key, text in provenance.items() if table.provenance.get(key) != text]
+    found = [table.seeds[target].shape[1] if target in table.seeds else 0 for target in TARGETS]
+    if differing or found != list(seeds):
+        raise InputError(
+            "E720",
+            f"{path} was not begun by this build: {', '.join(differing) or 'columns'} differ",
+            "choose another output file",
+        )
+    none = np.empty((len(table), 0))
+    rows = zip(table.architectures, *(table.seeds.get(one, none) for one in TARGETS), strict=True)
+    return {
+        arch: Row(arch, tuple(vanilla.tolist()), tuple(kd.tolist())) for arch, vanilla, kd in rows
+    }

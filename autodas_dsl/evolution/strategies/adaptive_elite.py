@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.strategies.base import (
     Maker,
     Population,
+    Strategy,
     distinct,
     parents,
     ranked,
@@ -18,15 +18,12 @@ from autodas_dsl.execution.randomness import Purpose
 from autodas_dsl.language.tree import Expr
 
 
-class AdaptiveElite:
+class AdaptiveElite(Strategy):
     """A random share r of the population, of it the best k, of them the parents of a child.
 
     A fresh random formula competes with the child; the better of the two enters, the worst of the
     population leaves. Formulas that rank alike are one formula: the simpler stays.
     """
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
 
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         proposed: list[Expr] = []

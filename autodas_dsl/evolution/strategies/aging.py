@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.strategies.base import Maker, Population, ranked
+from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy, ranked
 from autodas_dsl.execution.randomness import Purpose
 from autodas_dsl.language.tree import Expr
 
 _SAMPLE = 0.25
 
 
-class Aging:
+class Aging(Strategy):
     """The best of a random quarter is the parent; the child is youngest, the oldest leaves."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
 
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         return [self._child(population, make, slot) for slot in range(2 * self.config.brood)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
@@ -69,16 +69,21 @@ class Maker:
         return True
 
 
-class Strategy(Protocol):
+class Strategy(ABC):
     """A search strategy; it keeps nothing between generations but the population.
 
-    A strategy is built from a `Config`. One generation proposes ``2 * brood`` formulas whatever
+    One generation proposes ``2 * brood`` formulas whatever
     the strategy, so that strategies compare at equal evaluations.
     """
 
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @abstractmethod
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         """The formulas to look at in this generation."""
 
+    @abstractmethod
     def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
         """The next population, from the last one and what its proposals turned out to be."""
 

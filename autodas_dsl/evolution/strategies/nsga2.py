@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.strategies.base import Maker, Population, unlike
+from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy, unlike
 from autodas_dsl.execution.randomness import Purpose, Stream
 from autodas_dsl.language.tree import Expr
 
 
-class Nsga2:
+class Nsga2(Strategy):
     """Fronts of formulas that none is both simpler and better than; crowded ones give way.
 
     A formula that ranks networks nearly as a better one does is not in any.
     """
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
 
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         places = _places(population)

@@ -7,14 +7,14 @@ from typing import get_args
 
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.strategies.base import Maker, Population
+from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, one_line
 from autodas_dsl.language.searchers import OWN_STRATEGIES
 from autodas_dsl.language.tree import Expr
 
 
-class Own:
+class Own(Strategy):
     """The strategy of this name in a user's file.
 
     Raises
@@ -24,7 +24,7 @@ class Own:
     """
 
     def __init__(self, config: Config) -> None:
-        self._name = config.strategy
+        super().__init__(config)
         with foreign(self._failed):
             self._strategy = OWN_STRATEGIES[config.strategy].make(config)
 
@@ -47,5 +47,7 @@ class Own:
 
     def _wrong(self, what: str) -> InputError:
         return InputError(
-            "E635", f"the strategy `{self._name}` {what}", "compare it with examples/my_proposer.py"
+            "E635",
+            f"the strategy `{self.config.strategy}` {what}",
+            "compare it with examples/my_proposer.py",
         )

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.individual import Individual
-from autodas_dsl.evolution.strategies.base import Maker, Population, distinct
+from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy, distinct
 from autodas_dsl.language.tree import Expr
 
 
-class RandomSearch:
+class RandomSearch(Strategy):
     """Fresh formulas only; the population is the best seen."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
 
     def propose(self, population: Population, make: Maker) -> list[Expr]:
         return [make.fresh(slot) for slot in range(2 * self.config.brood)]

@@ -15,6 +15,7 @@ from autodas_dsl.language.operators.entry import (
     Operator,
     Value,
     format_number,
+    format_value,
     op,
 )
 from autodas_dsl.language.operators.measures import DISTANCES, NORMS, REDUCTIONS
@@ -60,6 +61,7 @@ __all__ = [
     "Value",
     "axis_dims",
     "format_number",
+    "format_value",
     "op",
     "reduced_axes",
     "result_kind",

@@ -97,6 +97,11 @@ def format_number(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
+def format_value(value: Value) -> str:
+    """The value of an attribute as it is written."""
+    return value if isinstance(value, str) else format_number(value)
+
+
 @dataclass(frozen=True)
 class Operator:
     """One operator: everything the language knows about it.
