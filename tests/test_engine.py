@@ -216,6 +216,41 @@ def test_the_memo_stays_within_its_budget_and_drops_the_oldest() -> None:
     assert nodes[6] not in memo
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 bytes")])
+def test_formulas_that_memory_does_not_hold_together_are_evaluated_in_parts(
+    error: Exception, nets: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = [node(text) for text in CHOSEN[:5]]
+    expected = Engine(nets).evaluate(roots)
+    tried = []
+
+    def tight(fit: list[Node], *given: object) -> object:
+        tried.append(len(fit))
+        if len(fit) > most:
+            raise error
+        return build(fit, *given)
+
+    monkeypatch.setattr("autodas_dsl.compiler.engine.pipeline.build", tight)
+    most = 1
+    for one, other in zip(Engine(nets).evaluate(roots), expected, strict=True):
+        assert one.scores.tobytes() == other.scores.tobytes()
+    assert tried == [5, 2, 1, 1, 3, 1, 2, 1, 1]
+    most = 0
+    with pytest.raises(type(error)):
+        Engine(nets).evaluate(roots[:1])
+
+
+def test_memory_that_runs_out_inside_a_program_is_no_misfit(
+    nets: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] not enough memory: 9 bytes")
+
+    monkeypatch.setattr("autodas_dsl.compiler.layout._stack", full)
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        Engine(nets).evaluate([node("sum(|W|_F)")])
+
+
 @pytest.mark.parametrize("budget", [0, 3000, 1 << 20])
 def test_stacked_blocks_stay_within_their_room(budget: int, nets) -> None:
     layout = Layout(nets, budget)

@@ -13,6 +13,9 @@ import pytest
 import torch
 
 import autodas_dsl
+from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
@@ -130,7 +133,7 @@ def test_how_far_statistics_are_thinned_does_not_depend_on_workers(
     assert found[0][0] in LADDER[1:]
 
 
-def test_statistics_on_disk_give_the_same_bits(
+def test_statistics_on_disk_give_the_same_bits_for_any_number_of_workers(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SCREENED_ON", 5)
@@ -139,8 +142,8 @@ def test_statistics_on_disk_give_the_same_bits(
     texts = (*TEXTS, "sum(mean(A * grad A))", "mean(first(A))", "sum(log(sum(W)))", "mean(Y * P_s)",
              "sum(erank(chancov(A)))", "KL(softmax([P_s, P_t]))")  # fmt: skip
     nodes, found = [to_ir(parse(text)) for text in texts], []
-    for memory in (module.MEMORY, 1 << 20):
-        with prepared(table, 1, True, inputs, memory) as one:
+    for memory, workers in ((module.MEMORY, 1), (1 << 20, 1), (1 << 20, 2)):
+        with prepared(table, workers, True, inputs, memory) as one:
             assert any("on disk" in note for note in one.known.notes) == (memory < module.MEMORY)
             task = one.task
             assert task.report is not None
@@ -152,6 +155,24 @@ def test_statistics_on_disk_give_the_same_bits(
             for mine, theirs in zip(half, expected, strict=True):
                 assert mine.scores.tobytes() == theirs.scores.tobytes()
                 assert mine.reasons == theirs.reasons
+
+
+def test_a_formula_that_memory_does_not_hold_is_invalid_and_takes_no_other_with_it(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [to_ir(parse(text)) for text in ("params", "sum(|W|_F)", "flops")]
+    evaluate = Engine._evaluate
+
+    def tight(self: Engine, roots: Sequence[Node], every: bool) -> list[Outcome]:
+        if nodes[1] in roots:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return evaluate(self, roots, every)
+
+    monkeypatch.setattr(Engine, "_evaluate", tight)
+    with prepared(table, inputs=("W", "params", "flops")) as one:
+        found = one.task.selection.evaluate(nodes)
+    assert [outcome.valid.all() for outcome in found] == [True, False, True]
+    assert set(found[1].reasons) == {"there is not enough memory for it"}
 
 
 def test_a_teacher_that_does_not_fit_is_refused(table: Table) -> None:

@@ -13,11 +13,14 @@ import torch
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.compiler.engine import Engine
+from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.evaluation.rank import rank
 from autodas_dsl.evaluation.sensitivity import CHANGES, UNMOVED, _compare, sensitivity
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.inputs import INPUTS, Input
+from autodas_dsl.language.inputs import INPUTS, Input, Statistic
 from autodas_dsl.language.kinds import NUMBER
 from autodas_dsl.language.library import load
 from autodas_dsl.models.source import ModelSource
@@ -101,6 +104,25 @@ def test_out_of_memory_halves_the_batch_and_says_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Scorer, "__call__", tight)
     found = rank(_table(), SPACE, [load("snip")], setting=SMALL)
     assert any("halved to 4" in note for note in found.notes)
+
+
+def test_memory_that_does_not_hold_a_formula_halves_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was once stored as an invalid score of a formula that does not fit the network."""
+    evaluate = Engine._evaluate
+
+    def tight(self: Engine, roots: Sequence[Node], every: bool) -> list[Outcome]:
+        if self._collected[0].values[Statistic("P_s")].shape[0] > 4:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory")
+        return evaluate(self, roots, every)
+
+    monkeypatch.setattr(Engine, "_evaluate", tight)
+    found = rank(_table(), SPACE, [load("mean(P_s)")], setting=SMALL)
+    assert any(
+        "a formula on a batch of 8" in note and "halved to 4" in note for note in found.notes
+    )
+    assert not found.rows[0].invalid
 
 
 def test_a_misfit_is_listed_with_its_requirement_and_not_ranked() -> None:

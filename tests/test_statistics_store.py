@@ -101,6 +101,25 @@ def test_a_budget_evicts_the_least_recently_used(tmp_path: Path) -> None:
     assert {p.stem for p in tmp_path.iterdir()} == {"a", "c", "d"}
 
 
+def test_a_folder_with_room_is_not_looked_through_at_every_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would take ever longer, the more networks a table has."""
+    looks: list[Path] = []
+    evict = Store._evict
+
+    def look(store: Store, keep: Path) -> None:
+        looks.append(keep)
+        evict(store, keep)
+
+    monkeypatch.setattr(Store, "_evict", look)
+    store = Store(tmp_path, budget=1 << 20)
+    for number in range(200):
+        store.put(str(number), Collected({P_S: torch.zeros(1000)}))
+    assert len(looks) < 60
+    assert 200_000 < sum(p.stat().st_size for p in tmp_path.iterdir()) <= 1 << 20
+
+
 def test_a_folder_that_cannot_be_written(collected: Collected, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"E650.*cannot be stored in"):

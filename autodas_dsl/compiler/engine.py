@@ -15,6 +15,7 @@ from autodas_dsl.compiler.layout import Layout, Values
 from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import Invalid, Outcome, ShapeMismatch
 from autodas_dsl.compiler.reading import reading
+from autodas_dsl.language.foreign import is_out_of_memory
 
 MEMORY = 2 << 30
 _TOGETHER = 128  # formulas in one program
@@ -58,12 +59,29 @@ class Engine:
             Numbers.
         every_reason : bool
             Find the operator to blame for every invalid network, not only for the first.
+
+        Raises
+        ------
+        RuntimeError, MemoryError
+            When memory does not suffice for one formula alone.
         """
         roots = [self._read(root) for root in roots]
         outcomes: list[Outcome] = []
         for start in range(0, len(roots), _TOGETHER):
-            outcomes += self._evaluate(roots[start : start + _TOGETHER], every_reason)
+            outcomes += self._together(roots[start : start + _TOGETHER], every_reason)
         return outcomes
+
+    def _together(self, roots: Sequence[Node], every_reason: bool) -> list[Outcome]:
+        """Half of the formulas after the other where memory does not hold what all compute."""
+        try:
+            return self._evaluate(roots, every_reason)
+        except (RuntimeError, MemoryError) as error:
+            if len(roots) == 1 or not is_out_of_memory(error):
+                raise
+        half = len(roots) // 2
+        return self._together(roots[:half], every_reason) + self._together(
+            roots[half:], every_reason
+        )
 
     def excess(self, root: Node) -> str:
         """Why a formula is far too much work for a search; empty where it is not."""

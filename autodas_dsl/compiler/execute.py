@@ -19,6 +19,7 @@ from autodas_dsl.compiler.layout import NET, TEACHER, Block, Layout
 from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import ShapeMismatch
 from autodas_dsl.compiler.plan import Stage
+from autodas_dsl.language.foreign import is_out_of_memory
 
 _PROGRAMS = count()
 
@@ -72,6 +73,8 @@ def run(program: Program, layout: Layout, known: Memo, compiled: bool = False) -
             try:
                 execution.run(stage, functions[stage.name])
             except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
                 raise _refused(error, program, filename) from error
     return execution
 

@@ -25,6 +25,7 @@ from autodas_dsl.compiler.layout import Values
 from autodas_dsl.compiler.outcome import Invalid, NotFinite, ShapeMismatch
 from autodas_dsl.compiler.reading import reading
 from autodas_dsl.compiler.shelf import loaded
+from autodas_dsl.language.foreign import is_out_of_memory
 from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.kinds import LISTS, Kind
 from autodas_dsl.language.operators import OPERATORS
@@ -173,6 +174,8 @@ def _apply(node: Node, args: list[Tensor], blame: _Blame | None, layer: int | No
     try:
         result = operation(node)(*_spread(node, args))
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         shapes = ", ".join(str(list(arg.shape)) for arg in args)
         message = str(error).partition("\n")[0]
         raise ShapeMismatch(node, f"does not fit {shapes}: {message}") from error

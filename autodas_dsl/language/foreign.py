@@ -35,6 +35,15 @@ class foreign:
             raise self.describe(error) from error
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
 def one_line(error: BaseException, width: int = 200) -> str:
     """The kind of an exception and the first line of its message."""
     text = str(error).strip().split("\n")[0]

@@ -38,6 +38,7 @@ from autodas_dsl.statistics.collect import (
     collect_teacher,
     no_teacher,
 )
+from autodas_dsl.statistics.errors import within_memory
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,8 @@ class Scorer:
                 ready.append(place)
         engine = Engine([collected], self._compiled)
         ordered = list(dict.fromkeys(n for place in ready for n in _roots(self.formulas[place])))
-        outcomes = dict(zip(ordered, engine.evaluate(ordered, True), strict=True))
+        with within_memory(f"a formula on a batch of {len(self._batch.x)}"):
+            outcomes = dict(zip(ordered, engine.evaluate(ordered, True), strict=True))
         for place in ready:
             found[place] = _score(self.formulas[place], outcomes)
         return found, collected

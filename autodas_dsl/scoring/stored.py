@@ -24,6 +24,7 @@ from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
+from autodas_dsl.language.foreign import is_out_of_memory
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
@@ -134,7 +135,18 @@ def _invalid(reason: str, networks: int) -> Outcome:
 def _evaluator(collected: Sequence[Collected], memory: int) -> Evaluator:
     """Scores on these networks; a formula that is far too much work for a search is invalid."""
     engine = Engine(_alike(collected), memory=memory)
-    return where_fitting(engine.excess, engine.evaluate, len(collected))
+
+    def evaluate(roots: Sequence[Node]) -> list[Outcome]:
+        try:
+            return engine.evaluate(roots)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if len(roots) == 1:
+            return [_invalid("there is not enough memory for it", len(collected))]
+        return [outcome for root in roots for outcome in evaluate([root])]
+
+    return where_fitting(engine.excess, evaluate, len(collected))
 
 
 def _alike(collected: Sequence[Collected]) -> list[Collected]:

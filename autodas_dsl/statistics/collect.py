@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.statistics.collectors import Value, collector_of
-from autodas_dsl.statistics.errors import StatisticError
+from autodas_dsl.statistics.errors import StatisticError, within_memory
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.passes import Subject, observed
 
@@ -186,8 +186,9 @@ def _collected(
         subject.network.check_finite()
     layers = {"lin": tuple(layer.name for layer in subject.network.layers)}
     collected = Collected(layers=layers)
-    for _, statistics in sorted(groups.items()):
-        collected = collected.merged(_group(subject, statistics, absent))
+    with within_memory(f"batch of {len(subject.batch.x)}"):
+        for _, statistics in sorted(groups.items()):
+            collected = collected.merged(_group(subject, statistics, absent))
     return replace(collected, values=_on_cpu(collected.values))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.foreign import is_out_of_memory, one_line
 from autodas_dsl.language.spans import Source
 
 
@@ -48,10 +49,17 @@ def of_network(name: str) -> Iterator[None]:
         raise
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """Let an error say that memory does not suffice for something.
+
+    Raises
+    ------
+    OutOfMemory
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(f"{what}: {one_line(error)}") from error

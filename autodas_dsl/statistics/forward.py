@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.foreign import foreign, one_line
+from autodas_dsl.language.foreign import foreign, is_out_of_memory, one_line
 from autodas_dsl.statistics.attention import hook_attention
 from autodas_dsl.statistics.capture import (
     Calls,
@@ -23,7 +23,7 @@ from autodas_dsl.statistics.capture import (
     hook_passed_inputs,
     hook_variances,
 )
-from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
+from autodas_dsl.statistics.errors import OutOfMemory, StatisticError
 from autodas_dsl.statistics.features import FeatureFinder
 from autodas_dsl.statistics.layers import Layer, affine_layers, blocks, every_module
 from autodas_dsl.statistics.network import Network, substituted, undisturbed

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autodas_dsl.language.errors import InputError
-from autodas_dsl.language.foreign import foreign, one_line
-from autodas_dsl.statistics.errors import OutOfMemory, StatisticError, is_out_of_memory
+from autodas_dsl.language.foreign import foreign, is_out_of_memory, one_line
+from autodas_dsl.statistics.errors import OutOfMemory, StatisticError
 from autodas_dsl.statistics.probes import check_labels
 
 

@@ -25,6 +25,7 @@ from autodas_dsl.statistics.fingerprint import raw
 BUDGET = 4 << 30
 _SUFFIX = ".safetensors"
 _ANY = Statistic("")
+_SHARING = 8  # processes that may fill the room together without looking
 
 
 def user_store() -> Store | None:
@@ -49,6 +50,7 @@ class Store:
     def __init__(self, folder: Path, budget: int = BUDGET) -> None:
         self.folder = folder
         self.budget = budget
+        self._spare = 0  # bytes that may be written before the folder is looked through again
 
     def path(self, key: str) -> Path:
         return self.folder / f"{key}{_SUFFIX}"
@@ -93,7 +95,9 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(self.path(key)) as temporary:
                 save_file(dict(tensors), temporary, {"collected": described})
-            self._evict(keep=self.path(key))
+                self._spare -= temporary.stat().st_size
+            if self._spare < 0:
+                self._evict(keep=self.path(key))
         except (OSError, SafetensorError) as error:
             raise InputError(
                 "E650",
@@ -112,10 +116,11 @@ class Store:
         total = sum(size for _, size, _ in used)
         for _, size, path in sorted(used):
             if total <= self.budget:
-                return
+                break
             if path != keep:
                 path.unlink(missing_ok=True)
                 total -= size
+        self._spare = (self.budget - total) // _SHARING
 
 
 def _packed(collected: Collected) -> tuple[str, dict[str, Tensor]]:
