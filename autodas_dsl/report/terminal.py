@@ -192,7 +192,9 @@ def note(*messages: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+def progress_bar(
+    label: str, total: int | None, *, out: TextIO | None = None
+) -> Iterator[Callable[[int, str], None]]:
     """A progress bar on stderr while the block runs; nothing where that is no terminal.
 
     Yields
@@ -200,6 +202,8 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int, str],
     callable
         ``advance(done, status)``: how much is done in all, and a short text beside the bar.
     """
+    stream = sys.stderr if out is None else out
+    console = Console(file=stream)
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -207,9 +211,9 @@ def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int, str],
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[status]}", markup=False),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-        disable=quiet() or not sys.stderr.isatty(),
+        disable=quiet() or not stream.isatty(),
     )
     with bar:
         task = bar.add_task(visible(label), total=total, status="")
