@@ -11,6 +11,7 @@ import argparse
 import json
 import resource
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -66,7 +67,7 @@ def library(model: str, batch: int, limit: float) -> None:
     scored(model, batch, limit, library_names())
 
 
-def scored(model: str, batch: int, limit: float, formulas: tuple[str, ...]) -> None:
+def scored(model: str, batch: int, limit: float, formulas: Sequence[str]) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_AS, (int(limit * 2**30),) * 2)
     try:
