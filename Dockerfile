@@ -5,5 +5,5 @@ COPY . .
 RUN pip install --no-cache-dir -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu . \
     && useradd --create-home autodas
 USER autodas
-WORKDIR /work
+WORKDIR /home/autodas
 ENTRYPOINT ["autodas-dsl"]

@@ -107,6 +107,7 @@ UNSHOWN = {
     "E604": "When two processes are given the same run folder.",
     "E607": "When a search ends without one valid formula.",
     "E612": "When --memory does not hold the statistics of the teacher.",
+    "E669": "When the folder that the program is started in was deleted.",
     "E745": "When --resume finds a file that is no state of a run.",
     "E746": "When --resume is given with other options than the run began with.",
     "E747": "When the maps that hints compare differ in height or width.",

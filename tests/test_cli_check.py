@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 from conftest import REPOSITORY
 from fixtures import wrong_inputs
 
+from autodas_dsl.cli import check
 from autodas_dsl.cli.entry import cli
 
 WRONG = "proxy/1 a\nlet x = W\nscore = paramz + foo\n"
@@ -130,6 +132,24 @@ def test_github_reads_no_command_inside_a_name_or_message(tmp_path: Path) -> Non
     assert all(re.fullmatch(r"::error [^:]+::[^:].*", line) for line in lines)
 
 
+# --- what is there ------------------------------------------------------------------------------
+
+
+def test_a_folder_without_documents_is_said_to_be_one(tmp_path: Path) -> None:
+    found = run(tmp_path)
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "", "no .proxy file found\n")
+    assert run(tmp_path, "--format", "json").stdout == "[]\n"
+
+
+def test_a_link_to_itself_is_an_unreadable_file(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.proxy"
+    loop.symlink_to(loop)
+    for named in (loop, tmp_path):
+        found = run(named)
+        assert found.exit_code == 1
+        assert found.stdout.startswith(f"error[E301]: cannot read {loop}: ")
+
+
 # --- watch ----------------------------------------------------------------------------------------
 
 
@@ -152,6 +172,29 @@ def test_watch_checks_again_when_a_file_changes_and_ends_with_an_interrupt(wrong
     assert watching.returncode == 130
     assert said.startswith("1 fixable with --fix\nwatching; Ctrl-C ends\n")
     assert "Traceback" not in rest + said
+
+
+def test_a_watched_folder_that_goes_is_no_formula(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changes(watched: Sequence[str]) -> Iterator[None]:
+        yield
+        (tmp_path / "W" / "a.proxy").unlink()
+        yield
+        (tmp_path / "W").rmdir()
+        yield
+        raise KeyboardInterrupt
+
+    (tmp_path / "W").mkdir()
+    (tmp_path / "W" / "a.proxy").write_text("proxy/1 a\nscore = params\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check, "changes", changes)
+    watched = run("--watch", "W")
+    assert watched.stdout.splitlines()[1:3] == [
+        "  reads params", "error[E301]: cannot read W: No such file or directory",
+    ]  # fmt: skip
+    assert "E203" not in watched.stdout
+    assert watched.stderr.splitlines()[1] == "no .proxy file found"
 
 
 @pytest.mark.parametrize("words", [("W",), ("-",), ("a.proxy", "--fix"), (".", "--format", "json")])

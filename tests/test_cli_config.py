@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -51,6 +52,19 @@ def test_config_names_the_file(folder: Path) -> None:
     wrote(folder / "autodas.toml", '[check]\nformat = "text"\n')
     assert is_json("--config", str(wrote(folder / "mine.toml", TWO)))
     refused(run("--config", "none.toml", "check", "params"), "E664", "none.toml")
+
+
+def test_a_byte_order_mark_is_no_mistake_and_other_bytes_are(folder: Path) -> None:
+    (folder / "autodas.toml").write_bytes(b"\xef\xbb\xbf[check]\r\nformat = 'json'\r\n")
+    assert is_json()
+    (folder / "autodas.toml").write_bytes(b"[check]\n# \xe9\n")
+    refused(run("check", "params"), "E664", "autodas.toml is no TOML: it is not UTF-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted there")
+def test_a_working_folder_that_was_deleted(folder: Path) -> None:
+    (folder / "in").rmdir()
+    refused(run("check", "params"), "E669", "the working folder is not there")
 
 
 def test_options_of_every_kind(folder: Path) -> None:

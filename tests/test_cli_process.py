@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -54,6 +55,17 @@ def test_the_exit_status_reaches_the_shell(words: list[str], status: int) -> Non
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert bool(done.stdout) == (status == 0)
+
+
+def test_streams_that_the_caller_closed_are_empty() -> None:
+    program = shlex.join(PROGRAM)
+    line = f"{program} check - params <&-; {program} ops KL >&- 2>&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True,
+                          env=environment(), check=False)  # fmt: skip
+    assert done.returncode == 0
+    assert "error[E305]: the document is empty" in done.stdout
+    assert "params: ok" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

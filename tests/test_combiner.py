@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import combined
 from autodas_dsl.compiler.population import percentile, percentiles, standardise
@@ -318,8 +319,10 @@ def test_a_sum_is_written_as_a_formula_that_scores_alike() -> None:
     assert format_expression(expr) == text
     scores = _random(17, 3, 9)
     root = to_ir(expr)
-    columns = {to_ir(term): row for term, row in zip(terms, scores, strict=True)}
-    scored = combined(root, columns, {part: [""] * 9 for part in columns}, {}, 9).scores
+    columns = {
+        to_ir(term): Outcome(row, ("",) * 9) for term, row in zip(terms, scores, strict=True)
+    }
+    scored = combined(root, columns, {}, 9).scores
     np.testing.assert_allclose(scored, np.array([1.0, 1.0, -1.0]) @ percentiles(scores))
     alone = expression(Sum((0,), (-1.0,), 0.5, ()), terms)
     assert format_expression(alone) == "-percentile(params)"

@@ -150,9 +150,12 @@ def test_a_wrong_file_is_explained(tmp_path: Path, body: str, message: str) -> N
     assert before == (OPERATORS, INPUTS)
 
 
-def test_a_missing_file() -> None:
-    with pytest.raises(InputError, match="E220"):
-        load_extension("nowhere/mine.py")
+def test_a_missing_file(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.py"
+    loop.symlink_to(loop)
+    for path in ("nowhere/mine.py", loop):
+        with pytest.raises(InputError, match="E220"):
+            load_extension(path)
 
 
 @pytest.mark.parametrize(

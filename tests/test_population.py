@@ -13,6 +13,7 @@ from reference import REFERENCE
 from autodas_dsl import spaces
 from autodas_dsl.compiler.interpret import Invalid, interpret
 from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import (
     combined,
@@ -75,12 +76,14 @@ def node(text: str) -> Node:
 def by_hand(text: str, **columns: list[float]) -> list[float]:
     """A formula over statistics that are one number each, given for every network."""
     root = node(text)
-    known = {node(name): np.array(column) for name, column in columns.items()}
-    networks = len(next(iter(columns.values())))
-    reasons = {
-        part: ["invalid" if np.isnan(v) else "" for v in column] for part, column in known.items()
+    known = {
+        node(name): Outcome(
+            np.array(column), tuple("invalid" if np.isnan(v) else "" for v in column)
+        )
+        for name, column in columns.items()
     }
-    return combined(root, known, reasons, {}, networks).scores.tolist()
+    networks = len(next(iter(columns.values())))
+    return combined(root, known, {}, networks).scores.tolist()
 
 
 # --- meaning
@@ -132,7 +135,7 @@ def test_an_invalid_network_has_no_score_and_no_place_in_the_population() -> Non
 def test_an_empty_population_says_so() -> None:
     part = node("params")
     found = combined(
-        node("percentile(params) + 1"), {part: np.full(2, np.nan)}, {part: ("", "")}, {}, 2
+        node("percentile(params) + 1"), {part: Outcome(np.full(2, np.nan), ("", ""))}, {}, 2
     )
     assert found.reasons == ("no network of the population has a value of `percentile`",) * 2
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from autodas_dsl.cli import colour, fixing, options
-from autodas_dsl.cli.documents import Document, documents
+from autodas_dsl.cli.documents import NONE_FOUND, Document, documents
 from autodas_dsl.cli.findings import FORMATS, Report
 from autodas_dsl.cli.options import PROXY
 from autodas_dsl.cli.watching import changes
@@ -70,17 +70,26 @@ def command(
         if not watched:
             raise click.UsageError("--watch needs a file or a folder")
         for _ in changes(watched):
-            _check(specs)
+            _check(specs, files=watched)
             click.echo("watching; Ctrl-C ends", err=True)
     if _check(specs, format, fix, unsafe):
         ctx.exit(1)
 
 
 def _check(
-    specs: Sequence[str], format: str = "text", fix: bool = False, unsafe: bool = False
+    specs: Sequence[str],
+    format: str = "text",
+    fix: bool = False,
+    unsafe: bool = False,
+    files: Sequence[str] = (),
 ) -> bool:
-    """Check, mend where told, print; whether anything is wrong."""
-    subjects = list(_subjects(specs))
+    """Check, mend where told, print; whether anything is wrong.
+
+    Specs among `files` are documents, be they there or not.
+    """
+    subjects = [one for spec in specs for one in _subjects(spec, spec in files)]
+    if not subjects:
+        click.echo(NONE_FOUND, err=True)
     fixed = None
     if fix:
         fixing.require_documents(subjects)
@@ -101,13 +110,12 @@ def _check(
     return any(report.wrong for report in reports)
 
 
-def _subjects(specs: Sequence[str]) -> Iterator[Document | str]:
-    """Documents, and the specs that are formulas."""
-    for spec in specs:
-        if _names_documents(spec):
-            yield from documents([spec])
-        else:
-            yield spec
+def _subjects(spec: str, is_file: bool) -> Iterator[Document | str]:
+    """The documents that a spec names, or the formula that it is."""
+    if is_file or _names_documents(spec):
+        yield from documents([spec])
+    else:
+        yield spec
 
 
 def _names_documents(spec: str) -> bool:

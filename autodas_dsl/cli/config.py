@@ -63,11 +63,16 @@ def find_config(named: Path | None) -> ConfigFile | None:
     Raises
     ------
     InputError
-        E664 when it cannot be read.
+        E664 when it cannot be read, E669 when there is no working folder.
     """
     if named is not None:
         return _read(named, shared=named.name == SHARED, named=True)
-    for folder in (Path.cwd(), *Path.cwd().parents):
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise InputError("E669", f"the working folder is not there: {error.strerror}",
+                         "change into another folder") from error  # fmt: skip
+    for folder in (here, *here.parents):
         for name in (OWN, SHARED):
             found = (
                 _read(folder / name, shared=name == SHARED) if (folder / name).is_file() else None

@@ -23,20 +23,14 @@ Examples:
   autodas-dsl distill student.py --teacher teacher.py --data images/ --recipe recipe.toml"""
 
 
-class LayerNames(click.ParamType):
+def _layers(value: Any) -> tuple[str, str]:
     """Two names of modules with a comma between them."""
-
-    name = "layers"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        student, comma, teacher = str(value).partition(",")
-        if not comma:
-            self.fail("give two modules, layer2,layer3", param, ctx)
-        return student.strip(), teacher.strip()
+    if isinstance(value, tuple):
+        return value
+    student, comma, teacher = str(value).partition(",")
+    if not comma:
+        raise click.BadParameter("give two modules, layer2,layer3")
+    return student.strip(), teacher.strip()
 
 
 @click.command("distill", epilog=_EPILOG)
@@ -52,7 +46,7 @@ class LayerNames(click.ParamType):
                  help="Share of kd; other losses are added."),
     click.option("--temperature", type=click.FloatRange(0, min_open=True), default=4.0,
                  show_default=True, help="Softens the logits of kd and dkd."),
-    click.option("--hint-layers", type=LayerNames(), default=("", ""), metavar="STUDENT,TEACHER",
+    click.option("--hint-layers", type=_layers, default=("", ""), metavar="STUDENT,TEACHER",
                  help="Modules whose output is F.  [default: the last maps]"),
     click.option("--alone", is_flag=True,
                  help="Train the same student on the labels alone, too, to compare with."),

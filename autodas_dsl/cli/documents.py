@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from autodas_dsl.language.documents import MAX_DOCUMENT_BYTES, decode, parse_doc
 from autodas_dsl.language.proxy import Proxy
 
 STDIN = "<stdin>"
+NONE_FOUND = "no .proxy file found"
 
 
 @dataclass
@@ -55,13 +57,14 @@ class Document:
 
 def documents(paths: Sequence[str]) -> Iterator[Document]:
     """Every document named: files as given, the .proxy files below folders, ``-``; each once."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for text in paths:
         if text == "-":
             yield Document(None)
             continue
         path = Path(text)
         for found in sorted(path.rglob("*.proxy")) if path.is_dir() else [path]:
-            if found.resolve() not in seen:
-                seen.add(found.resolve())
+            real = os.path.realpath(found)  # of a link to itself, too
+            if real not in seen:
+                seen.add(real)
                 yield Document(found)

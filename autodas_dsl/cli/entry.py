@@ -130,6 +130,13 @@ def cli(ctx: click.Context, path: Path | None) -> None:
 with_loudness(cli)
 
 
+def _open_closed_streams() -> None:
+    """A stream that the caller closed reads as empty and writes to nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def _print_any_character() -> None:
     """Make the streams take every character: UTF-8 where they know ASCII only, as click does."""
     for stream in (sys.stdout, sys.stderr):
@@ -140,5 +147,6 @@ def _print_any_character() -> None:
 
 def main() -> None:
     """The console script."""
+    _open_closed_streams()
     _print_any_character()
     cli.main(prog_name="autodas-dsl")

@@ -42,18 +42,12 @@ of the run. Of them only --iterations can change, and only grow; --workers, --ra
 --max-time and --format are not remembered."""
 
 
-class Listed(click.ParamType):
+def _listed(value: Any) -> tuple[str, ...]:
     """Several names or formulas, with a comma between them."""
-
-    name = "list"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        return value if isinstance(value, tuple) else options.listed(value)
+    return value if isinstance(value, tuple) else options.listed(value)
 
 
-_KINDS: dict[str, Any] = {"int": int, "float": float, "str": str, "tuple[str,": Listed()}
+_KINDS: dict[str, Any] = {"int": int, "float": float, "str": str, "tuple[str,": _listed}
 
 _SHARED: dict[str, options.Decorator] = {
     "space": options.space,

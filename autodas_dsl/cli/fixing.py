@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -15,14 +14,6 @@ from autodas_dsl.language.documents import decode
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.visible import visible
-
-
-@dataclass(frozen=True)
-class Fixable:
-    """How many problems of a document have a fix: a safe one, and another one."""
-
-    safe: int
-    unsafe: int
 
 
 def require_documents(subjects: Sequence[Document | str]) -> None:
@@ -63,17 +54,17 @@ def fix(document: Document, unsafe: bool) -> int:
     return found.fixed
 
 
-def fixable(document: Document) -> Fixable:
-    """How many problems could be mended."""
+def fixable(document: Document) -> tuple[int, int]:
+    """How many problems have a fix: a safe one, and another one."""
     text = _text(document)
     if text is None:
-        return Fixable(0, 0)
+        return 0, 0
     safe, unsafe = (mended(text, document.stem, unsafe) for unsafe in (False, True))
     count = safe.fixed if safe.readable else 0
-    return Fixable(count, unsafe.fixed - count if unsafe.readable else 0)
+    return count, unsafe.fixed - count if unsafe.readable else 0
 
 
-def summary(fixed: int | None, left: int, rest: Sequence[Fixable]) -> str:
+def summary(fixed: int | None, left: int, rest: Sequence[tuple[int, int]]) -> str:
     """What is said of all documents; nothing where no fix was asked for and none is known.
 
     Parameters
@@ -82,10 +73,10 @@ def summary(fixed: int | None, left: int, rest: Sequence[Fixable]) -> str:
         The problems mended; None without ``--fix``.
     left : int
         The problems there are now.
-    rest : sequence of Fixable
+    rest : sequence of (safe, unsafe)
         Of each document.
     """
-    safe, unsafe = sum(one.safe for one in rest), sum(one.unsafe for one in rest)
+    safe, unsafe = (sum(one[kind] for one in rest) for kind in (0, 1))
     more = f"{unsafe} more with --unsafe-fixes" if unsafe else ""
     if fixed is None:
         return ", ".join(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from autodas_dsl.cli import colour, options
-from autodas_dsl.cli.documents import STDIN, Document, documents
+from autodas_dsl.cli.documents import NONE_FOUND, STDIN, Document, documents
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.visible import visible, visible_lines
@@ -79,4 +79,4 @@ def _summary(changed: int, wrong: int, total: int, dry: bool) -> str:
         parts.append(f"{total - changed - wrong} already formatted")
     if wrong:
         parts.append(f"{wrong} wrong")
-    return ", ".join(parts) or "no .proxy file found"
+    return ", ".join(parts) or NONE_FOUND

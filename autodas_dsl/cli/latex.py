@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of
+from autodas_dsl.cli.networks import measured_on, setting_of
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.report.graph import keep_existing
 

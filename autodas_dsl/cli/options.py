@@ -283,48 +283,34 @@ def data(default_text: str = "by default what the space is usually scored on") -
     )  # fmt: skip
 
 
-class Shape(click.ParamType):
+def _shape(value: Any) -> tuple[int, ...]:
     """The shape of one input, such as 3x32x32."""
-
-    name = "shape"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        if not re.fullmatch(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5})*", value):
-            self.fail(
-                f"{value!r} is no shape such as 3x32x32 (channels, height, width)", param, ctx
-            )
-        return tuple(map(int, value.split("x")))
+    if isinstance(value, tuple):
+        return value
+    if not re.fullmatch(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5})*", value):
+        raise click.BadParameter(f"{value!r} is no shape such as 3x32x32 (channels, height, width)")
+    return tuple(map(int, value.split("x")))
 
 
 input_shape = click.option(
-    "--input-shape", type=Shape(), metavar="CxHxW",
+    "--input-shape", type=_shape, metavar="CxHxW",
     help="Shape of one input, 3x32x32.  [default: what MODEL says]",
 )  # fmt: skip
 
 
-class WorkersType(click.ParamType):
+def _workers(value: Any) -> int | str:
     """How many processes work, or that a Ray cluster does."""
-
-    name = "workers"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        if value == RAY:
-            return RAY
-        text = str(value)
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
-            self.fail(f"{text!r} is neither a number from 1 to {MOST} nor {RAY}", param, ctx)
-        return int(text)
+    if value == RAY:
+        return RAY
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+        raise click.BadParameter(f"{text!r} is neither a number from 1 to {MOST} nor {RAY}")
+    return int(text)
 
 
 workers = together(
     click.option(
-        "--workers", type=WorkersType(), default=1, show_default=True, metavar="N|ray",
+        "--workers", type=_workers, default=1, show_default=True, metavar="N|ray",
         help="Processes, each with one thread, or the Ray cluster that this machine is part of; "
         "results do not depend on it.",
     ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of
+from autodas_dsl.cli.networks import measured_on, setting_of
 
 if TYPE_CHECKING:
     from autodas_dsl.evaluation.rank import Ranking

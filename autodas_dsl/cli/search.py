@@ -42,46 +42,36 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
-class Amount(click.ParamType):
+def _amount(value: Any) -> int:
     """A count such as 500000, 500k, 1.5M or 2G."""
-
-    name = "amount"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)([kmg]?)", str(value).strip().lower())
-        amount = round(float(found[1]) * _UNITS[found[2]]) if found else 0
-        if amount < 1:
-            self.fail(f"{value!r} is no positive count such as 500000, 500k or 1.5M", param, ctx)
-        return amount
+    if isinstance(value, int):
+        return value
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)([kmg]?)", str(value).strip().lower())
+    amount = round(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if amount < 1:
+        raise click.BadParameter(f"{value!r} is no positive count such as 500000, 500k or 1.5M")
+    return amount
 
 
-class Duration(click.ParamType):
+def _duration(value: Any) -> float:
     """A time such as 5ms, 800us or 0.1s, in seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(us|ms|s)", str(value).strip().lower())
-        taken = float(found[1]) * _SECONDS[found[2]] if found else 0.0
-        if taken <= 0:
-            self.fail(f"{value!r} is no time such as 5ms, 800us or 0.1s", param, ctx)
-        return taken
+    if isinstance(value, float):
+        return value
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(us|ms|s)", str(value).strip().lower())
+    taken = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if taken <= 0:
+        raise click.BadParameter(f"{value!r} is no time such as 5ms, 800us or 0.1s")
+    return taken
 
 
 @click.command("search", epilog=_EPILOG)
 @click.argument("space", metavar="SPACE", type=options.SPACE)
 @options.proxies()
-@click.option("--max-params", type=Amount(), metavar="N",
+@click.option("--max-params", type=_amount, metavar="N",
               help="Parameters a student may have: 500000, 500k, 1.5M.")  # fmt: skip
-@click.option("--max-flops", type=Amount(), metavar="N",
+@click.option("--max-flops", type=_amount, metavar="N",
               help="Multiply-adds of one sample that a student may take.")  # fmt: skip
-@click.option("--max-latency", type=Duration(), metavar="TIME",
+@click.option("--max-latency", type=_duration, metavar="TIME",
               help="Time that one sample may take on this device: 5ms, 800us.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), default=200, show_default=True, metavar="N",
               help="Networks to score; all of a space that has no more.")  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.measuring import measured_on, setting_of
+from autodas_dsl.cli.networks import measured_on, setting_of
 from autodas_dsl.language.documents import EXPRESSION, require_name
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.proxy import Proxy, format_formula

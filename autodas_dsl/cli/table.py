@@ -45,20 +45,14 @@ def command() -> None:
     """Build, import and describe tables of accuracies."""
 
 
-class SeedCounts(click.ParamType):
+def _seed_counts(value: Any) -> tuple[int, int]:
     """How many networks learn alone and with the teacher: ``8`` of each, or ``8,16``."""
-
-    name = "seeds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        found = re.fullmatch(r"(\d{1,6})(?:,(\d{1,6}))?", value.strip())
-        if found is None:
-            self.fail(f"{value!r} is no count such as 8, or 8,16 for alone and taught", param, ctx)
-        return int(found[1]), int(found[2] or found[1])
+    if isinstance(value, tuple):
+        return value
+    found = re.fullmatch(r"(\d{1,6})(?:,(\d{1,6}))?", value.strip())
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no count such as 8, or 8,16 for alone and taught")
+    return int(found[1]), int(found[2] or found[1])
 
 
 _RECIPE: dict[str, tuple[click.ParamType, str]] = {
@@ -74,12 +68,13 @@ _RECIPE: dict[str, tuple[click.ParamType, str]] = {
 """What a recipe says; by default as the tables that ship, else as `distill`."""
 
 
-def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for name, (kind, help) in reversed(_RECIPE.items()):
-        field = "batch" if name == "--batch-size" else name[2:].replace("-", "_")
-        command = click.option(name, field, type=kind, help=help)(command)
-    return command
-
+_recipe_options = options.together(*(
+    click.option(
+        name, "batch" if name == "--batch-size" else name[2:].replace("-", "_"), type=kind,
+        help=help,
+    )
+    for name, (kind, help) in _RECIPE.items()
+))  # fmt: skip
 
 _UNSAID = ("out", "workers", "ray")
 """Options of ``build`` on which the table does not depend, so that it does not name them."""
@@ -95,7 +90,7 @@ _UNSAID = ("out", "workers", "ray")
               help="How the taught learn: a loss of `distill`.")  # fmt: skip
 @click.option("--sample", type=click.IntRange(1), metavar="N",
               help="Architectures, drawn at random.  [default: 64; 96 of the digits spaces]")  # fmt: skip
-@click.option("--seeds", type=SeedCounts(), metavar="N[,M]",
+@click.option("--seeds", type=_seed_counts, metavar="N[,M]",
               help="N networks trained alone and M taught; 0 leaves that column out.")  # fmt: skip
 @recipe_file
 @_recipe_options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,14 +119,7 @@ def trained_with(*own: options.Decorator) -> options.Decorator:
         options.output_format,
     )  # fmt: skip
 
-    every: tuple[options.Decorator, ...] = (*shared_before, *own, *shared_after)
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(every):
-            command = option(command)
-        return command
-
-    return decorate
+    return options.together(*shared_before, *own, *shared_after)
 
 
 @dataclass(frozen=True)

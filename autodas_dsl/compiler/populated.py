@@ -7,8 +7,8 @@ of the population, and is evaluated here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from autodas_dsl.compiler.interpret import operation
 from autodas_dsl.compiler.ir import Node, topological
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.population import Floats, percentile, standardise
 from autodas_dsl.language.errors import InputError
@@ -67,36 +68,25 @@ def open_terms(root: Node, references: References) -> list[Node]:
     return [n for n in topological([root]) if is_population(n) and n not in references]
 
 
-@dataclass(frozen=True, eq=False)
-class Combined:
-    """Scores of a populated formula, ``[networks]``; where NaN, `reasons` say why."""
-
-    scores: Floats
-    reasons: tuple[str, ...]
-
-
 def combined(
-    root: Node, values: Mapping[Node, Floats], reasons: Mapping[Node, Sequence[str]],
-    references: References, networks: int,
-) -> Combined:  # fmt: skip
+    root: Node, outcomes: Mapping[Node, Outcome], references: References, networks: int
+) -> Outcome:
     """A formula from the values of its parts on all networks.
 
     Parameters
     ----------
     root : Node
-    values : mapping of Node to float64 array [networks]
-        Of every part; NaN where invalid, such networks are no part of a population.
-    reasons : mapping of Node to sequence of str
-        Of every part and network: why it is invalid, or empty.
+    outcomes : mapping of Node to Outcome
+        Of every part; networks where it is invalid are no part of a population.
     references : mapping of Node to tuple of float
         Frozen populations.
     networks : int
     """
     found: dict[Node, Floats] = {}
     empty = ""
-    for node in _order(root, values):
-        if node in values:
-            found[node] = values[node]
+    for node in _order(root, outcomes):
+        if node in outcomes:
+            found[node] = outcomes[node].scores
         elif node.op == "number":
             found[node] = np.full(networks, node.value)
         elif is_population(node):
@@ -109,18 +99,20 @@ def combined(
             args = [torch.from_numpy(found[arg]) for arg in node.args]
             found[node] = operation(node)(*args).double().numpy()
     scores = np.where(np.isfinite(found[root]), found[root], nan)
-    return Combined(
+    return Outcome(
         scores,
         tuple(
-            "" if np.isfinite(score) else _reason(root, reasons, place) or empty or _undefined(root)
+            ""
+            if np.isfinite(score)
+            else _reason(root, outcomes, place) or empty or _undefined(root)
             for place, score in enumerate(scores)
         ),
     )
 
 
-def _order(root: Node, values: Mapping[Node, Floats]) -> list[Node]:
+def _order(root: Node, known: Mapping[Node, Outcome]) -> list[Node]:
     """Nodes above the parts, and the parts, arguments first."""
-    below = {n for part in values for n in topological([part])} - set(values)
+    below = {n for part in known for n in topological([part])} - set(known)
     return [node for node in topological([root]) if node not in below or node.op == "number"]
 
 
@@ -133,8 +125,8 @@ def _placed(node: Node, inner: Floats, reference: Floats, frozen: bool) -> Float
     return standardise(inner, float(centre), float(spread))
 
 
-def _reason(root: Node, reasons: Mapping[Node, Sequence[str]], network: int) -> str:
-    return next((said for part in parts(root) if (said := reasons[part][network])), "")
+def _reason(root: Node, outcomes: Mapping[Node, Outcome], network: int) -> str:
+    return next((said for part in parts(root) if (said := outcomes[part].reasons[network])), "")
 
 
 def _undefined(root: Node) -> str:
@@ -183,16 +175,16 @@ def freeze(proxy: Proxy, values: Mapping[Node, Floats]) -> Proxy:
         When a term has no value on any network.
     """
     networks = len(next(iter(values.values()))) if values else 0
-    reasons = {part: ("",) * networks for part in values}
+    outcomes = {part: Outcome(own, ("",) * networks) for part, own in values.items()}
     references = []
     for call in population_calls([*(let.expr for let in proxy.lets), proxy.score.expr]):
         inner = to_ir(_alone(proxy, call.args[0]))
-        scores = combined(inner, values, reasons, {}, networks).scores
+        scores = combined(inner, outcomes, {}, networks).scores
         references.append(Reference(call, frozen(scores, call.op)))
     return replace(proxy, references=tuple(references))
 
 
 __all__ = [
-    "Combined", "alone", "combined", "freeze", "frozen", "is_populated", "open_terms", "parts",
+    "alone", "combined", "freeze", "frozen", "is_populated", "open_terms", "parts",
     "references_of",
 ]  # fmt: skip

@@ -131,14 +131,8 @@ def sum_outcome(proxy: Proxy, outcomes: Mapping[Node, Outcome]) -> Outcome:
     outcomes : mapping of Node to Outcome
         Of every term, on the same networks.
     """
-    found = combined(
-        to_ir(proxy),
-        {node: outcome.scores for node, outcome in outcomes.items()},
-        {node: outcome.reasons for node, outcome in outcomes.items()},
-        references_of(proxy),
-        len(next(iter(outcomes.values())).scores),
-    )
-    return Outcome(found.scores, found.reasons)
+    networks = len(next(iter(outcomes.values())).scores)
+    return combined(to_ir(proxy), outcomes, references_of(proxy), networks)
 
 
 def expression(found: Sum, terms: Sequence[Expr]) -> Expr:

@@ -10,7 +10,7 @@ from autodas_dsl.compiler.ir import Node, removes_level, topological
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.fitness import CONSTANT, Fitness, Objective, Rejected
+from autodas_dsl.evolution.fitness import CONSTANT, Fitness, Objective
 from autodas_dsl.evolution.identity import oriented
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import Fact, Journal, Memory
@@ -162,8 +162,8 @@ class FitnessEvaluator:
             left = {key: expr for key, expr in fresh.items() if key not in failed}
             for key, outcomes in self._outcomes(half, left).items():
                 found = objective(outcomes)
-                if isinstance(found, Rejected):
-                    failed[key] = found.reason
+                if isinstance(found, str):
+                    failed[key] = found
                 elif found.tau + self._config.margin < threshold:
                     failed[key] = SCREENED
         return failed
@@ -202,14 +202,15 @@ class FitnessEvaluator:
         """Every formula that ranks the selection, the fittest first."""
         return sorted((i for i in self._known.values() if i.valid), key=lambda i: i.order)
 
-    def judged(self, outcomes: Sequence[Outcome]) -> Fitness | Rejected:
-        """The fitness of scores on the selection of every table; nothing is counted."""
+    def judged(self, outcomes: Sequence[Outcome]) -> Fitness | str:
+        """The fitness of scores on the selection of every table, or why there is none; nothing is
+        counted."""
         return self._objective(outcomes)
 
     def _ranked(self, expr: Expr, key: str, outcomes: list[Outcome]) -> Individual:
         found = self._objective(outcomes)
-        if isinstance(found, Rejected):
-            return self._rejected_individual(expr, key, found.reason)
+        if isinstance(found, str):
+            return self._rejected_individual(expr, key, found)
         size = complexity(oriented(expr, found.sign))
         self._same_ranks += found.ranks in self._ranks
         self._ranks.add(found.ranks)

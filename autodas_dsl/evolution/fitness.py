@@ -63,13 +63,6 @@ class Fitness:
     ranks: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A formula that cannot be ranked, and why."""
-
-    reason: str
-
-
 class Objective:
     """Fitness from the outcomes on every table.
 
@@ -96,14 +89,14 @@ class Objective:
             for table, values in enumerate(accuracies)
         ]
 
-    def __call__(self, outcomes: Sequence[Outcome]) -> Fitness | Rejected:
-        """Fitness of one formula from one outcome per table."""
+    def __call__(self, outcomes: Sequence[Outcome]) -> Fitness | str:
+        """Fitness of one formula from one outcome per table; why it cannot be ranked if it cannot."""
         for outcome in outcomes:
             if not outcome.valid.all():
-                return Rejected(next(reason for reason in outcome.reasons if reason))
+                return next(reason for reason in outcome.reasons if reason)
         ranks = [_dense_ranks(outcome.scores) for outcome in outcomes]
         if any(int(r.max()) == 0 for r in ranks):
-            return Rejected(CONSTANT)
+            return CONSTANT
         taus = [tau(r) for tau, r in zip(self._taus, ranks, strict=True)]
         sign = -1 if sum(taus) < 0 else 1
         oriented = tuple(sign * tau for tau in taus)

@@ -191,7 +191,12 @@ class Search:
             self.archive.add(offspring)
             self._record(generation)
             if progress is not None:
-                progress(self._progress(generation))
+                progress(
+                    Progress(
+                        generation, self.config.iterations, self.evaluator.counts,
+                        self.archive.best, self.evaluator.from_journal,
+                    )
+                )  # fmt: skip
             reason = self._reason_to_stop()
             if reason:
                 return reason
@@ -242,12 +247,6 @@ class Search:
                     best.complexity,
                 )
             )
-
-    def _progress(self, generation: int) -> Progress:
-        return Progress(
-            generation, self.config.iterations, self.evaluator.counts, self.archive.best,
-            self.evaluator.from_journal,
-        )  # fmt: skip
 
     def _reason_to_stop(self) -> str:
         config, best = self.config, self.archive.best

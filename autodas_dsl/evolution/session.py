@@ -191,10 +191,6 @@ def _null(
         return None
 
 
-def _classes(table: Table, space: Space[Any], target: str | None) -> tuple[str, ...]:
-    return splits.isomorphism_classes(table.measured(target)[0], space)
-
-
 def _rows(loaded: Sequence[tuple[Table, Space[Any]]], config: Config) -> list[int]:
     """The architectures of each table."""
     return [len(table.measured(config.target)[0]) for table, _ in loaded]
@@ -212,7 +208,7 @@ def _prepared(
         name
         for number, (other, its_space) in enumerate(loaded)
         if number != place and its_space.name == space.name
-        for name in _classes(other, its_space, config.target)
+        for name in splits.isomorphism_classes(other.measured(config.target)[0], its_space)
     ]
     setting = usual_setting(
         space, config.data or Data(space.data, config.size), config.teacher,

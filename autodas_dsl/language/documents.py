@@ -122,7 +122,7 @@ def parse_document(text: str, name: str = "<document>", stem: str | None = None)
     proxy = reader.read(stem)
     if reader.diagnostics or proxy is None:
         found = [*reader.diagnostics, *(_formula_faults(proxy) if proxy else ())]
-        found.sort(key=_place)
+        found.sort(key=lambda one: one.span.start if one.span else 0)
         more = len(found) - MAX_SHOWN
         if more > 0:
             found[MAX_SHOWN:] = [Diagnostic("E320", f"{more} more mistakes are not shown")]
@@ -145,10 +145,6 @@ def _formula_faults(proxy: Proxy) -> list[Diagnostic]:
     The library is not asked here, so a name that is not known may be one of its proxies.
     """
     return [found for found in proxy.check(NO_LIBRARY).errors if found.code not in ("E201", "E315")]
-
-
-def _place(found: Diagnostic) -> int:
-    return found.span.start if found.span else 0
 
 
 class _Reader:

@@ -82,7 +82,7 @@ def load_extension(path: str | Path) -> Extension:
         E220 (no such file), E221 (it fails), E222 (it defines nothing), E223 (a name is taken),
         E224 (an entry is wrong). Nothing is registered then.
     """
-    file = Path(path).resolve()
+    file = Path(os.path.realpath(path))
     if file not in _LOADED:
         if not file.is_file():
             raise InputError("E220", f"there is no file {path}", "--with takes a Python file")

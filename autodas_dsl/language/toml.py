@@ -26,5 +26,8 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
     ValueError
         It is no TOML, or not UTF-8.
     """
-    text = read_file(path, LIMIT).decode("utf-8")
+    try:
+        text = read_file(path, LIMIT).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
     return tomllib.loads(text), text

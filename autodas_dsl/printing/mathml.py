@@ -29,7 +29,7 @@ from autodas_dsl.printing.tex import (
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 
 
-def mathml(proxy: Proxy, digits: int | None = None, display: bool = True) -> str:
+def mathml(proxy: Proxy, digits: int | None = None) -> str:
     """A ``<math>`` element with the score and its definitions, and its LaTeX as annotation.
 
     Parameters
@@ -37,15 +37,13 @@ def mathml(proxy: Proxy, digits: int | None = None, display: bool = True) -> str
     proxy : Proxy
     digits : int, optional
         Significant digits of numbers.
-    display : bool
-        Set on a line of its own, otherwise inside text.
 
     Raises
     ------
     FormulaError
         When the proxy does not check.
     """
-    return mathml_of(latex(proxy, LatexOptions(digits=digits)), display)
+    return mathml_of(latex(proxy, LatexOptions(digits=digits)))
 
 
 def mathml_of(text: str, display: bool = True) -> str:

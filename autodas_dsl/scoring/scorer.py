@@ -211,10 +211,7 @@ def _score(formula: Bound, outcomes: Mapping[Node, Outcome]) -> Score:
         outcome = outcomes[formula.node]
         return Score(float(outcome.scores[0]), outcome.reasons[0])
     own = {node: outcomes[node] for node in parts(formula.node)}
-    found = combined(
-        formula.node, {node: o.scores for node, o in own.items()},
-        {node: o.reasons for node, o in own.items()}, formula.references, 1,
-    )  # fmt: skip
+    found = combined(formula.node, own, formula.references, 1)
     return Score(float(found.scores[0]), found.reasons[0])
 
 

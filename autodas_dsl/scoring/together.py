@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from autodas_dsl.compiler.ir import Node, requirements_of
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.populated import alone, combined, is_populated, open_terms, parts
 from autodas_dsl.compiler.reading import needed
 from autodas_dsl.scoring.scorer import Bound, Score
@@ -58,8 +59,12 @@ class Together:
         }  # fmt: skip
         found = combined(
             formula.node,
-            {node: np.array([one.value for one in column]) for node, column in own.items()},
-            {node: [one.reason for one in column] for node, column in own.items()},
+            {
+                node: Outcome(
+                    np.array([one.value for one in column]), tuple(one.reason for one in column)
+                )
+                for node, column in own.items()
+            },
             formula.references,
             len(scores),
         )

@@ -11,6 +11,7 @@ import torch
 
 from autodas_dsl.compiler.interpret import Entry, NotFinite, ShapeMismatch, evaluate
 from autodas_dsl.compiler.ir import Node, statistics_of
+from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import combined, is_populated, parts
 from autodas_dsl.compiler.population import Floats
@@ -148,12 +149,13 @@ def _numbers(root: Node, drawn: Sequence[RandomNetwork]) -> Floats:
     """Scores of a formula on networks, together where it sees a population; NaN where invalid."""
     if not is_populated(root):
         return np.array([_number(_value(root, network)) for network in drawn])
-    values = {
-        part: np.array([_number(_value(part, network)) for network in drawn])
+    outcomes = {
+        part: Outcome(
+            np.array([_number(_value(part, network)) for network in drawn]), ("",) * len(drawn)
+        )
         for part in parts(root)
-    }  # fmt: skip
-    reasons = {part: ("",) * len(drawn) for part in values}
-    return combined(root, values, reasons, {}, len(drawn)).scores
+    }
+    return combined(root, outcomes, {}, len(drawn)).scores
 
 
 def _swallowed(shifted: Sequence[float], plain: Sequence[float]) -> bool:

@@ -58,7 +58,8 @@ class FunctionSpace(Space[str]):
 
     def build(self, arch: str, classes: int | None = None) -> nn.Module:
         make = self._module.build
-        told = {"classes": classes or self.classes} if _takes_classes(make) else {}
+        takes_classes = "classes" in inspect.signature(make).parameters
+        told = {"classes": classes or self.classes} if takes_classes else {}
         network: nn.Module = self._called("build", repr(arch), lambda: make(arch, **told))
         return network
 
@@ -162,10 +163,6 @@ class FunctionSpace(Space[str]):
         if is_count(classes):
             return int(classes)
         raise InputError("E715", f"{self._file}: classes is {classes!r}", "write `classes = 10`")
-
-
-def _takes_classes(make: Callable[..., Any]) -> bool:
-    return "classes" in inspect.signature(make).parameters
 
 
 def _listed(given: Any) -> list[Any]:

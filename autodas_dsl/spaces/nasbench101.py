@@ -133,15 +133,13 @@ def vertex_channels(graph: NasBench101Arch, width_in: int, width: int) -> list[i
     return channels
 
 
-class ConvBNReLU(nn.Sequential):
+def _conv_bn_relu(width_in: int, width: int, kernel: int) -> nn.Sequential:
     """Convolution without bias, batch normalisation, ReLU."""
-
-    def __init__(self, width_in: int, width: int, kernel: int) -> None:
-        super().__init__(
-            nn.Conv2d(width_in, width, kernel, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-        )
+    return nn.Sequential(
+        nn.Conv2d(width_in, width, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+    )
 
 
 class Cell(nn.Module):
@@ -159,7 +157,7 @@ class Cell(nn.Module):
             }
         )
         self.projections = nn.ModuleDict(
-            {str(v): ConvBNReLU(width_in, self.channels[v], 1) for v in graph.targets(0)}
+            {str(v): _conv_bn_relu(width_in, self.channels[v], 1) for v in graph.targets(0)}
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,7 +180,7 @@ class NasBench101(nn.Module):
 
     def __init__(self, graph: NasBench101Arch, classes: int) -> None:
         super().__init__()
-        self.stem = ConvBNReLU(3, STEM, 3)
+        self.stem = _conv_bn_relu(3, STEM, 3)
         layers: list[nn.Module] = []
         before = width = STEM
         for stack in range(STACKS):
@@ -295,7 +293,7 @@ _UNREACHED = "its output does not depend on its input"
 def _operation(name: str, width: int) -> nn.Module:
     if name == "maxpool3x3":
         return nn.MaxPool2d(3, stride=1, padding=1)
-    return ConvBNReLU(width, width, 1 if name == "conv1x1" else 3)
+    return _conv_bn_relu(width, width, 1 if name == "conv1x1" else 3)
 
 
 def _flipped(arch: NasBench101Arch, source: int, target: int) -> NasBench101Arch:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.spaces.resnet import ReLUConvBN
+from autodas_dsl.spaces.resnet import relu_conv_bn
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -63,8 +63,8 @@ class Reduction(nn.Module):
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
-        self.conv_a = ReLUConvBN(width_in, width, 3, stride=2)
-        self.conv_b = ReLUConvBN(width, width, 3)
+        self.conv_a = relu_conv_bn(width_in, width, 3, stride=2)
+        self.conv_b = relu_conv_bn(width, width, 3)
         self.downsample = nn.Sequential(
             nn.AvgPool2d(2, stride=2), nn.Conv2d(width_in, width, 1, bias=False)
         )
@@ -186,9 +186,9 @@ def _term(operation: str, value: str) -> str:
 
 def _operation(name: str, width: int) -> nn.Module:
     if name == "nor_conv_1x1":
-        return ReLUConvBN(width, width, 1)
+        return relu_conv_bn(width, width, 1)
     if name == "nor_conv_3x3":
-        return ReLUConvBN(width, width, 3)
+        return relu_conv_bn(width, width, 3)
     if name == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
     return nn.Identity() if name == "skip_connect" else Nothing()

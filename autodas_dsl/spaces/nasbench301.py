@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.cells import NamedPartSpace
-from autodas_dsl.spaces.resnet import ReLUConvBN
+from autodas_dsl.spaces.resnet import relu_conv_bn
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -69,22 +69,22 @@ class FactorizedReduce(nn.Module):
         return self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], 1))
 
 
-class SeparableConv(nn.Sequential):
+def _separable_conv(
+    width: int, kernel: int, stride: int, dilation: int, times: int
+) -> nn.Sequential:
     """Depthwise and pointwise convolution, once (dilated) or twice in a row."""
-
-    def __init__(self, width: int, kernel: int, stride: int, dilation: int, times: int) -> None:
-        layers: list[nn.Module] = []
-        for place in range(times):
-            layers += [
-                nn.ReLU(),
-                nn.Conv2d(
-                    width, width, kernel, stride=1 if place else stride, bias=False,
-                    padding=dilation * (kernel // 2), dilation=dilation, groups=width,
-                ),
-                nn.Conv2d(width, width, 1, bias=False),
-                nn.BatchNorm2d(width, affine=False),
-            ]  # fmt: skip
-        super().__init__(*layers)
+    layers: list[nn.Module] = []
+    for place in range(times):
+        layers += [
+            nn.ReLU(),
+            nn.Conv2d(
+                width, width, kernel, stride=1 if place else stride, bias=False,
+                padding=dilation * (kernel // 2), dilation=dilation, groups=width,
+            ),
+            nn.Conv2d(width, width, 1, bias=False),
+            nn.BatchNorm2d(width, affine=False),
+        ]  # fmt: skip
+    return nn.Sequential(*layers)
 
 
 class DartsCell(nn.Module):
@@ -98,9 +98,9 @@ class DartsCell(nn.Module):
         self.preprocess_0 = (
             FactorizedReduce(first, width, affine=True)
             if halved_before
-            else ReLUConvBN(first, width, 1)
+            else relu_conv_bn(first, width, 1)
         )
-        self.preprocess_1 = ReLUConvBN(second, width, 1)
+        self.preprocess_1 = relu_conv_bn(second, width, 1)
         self.edges = nn.ModuleList(
             _operation(name, width, 2 if halves and source < 2 else 1) for name, source in cell
         )
@@ -223,7 +223,7 @@ def _operation(name: str, width: int, stride: int) -> nn.Module:
         pool = nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False)
         return nn.Sequential(pool, nn.BatchNorm2d(width, affine=False))
     dilated = name.startswith("dil")
-    return SeparableConv(width, int(name[-1]), stride, 2 if dilated else 1, 1 if dilated else 2)
+    return _separable_conv(width, int(name[-1]), stride, 2 if dilated else 1, 1 if dilated else 2)
 
 
 def _written(cell: Cell) -> str:

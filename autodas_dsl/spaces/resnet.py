@@ -8,15 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class ReLUConvBN(nn.Sequential):
+def relu_conv_bn(width_in: int, width: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """ReLU, convolution without bias, batch normalisation."""
-
-    def __init__(self, width_in: int, width: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.ReLU(),
-            nn.Conv2d(width_in, width, kernel, stride=stride, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(width),
-        )
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(width_in, width, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(width),
+    )
 
 
 def shortcut(width_in: int, width: int, stride: int) -> nn.Module:

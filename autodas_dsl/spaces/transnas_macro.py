@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
-from autodas_dsl.spaces.resnet import ReLUConvBN, kaiming_normal, shortcut
+from autodas_dsl.spaces.resnet import kaiming_normal, relu_conv_bn, shortcut
 
 CHANNELS = 64
 BLOCKS = 2
@@ -49,8 +49,8 @@ class Block(nn.Module):
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv_a = ReLUConvBN(width_in, width, 3, stride)
-        self.conv_b = ReLUConvBN(width, width, 3)
+        self.conv_a = relu_conv_bn(width_in, width, 3, stride)
+        self.conv_b = relu_conv_bn(width, width, 3)
         self.downsample = shortcut(width_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class TransNasMacro(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(half),
-            ReLUConvBN(half, CHANNELS, 3, 2),
+            relu_conv_bn(half, CHANNELS, 3, 2),
         )
         width = CHANNELS
         layers = []

@@ -220,17 +220,14 @@ def _tokens_as_map(tokens: Tensor, embedded: Tensor | None) -> tuple[Tensor, int
 
 def _leading_tokens(tokens: Tensor, embedded: Tensor | None) -> int:
     count = tokens.shape[1]
-    squares = [k for k in range(min(_EXTRA_TOKENS, count - 1) + 1) if _is_square(count - k)]
+    extra = range(min(_EXTRA_TOKENS, count - 1) + 1)
+    squares = [k for k in extra if math.isqrt(count - k) ** 2 == count - k]
     if embedded is not None and embedded.shape == tokens[:, 0].shape:
         if torch.equal(embedded, tokens[:, 0]):
             return next((k for k in squares if k > 0), 1)
         if torch.allclose(embedded, tokens.mean(1), rtol=1e-4, atol=1e-6):
             return 0
     return squares[0] if squares else 0
-
-
-def _is_square(number: int) -> bool:
-    return math.isqrt(number) ** 2 == number
 
 
 def stage_before(finder: FeatureFinder, final: Seen, steps: int) -> tuple[Seen, int]:

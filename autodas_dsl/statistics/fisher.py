@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,15 +17,6 @@ from autodas_dsl.statistics.passes import Subject
 from autodas_dsl.statistics.probes import prepare
 
 SMOOTHING = 0.05  # of the probabilities, as in the authors' code
-
-
-@dataclass(frozen=True, eq=False)
-class _Change:
-    """How a call's output changes with a weight: its support along one axis."""
-
-    output: int  # which of the outputs
-    axis: int
-    values: Tensor
 
 
 def fisher_information(of: Subject, statistic: Statistic) -> Tensor:
@@ -50,8 +41,8 @@ def fisher_information(of: Subject, statistic: Statistic) -> Tensor:
             target = outcome.logits[:, label].sum()
             back = gradient(str(statistic), target, outputs, retain=label < classes - 1)
             for place, own in enumerate(changes):
-                for one in own:
-                    met = back[one.output].narrow(one.axis, 0, 1) * one.values
+                for output, axis, values in own:
+                    met = back[output].narrow(axis, 0, 1) * values
                     jacobian[:, label, place] += met.reshape(samples, -1).sum(1)
         p = (1 - SMOOTHING) * outcome.logits.detach().softmax(1) + SMOOTHING / classes
     covariance = torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1)
@@ -79,14 +70,15 @@ def _tensors(of: Subject) -> list[list[tuple[nn.Module, str]]]:
 
 def _changes(
     calls: Sequence[tuple[nn.Module, Tensor, Tensor]], users: Sequence[tuple[nn.Module, str]]
-) -> list[_Change]:
+) -> list[tuple[int, int, Tensor]]:
+    """How outputs change with a weight: which output, and its support along one axis."""
     names: Mapping[nn.Module, str] = dict(users)
     found = []
     for output, (module, source, _) in enumerate(calls):
         if module in names:
             change = _with_unit_weight(module, names[module], source)
             axis = next(a for a in (1, -1) if not change.transpose(a, 0)[1:].any())
-            found.append(_Change(output, axis, change.narrow(axis, 0, 1).clone()))
+            found.append((output, axis, change.narrow(axis, 0, 1).clone()))
     return found
 
 

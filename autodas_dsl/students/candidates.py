@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,9 @@ class Candidates:
         members = self.space.enumerate() if few else None
         if members is None:
             return None
-        found = {self.space.canonical(arch): self.space.format(arch) for arch in _reversed(members)}
+        # from the last to the first: of isomorphic architectures the first in order stays
+        backwards = list(members)[::-1]
+        found = {self.space.canonical(arch): self.space.format(arch) for arch in backwards}
         fitting = [text for text in reversed(found.values()) if self.sizes.fits(text)]
         if not fitting:
             raise self._too_tight()
@@ -142,8 +144,3 @@ class Candidates:
             "E750", f"no architecture of {self.space.name} has {self.sizes.limits}",
             f"the nearest miss is {self.sizes.nearest_miss()}",
         )  # fmt: skip
-
-
-def _reversed(members: Iterator[Any]) -> list[Any]:
-    """So that of isomorphic architectures the first in order is the one that stays."""
-    return list(members)[::-1]

@@ -230,7 +230,8 @@ def find_student(
     with ExitStack() as stack:
         stack.enter_context(one_thread())
         if book is None:
-            book = stack.enter_context(ScoreBook(Path(":memory:") if _at_hand(space) else None))
+            at_hand = isinstance(space, Mapping)  # networks, of which nothing can be stored
+            book = stack.enter_context(ScoreBook(Path(":memory:") if at_hand else None))
         search = _Search(
             scorings,
             Candidates(family, sizes, seed),
@@ -241,11 +242,6 @@ def find_student(
         search.go(budget)
         found = search.found(top, pareto, notes)
         return replace(found, notes=(*found.notes, *filter(None, [sizes.left_out()])))
-
-
-def _at_hand(space: object) -> bool:
-    """Whether networks are given that nothing can be stored about."""
-    return isinstance(space, Mapping)
 
 
 def _space(given: str | Space[Any] | Mapping[str, Any]) -> Space[Any]:
@@ -281,7 +277,7 @@ class _Search:
         if everything is not None and self._exhaustive:
             self._score(everything)
         else:
-            self._candidates.evolve(self._score_one, self._merits, budget)
+            self._candidates.evolve(lambda text: self._score([text]), self._merits, budget)
 
     def found(self, top: int, pareto: bool, notes: list[str]) -> Students:
         """The best of what was scored.
@@ -329,9 +325,6 @@ class _Search:
         latency = self._sizes.latency(text)
         sizes = (self._sizes.params(text), self._sizes.flops(text))
         return (*sizes, latency.median) if latency is not None else sizes
-
-    def _score_one(self, architecture: str) -> None:
-        self._score([architecture])
 
     def _score(self, architectures: Sequence[str]) -> None:
         repeats = [

@@ -38,7 +38,7 @@ from autodas_dsl.training.rows import (
     size,
     table_of,
 )
-from autodas_dsl.training.teacher import Taught, consult
+from autodas_dsl.training.teacher import consult
 
 Progress = Callable[[int, int], None]
 """Told how many architectures are done, and of how many, when that changes."""
@@ -151,16 +151,20 @@ def build_table(
     order = sampling_order(family, plan.sample if sample is None else sample)
     lessons = lessons_of(family, data, test_data)
     with one_thread(), executor_of(workers, executor) as trainers:
-        taught = consult(guide, lessons, family) if guide and both[1] else None
+        logits, teacher_said = (
+            consult(guide, lessons, family) if guide and both[1] else (None, "none")
+        )
         used = recipe or plan.recipe
-        table = _Growing(family, out, _provenance(family, lessons, used, both, taught, loss), both)
+        table = _Growing(
+            family, out, _provenance(family, lessons, used, both, teacher_said, loss), both
+        )
         training = Training(
             family,
             used,
             both,
             lessons,
             guide,
-            taught.logits if taught and loss == KD else None,
+            logits if loss == KD else None,
             loss,
         )
         waiting = [arch for arch in order if arch not in table.rows]
@@ -274,19 +278,23 @@ def _provenance(
     lessons: Lessons,
     recipe: Recipe,
     seeds: tuple[int, int],
-    taught: Taught | None,
+    teacher: str,
     loss: str,
 ) -> dict[str, str]:
     """What must agree for two builds to be one table."""
     own = {"space file": f"{Path(space.file).name}, sha256 {space.source}"} if space.file else {}
     pairs = zip(TARGETS, seeds, strict=True)
-    used = [str(recipe), lessons.augmentation, *([f"loss {loss}"] if taught and loss != KD else [])]
+    used = [
+        str(recipe),
+        lessons.augmentation,
+        *([f"loss {loss}"] if teacher != "none" and loss != KD else []),
+    ]
     return {
         **own,
         **lessons.said,
         "seeds": ", ".join(f"{target} 0-{count - 1}" for target, count in pairs if count),
         "recipe": ", ".join(used),
-        "teacher": taught.said if taught else "none",
+        "teacher": teacher,
         "versions": f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {np.__version__}, {platform.machine()}",
     }

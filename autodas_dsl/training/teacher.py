@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +32,15 @@ TEACHER_SPACE = "digits-resnet"
 """Every built-in table has this space's teacher, trained by the default recipe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taught:
-    """What a teacher makes of the lessons.
+def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> tuple[Tensor, str]:
+    """Run a teacher once over all that its students will be trained and tested on.
 
-    Attributes
-    ----------
+    Returns
+    -------
     logits : Tensor
         [V, n, K]: for each version of each training input.
     said : str
         Which teacher it is and how good, in words.
-    """
-
-    logits: Tensor
-    said: str
-
-
-def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> Taught:
-    """Run a teacher once over all that its students will be trained and tested on.
 
     Raises
     ------
@@ -83,7 +73,7 @@ def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> Taught:
         b"".join(state[key].contiguous().numpy().tobytes() for key in sorted(state))
     )
     said = f"{teacher.source.name}, test {right:.4f}, sha256 {weights.hexdigest()[:16]}"
-    return Taught(logits, said)
+    return logits, said
 
 
 def _logits(network: nn.Module, x: Tensor, size: int | None) -> Tensor:

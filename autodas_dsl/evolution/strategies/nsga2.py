@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.strategies.base import Maker, Population, Strategy, unlike
-from autodas_dsl.execution.randomness import Purpose, Stream
+from autodas_dsl.execution.randomness import Purpose
 from autodas_dsl.language.tree import Expr
 
 
@@ -27,18 +27,14 @@ class Nsga2(Strategy):
             return make.fresh(slot)
         stream = make.stream(slot, Purpose.PARENTS)
         count = 2 if stream.chance(self.config.crossover) else 1
-        chosen = dict.fromkeys(_winner(population, places, stream) for _ in range(count))
+        pairs = (stream.sample(population, 2) for _ in range(count))
+        chosen = dict.fromkeys(min(pair, key=places.__getitem__) for pair in pairs)
         return make.child(slot, list(chosen))
 
     def select(self, population: Population, offspring: Sequence[Individual]) -> Population:
         candidates = unlike([*population, *offspring])
         places = _places(candidates)
         return sorted(candidates, key=places.__getitem__)[: self.config.population]
-
-
-def _winner(population: Population, places: dict[Individual, int], stream: Stream) -> Individual:
-    """The better of two random members."""
-    return min(stream.sample(population, 2), key=places.__getitem__)
 
 
 def _places(population: Population) -> dict[Individual, int]:
