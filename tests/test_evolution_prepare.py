@@ -17,6 +17,7 @@ from autodas_dsl.compiler.engine import Engine
 from autodas_dsl.compiler.ir import Node
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
+from autodas_dsl.compiler.shelf import Shelf
 from autodas_dsl.evolution import prepare as module
 from autodas_dsl.evolution.config import Config
 from autodas_dsl.evolution.prepare import Prepared, prepare
@@ -28,7 +29,7 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.parse import parse
 from autodas_dsl.models.load import load_models
 from autodas_dsl.scoring.setting import Data, Setting, Teacher
-from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.stored import Stored, _shelved, collect_table
 from autodas_dsl.scoring.thinning import (
     LADDER,
     WHOLE,
@@ -155,6 +156,15 @@ def test_statistics_on_disk_give_the_same_bits_for_any_number_of_workers(
             for mine, theirs in zip(half, expected, strict=True):
                 assert mine.scores.tobytes() == theirs.scores.tobytes()
                 assert mine.reasons == theirs.reasons
+
+
+def test_numbers_beside_statistics_on_disk_keep_no_file_in_memory(tmp_path: Path) -> None:
+    variances, maps = Statistic("S"), Statistic("F_s")
+    one = Collected({variances: torch.rand(4000)[:3], maps: torch.rand(4, 2, 8, 8)}, {})
+    shelved = _shelved(one, Shelf(tmp_path)).values
+    assert torch.equal(shelved[variances], one.values[variances])
+    assert shelved[variances].untyped_storage().nbytes() == 12
+    assert shelved[maps].is_meta
 
 
 def test_a_formula_that_memory_does_not_hold_is_invalid_and_takes_no_other_with_it(

@@ -291,8 +291,9 @@ class _Kept:
 
 
 def _shelved(collected: Collected, shelf: Shelf) -> Collected:
-    """A student with its tensors on a shelf; what is one for all networks stays in memory."""
-    return _changed(collected, lambda s, v: v if s in _IN_COMMON or not kind_of(s).axes
+    """A student with its tensors on a shelf; numbers and what is one for all networks stay in
+    memory, as copies: a number from a store would keep its whole file mapped."""
+    return _changed(collected, lambda s, v: v.clone() if s in _IN_COMMON or not kind_of(s).axes
                     else shelf.put(v))  # fmt: skip
 
 
