@@ -170,7 +170,7 @@ class Loop:
         teacher = usual_teacher(self.space)
         assert teacher is not None, "the built-in spaces have one"
         lessons = lessons_of(self.space)
-        logits = consult(teacher, lessons, self.space).logits
+        logits, _ = consult(teacher, lessons, self.space)
         recipe = self.settings.recipe or PLANS[self.name].recipe
         seeds = range(FIRST_SEED, FIRST_SEED + self.settings.seeds)
         for number, arch in enumerate(waiting, start=1):
