@@ -291,6 +291,6 @@ def _by_option(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    from autodas_dsl.training.checkpoint import digest, packed
+    from autodas_dsl.statistics.fingerprint import hash_tensors
 
-    return digest(packed(tensors))
+    return hash_tensors(tensors)

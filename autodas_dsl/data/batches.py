@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autodas_dsl.data import images
-from autodas_dsl.execution.randomness import seed_for
+from autodas_dsl.execution.randomness import generator, seed_for
 from autodas_dsl.language.errors import InputError
 
 DEFAULT_SIZE = 64
@@ -365,7 +365,7 @@ def hold_out(batch: Batch, share: float, seed: int = 0) -> tuple[Batch, Batch | 
             "E738", f"{share:g} of {batch.size} examples leaves nothing on one side",
             "give more examples, or another share",
         )  # fmt: skip
-    order = np.random.Generator(np.random.Philox(seed)).permutation(batch.size)
+    order = generator(seed).permutation(batch.size)
     return _rows(batch, order[held:]), _rows(batch, order[:held])
 
 

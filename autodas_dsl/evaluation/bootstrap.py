@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from autodas_dsl.evaluation.correlations import checked, filled, placed, undefined, unit
+from autodas_dsl.execution.randomness import generator
 from autodas_dsl.tables.table import Floats
 
 RESAMPLES = 1_000
@@ -80,7 +81,7 @@ def resampled(
 
 def _draws(n: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Counts of `resamples` draws of n out of n, in blocks ``[b, n]``; each row sums to n."""
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = generator(seed)
     block = max(1, _CELLS // n)
     for start in range(0, resamples, block):
         size = min(block, resamples - start)

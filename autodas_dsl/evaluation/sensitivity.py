@@ -18,6 +18,7 @@ from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evaluation.rank import chosen_rows, with_baselines
 from autodas_dsl.execution.jobs import Executor, InProcess
 from autodas_dsl.execution.progress import Progress, silent
+from autodas_dsl.execution.randomness import generator
 from autodas_dsl.execution.threads import one_thread
 from autodas_dsl.language.proxy import Proxy
 from autodas_dsl.scoring.scorebook import ScoreBook
@@ -114,7 +115,7 @@ def _scoring(
         noise = batch_of(replace(data, spec=NOISE, size=batch.size))
         batch = replace(batch, x=noise.x, source=noise.source)
     if changed == "labels":
-        order = np.random.Generator(np.random.Philox(1)).permutation(batch.size)
+        order = generator(1).permutation(batch.size)
         batch = replace(batch, y=batch.y[torch.from_numpy(order)])
     teacher = setting.teacher
     if teacher is not None:

@@ -49,6 +49,11 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
+def generator(seed: int) -> np.random.Generator:
+    """Draws of a seed in a row, for what decides nothing in a search."""
+    return np.random.Generator(np.random.Philox(seed))
+
+
 class Purpose(IntEnum):
     """What a stream is for; different purposes never share numbers."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,6 +67,14 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(raw(tensor))
     return digest.hexdigest()
+
+
+def hash_values(tensors: Iterable[Tensor]) -> str:
+    """A short hash of bytes alone, which headers of tables say."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(raw(tensor))
+    return digest.hexdigest()[:16]
 
 
 def raw(tensor: Tensor) -> memoryview:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from autodas_dsl.execution.randomness import generator
 from autodas_dsl.tables.table import MINIMUM, SIZES, Floats, Table
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _halves(count: int, splits: int, seed: int) -> Iterator[tuple[list[int], lis
                 if one < other:
                     yield list(one), list(other)
         return
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = generator(seed)
     for _ in range(splits):
         order = rng.permutation(count).tolist()
         yield order[:half], order[half : 2 * half]

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.files import write_atomic
+from autodas_dsl.statistics.fingerprint import hash_tensors
 
-FORMAT = "autodas-dsl checkpoint 1"
+FORMAT = "autodas-dsl checkpoint 2"
 _KEY = "checkpoint"
 EVERY = 30.0
 
@@ -67,7 +67,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
     held = packed(tensors)
     text = json.dumps(facts)
     # one key: safetensors keeps several in no order
-    head = json.dumps({"format": FORMAT, "facts": text, "sha256": digest(held, text)})
+    head = json.dumps({"format": FORMAT, "facts": text, "sha256": _digest(held, text)})
     write_atomic(path, save(held, metadata={_KEY: head}))
 
 
@@ -83,7 +83,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, "pt") as stored:
             head = json.loads((stored.metadata() or {})[_KEY])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        if head["format"] == FORMAT and head["sha256"] == digest(tensors, head["facts"]):
+        if head["format"] == FORMAT and head["sha256"] == _digest(tensors, head["facts"]):
             return tensors, json.loads(head["facts"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise damaged(path) from error
@@ -98,11 +98,5 @@ def damaged(path: Path) -> InputError:
     )  # fmt: skip
 
 
-def digest(tensors: Mapping[str, Tensor], facts: str = "") -> str:
-    """SHA-256 of names, shapes and values, and of a text."""
-    found = hashlib.sha256(facts.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    return hashlib.sha256(f"{facts}\n{hash_tensors(tensors)}".encode()).hexdigest()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from autodas_dsl.data.samples import Samples, as_batch, pairs, reading_fails
-from autodas_dsl.execution.randomness import seed_for
+from autodas_dsl.execution.randomness import generator, seed_for
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign
 from autodas_dsl.training.augment import augmented
@@ -106,7 +106,7 @@ class InMemory(Feed):
             step += 1
 
     def _order(self, epoch: int) -> Tensor:
-        rng = np.random.Generator(np.random.Philox(seed_for(self._seed, f"epoch {epoch}")))
+        rng = generator(seed_for(self._seed, f"epoch {epoch}"))
         return torch.from_numpy(rng.permutation(len(self.y)))
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from autodas_dsl.data.batches import Batch, hold_out, load_batch
 from autodas_dsl.data.samples import Samples, as_batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.fingerprint import hash_values
 from autodas_dsl.training.digits import SELECT, TRAIN, Split, digits
 
 HELD_OUT = 0.25
@@ -75,7 +74,7 @@ def lessons_of(
     train, tested = hold_out(whole, HELD_OUT) if test is None else (whole, _read(test, space))
     assert tested is not None, "a share is held out"
     how = f"a share of {HELD_OUT} held out at random" if test is None else "samples of their own"
-    both = f"{_digest(train)}, test {_digest(tested)}"
+    both = f"{hash_values((train.x, train.y))}, test {hash_values((tested.x, tested.y))}"
     said = {
         "data": f"{whole.source}; sha256 {both}",
         "splits": f"train {train.size}, test {tested.size}, {how}",
@@ -101,10 +100,3 @@ def _read(given: str | Samples, space: Space[Any]) -> Batch:
     return load_batch(
         given, input_shape=space.input_shape, classes=space.classes, everything=True
     )  # fmt: skip
-
-
-def _digest(batch: Batch) -> str:
-    held = hashlib.sha256()
-    for part in (batch.x, batch.y):
-        held.update(part.contiguous().view(torch.uint8).numpy().tobytes())
-    return held.hexdigest()[:16]

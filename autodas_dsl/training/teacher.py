@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.foreign import foreign
 from autodas_dsl.scoring.setting import Teacher, usual_teacher
 from autodas_dsl.spaces.base import Space
+from autodas_dsl.statistics.fingerprint import hash_values
 from autodas_dsl.statistics.forward import failure, logits_of
 from autodas_dsl.training.lessons import Lessons, lessons_of
 from autodas_dsl.training.recipe import Recipe
@@ -68,11 +68,8 @@ def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> tuple[Tens
             f"the commonest label does for {commonest:.1%}",
             "give its trained weights, --teacher-weights FILE, or train alone: --seeds N,0",
         )  # fmt: skip
-    state = network.state_dict()
-    weights = hashlib.sha256(
-        b"".join(state[key].contiguous().numpy().tobytes() for key in sorted(state))
-    )
-    said = f"{teacher.source.name}, test {right:.4f}, sha256 {weights.hexdigest()[:16]}"
+    weights = hash_values(tensor for _, tensor in sorted(network.state_dict().items()))
+    said = f"{teacher.source.name}, test {right:.4f}, sha256 {weights}"
     return logits, said
 
 
