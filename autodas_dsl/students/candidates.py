@@ -97,11 +97,16 @@ class Candidates:
     def largest(self, known: Sequence[str]) -> str:
         """The most parameters under the limits: exactly where the space was listed, elsewhere by
         climbing from the largest of those known."""
-        best = max(self._listed or known, key=lambda text: (self.sizes.params(text), text))
+        ordered = sorted(
+            self._listed or known, key=lambda text: (self.sizes.params(text), text), reverse=True
+        )
+        best = next(filter(self.sizes.runs, ordered))
         for _ in range(0 if self._listed else CLIMB):
             neighbour = self.space.mutate(self.space.parse(best), self._climbing)
             text = self.space.format(neighbour)
-            if self.sizes.fits(text) and self.sizes.params(text) > self.sizes.params(best):
+            if not self.sizes.fits(text) or self.sizes.params(text) <= self.sizes.params(best):
+                continue
+            if self.sizes.runs(text):
                 best = text
         return best
 

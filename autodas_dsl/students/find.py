@@ -326,7 +326,9 @@ class _Search:
         sizes = (self._sizes.params(text), self._sizes.flops(text))
         return (*sizes, latency.median) if latency is not None else sizes
 
-    def _score(self, architectures: Sequence[str]) -> None:
+    def _score(self, given: Sequence[str]) -> None:
+        """Score those that run."""
+        architectures = list(filter(self._sizes.runs, given))
         repeats = [
             scores_of(architectures, scoring, self._executor, self._book, progress)
             for scoring, progress in zip(
@@ -337,7 +339,7 @@ class _Search:
             self._scores[text] = list(map(_mean, *(rows[place] for rows in repeats)))
 
     def _valid(self, architecture: str) -> bool:
-        return all(one.valid for one in self._scores[architecture])
+        return self._sizes.runs(architecture) and all(s.valid for s in self._scores[architecture])
 
     def _reason(self, architecture: str) -> str:
         return next((one.reason for one in self._scores[architecture] if not one.valid), "")
@@ -369,6 +371,8 @@ class _Search:
         )  # fmt: skip
 
     def _nothing(self) -> InputError:
+        if not self._scores:
+            return next(iter(self._sizes.broken.values()))
         reasons = Counter(map(self._reason, self._scores))
         reason = reasons.most_common(1)[0][0]
         tried = f"{len(self._scores)} networks of {self._candidates.space.name} that were tried"

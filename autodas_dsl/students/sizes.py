@@ -117,18 +117,19 @@ class Sizes:
     ) -> None:  # fmt: skip
         self.space, self.limits, self._classes, self._device = space, limits, classes, device
         self._input_shape = tuple(input_shape or space.input_shape)
-        self._counts: dict[str, tuple[int, int]] = {}
+        self._params: dict[str, int] = {}
+        self._flops: dict[str, int] = {}
         self._latency: dict[str, Latency] = {}
         self._excess: dict[str, float] = {}
         self.broken: dict[str, InputError] = {}
 
     def params(self, architecture: str) -> int:
-        """Its parameters."""
-        return self._once(self._counts, architecture, self._count)[0]
+        """Its parameters; a network is built, but not run."""
+        return self._once(self._params, architecture, _params_of)
 
     def flops(self, architecture: str) -> int:
         """Its multiply-adds, from one forward pass of one sample."""
-        return self._once(self._counts, architecture, self._count)[1]
+        return self._once(self._flops, architecture, self._count_flops)
 
     def latency(self, architecture: str) -> Latency | None:
         """Its latency, where that is limited."""
@@ -137,7 +138,8 @@ class Sizes:
         return self._once(self._latency, architecture, self._measure)
 
     def excess(self, architecture: str) -> float:
-        """How many times over the limits it is; at most 1 where it fits, infinite where it is broken.
+        """How many times over the limits it is; at most 1 where it fits, infinite where it cannot
+        be built.
 
         Latency, which takes longest, is measured only of what fits otherwise.
         """
@@ -151,11 +153,9 @@ class Sizes:
 
     def _over(self, architecture: str) -> float:
         limits = self.limits
-        sizes = (
-            (self.params(architecture), limits.params),
-            (self.flops(architecture), limits.flops),
-        )
-        over = max(size / limit if limit is not None else 0.0 for size, limit in sizes)
+        over = self.params(architecture) / (limits.params or math.inf)
+        if limits.flops is not None:
+            over = max(over, self.flops(architecture) / limits.flops)
         if over <= 1 and limits.latency is not None:
             taken = self.latency(architecture)
             assert taken is not None, "it is limited"
@@ -164,6 +164,15 @@ class Sizes:
 
     def fits(self, architecture: str) -> bool:
         return self.excess(architecture) <= 1
+
+    def runs(self, architecture: str) -> bool:
+        """Whether it can be built and run on one sample."""
+        if architecture not in self.broken:
+            try:
+                self.flops(architecture)
+            except InputError as error:
+                self.broken[architecture] = error
+        return architecture not in self.broken
 
     def all_broken(self) -> bool:
         """Whether none of the networks that were looked at can be built and run."""
@@ -196,12 +205,15 @@ class Sizes:
                 known[architecture] = count(Network.of(source.build()))
         return known[architecture]
 
-    def _count(self, network: Network) -> tuple[int, int]:
-        params = sum(parameter.numel() for parameter in network.parameters.values())
-        return params, round(multiply_adds(network, self._sample()))
+    def _count_flops(self, network: Network) -> int:
+        return round(multiply_adds(network, self._sample()))
 
     def _measure(self, network: Network) -> Latency:
         return measured(network.module.to(self._device), self._sample().to(self._device))
 
     def _sample(self) -> torch.Tensor:
         return torch.zeros(1, *self._input_shape)
+
+
+def _params_of(network: Network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters.values())
