@@ -75,6 +75,13 @@ def test_the_extrapolation_predicts_more_seeds() -> None:
     assert found.halves < found.all_seeds
 
 
+def test_halves_that_disagree_are_not_extrapolated() -> None:
+    order = np.arange(8.0)
+    found = noise_ceiling(np.stack([order, -order], axis=1))
+    assert found is not None
+    assert found.all_seeds == found.halves == pytest.approx(-1)
+
+
 @given(st.integers(3, 20))
 def test_many_or_odd_seeds(count: int) -> None:
     seeds = np.random.default_rng(count).normal(size=(6, count)) + 5 * np.arange(6)[:, None]

@@ -141,7 +141,8 @@ def noise_ceiling(seeds: Floats, *, splits: int = SPLITS, seed: int = 0) -> Ceil
 
     All ways to draw two disjoint halves are averaged when there are at most `splits`, else that
     many are drawn. With h seeds a half and s in all, Spearman and Brown's formula
-    ``r' = m r / (1 + (m - 1) r)``, m = s / h, gives what two sets of s seeds would reach. (The
+    ``r' = m r / (1 + (m - 1) r)``, m = s / h, gives what two sets of s seeds would reach; halves
+    that do not agree at all are not extrapolated. (The
     correlation of a perfect predictor with the mean over s seeds is bounded by sqrt(r').)
 
     Parameters
@@ -165,7 +166,7 @@ def noise_ceiling(seeds: Floats, *, splits: int = SPLITS, seed: int = 0) -> Ceil
             return None
         found.append(float(stats.spearmanr(first, second).statistic))
     halves = float(np.mean(found))
-    longer = count / (count // 2)
+    longer = count / (count // 2) if halves > 0 else 1.0
     return Ceiling(halves, longer * halves / (1 + (longer - 1) * halves), count, len(found))
 
 
