@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from autodas_dsl.cli import options
-from autodas_dsl.cli.training import Given, digest_of, trained_with
+from autodas_dsl.cli.training import Given, trained_with
 from autodas_dsl.training.losses import LOSSES
 
 _EPILOG = """\b
@@ -74,6 +74,7 @@ def command(
     from autodas_dsl.cli.networks import teacher_of
     from autodas_dsl.models.load import load_model
     from autodas_dsl.report.terminal import note, progress_bar
+    from autodas_dsl.statistics.fingerprint import hash_tensors
     from autodas_dsl.training.distillation import distill, train
 
     source = load_model(student, "student", input_shape=run.input_shape, classes=run.classes)
@@ -84,7 +85,7 @@ def command(
     note(guide.note)
     network, expert = source.build(run.seed), guide.build(run.seed)
     told = samples.told | {
-        "student": student, "teacher": teacher, "teacher's weights": digest_of(expert.state_dict()),
+        "student": student, "teacher": teacher, "teacher's weights": hash_tensors(expert.state_dict()),
     }  # fmt: skip
     with progress_bar("distilling", run.steps(samples)) as advance:
         done = distill(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ from autodas_dsl.cli import options
 from autodas_dsl.language.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from autodas_dsl.data.batches import Batch
     from autodas_dsl.models.source import ModelSource
     from autodas_dsl.report.terminal import Row
@@ -133,7 +130,9 @@ class Samples:
     @property
     def told(self) -> dict[str, str]:
         """What a resumed run must share."""
-        return {"data": self.train.source, "samples": digest_of({"x": self.train.x})}
+        from autodas_dsl.statistics.fingerprint import hash_tensors
+
+        return {"data": self.train.source, "samples": hash_tensors({"x": self.train.x})}
 
     def counted(self, done: Trained) -> dict[str, Any]:
         """The cells of a result that both commands have."""
@@ -288,9 +287,3 @@ def _by_option(values: dict[str, Any]) -> dict[str, Any]:
     skipped = ("epochs",) if not values["epochs"] else ("steps",)
     named = {"batch": "batch_size"}
     return {named.get(key, key): value for key, value in values.items() if key not in skipped}
-
-
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    from autodas_dsl.statistics.fingerprint import hash_tensors
-
-    return hash_tensors(tensors)

@@ -287,7 +287,7 @@ def _provenance(
     used = [
         str(recipe),
         lessons.augmentation,
-        *([f"loss {loss}"] if teacher != "none" and loss != KD else []),
+        *([f"loss {loss}"] if seeds[1] and loss != KD else []),
     ]
     return {
         **own,
