@@ -3,9 +3,10 @@
 On each table and target: the best formula and the best sum of at most three after `--evaluations`
 formulas, over random splits and seeds of the search, by `evolve` as it is, by random formulas alone,
 and by `evolve` whose first population has the formulas of `--seed-with`; beside them the parameter
-count and flops on the same held-out halves. Spearman, mean and standard deviation. Only data, batch
-and the number of architectures differ between tables. Scores are kept in a journal for each table:
-a second call goes on from there. One line per search is added to `--out`.
+count and flops on the same held-out halves. Spearman, mean and standard deviation. Only data, batch,
+the number of architectures and, where networks are large, the statistics differ between tables: `A`
+and `grad A` themselves are left out there, their covariances are not. Scores are kept in a journal for
+each table: a second call goes on from there. One line per search is added to `--out`.
 
     python benchmarks/aims.py --tables FOLDER --images FILE.npz [--only TABLE,…] [--evaluations 500]
 """
@@ -33,6 +34,7 @@ from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.journal import Journal
 from autodas_dsl.evolution.measure import Measured
 from autodas_dsl.evolution.run import evolve, statistics_needed
+from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.scoring.stored import Stored, collect_table
@@ -41,6 +43,8 @@ from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
 SIZES = ("params", "flops")
+NASBENCH201 = ("cifar10_valid", "cifar100_valid", "imagenet16_120_valid")
+SMALLER = tuple(one for one in DEFAULT_INPUTS if one not in ("A", "grad A"))
 
 
 class Aim(NamedTuple):
@@ -50,18 +54,19 @@ class Aim(NamedTuple):
     targets: tuple[str, ...]
     batch_size: int | None = None
     limit: int | None = None
+    inputs: tuple[str, ...] = DEFAULT_INPUTS
 
 
 AIMS = (
     Aim("digits-resnet", ("kd", "vanilla")),
     Aim("digits-vit", ("kd", "vanilla")),
     Aim("cifar_resnet_s0.csv", ("cifar100_kd", "cifar100_vanilla"), 16),
-    Aim("nasbench201.csv", ("cifar10_valid", "cifar100_valid", "imagenet16_120_valid"), 16, 120),
-    Aim("nasbench101.csv", ("cifar10_valid",), 8, 80),
-    Aim("nasbench301.csv", ("cifar10_valid",), 8, 80),
-    Aim("autoformer.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60),
-    Aim("pit.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60),
-    Aim("transnas_macro.csv", ("class_scene", "class_object", "jigsaw"), 8, 80),
+    Aim("nasbench201.csv", NASBENCH201, 16, 120, SMALLER),
+    Aim("nasbench101.csv", ("cifar10_valid",), 8, 80, SMALLER),
+    Aim("nasbench301.csv", ("cifar10_valid",), 8, 80, SMALLER),
+    Aim("autoformer.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60, SMALLER),
+    Aim("pit.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60, SMALLER),
+    Aim("transnas_macro.csv", ("class_scene", "class_object", "jigsaw"), 8, 80, SMALLER),
 )
 
 
@@ -84,8 +89,8 @@ class Found:
     sum: str
 
 
-def ways(options: argparse.Namespace) -> dict[str, Config]:
-    base = Config(iterations=10**6, max_evaluations=options.evaluations)
+def ways(aim: Aim, options: argparse.Namespace) -> dict[str, Config]:
+    base = Config(iterations=10**6, max_evaluations=options.evaluations, inputs=aim.inputs)
     seeds = tuple(filter(None, options.seed_with.split(",")))
     found = {
         "evolve": base,
@@ -100,7 +105,9 @@ def collected(aim: Aim, table: Table, options: argparse.Namespace) -> Stored:
     space = spaces.get(table.space or "")
     data = str(options.images) if aim.table.endswith(".csv") else None
     setting = scored_on(space, data, aim.batch_size, TEACHER)
-    config = Config(seeds=tuple(filter(None, options.seed_with.split(","))))
+    config = Config(
+        inputs=aim.inputs, seeds=tuple(filter(None, options.seed_with.split(",")))
+    )  # fmt: skip
     return collect_table(
         table.architectures, space, statistics_needed(config, SIZES), setting, store=user_store(),
         thin=int(options.memory * 2**30),
@@ -117,7 +124,7 @@ def searches(
         for number in range(options.splits):
             parted = splits.split(classes, "half", number)
             task = scores.task(table.name, target, parted, table.columns[target])
-            for way, config in ways(options).items():
+            for way, config in ways(aim, options).items():
                 for seed in range(options.seeds):
                     if (table.name, target, way, str(number), str(seed)) in done:
                         continue
