@@ -75,6 +75,9 @@ class Trace:
         self.sums: list[tuple[Individual, BestSum | None]] = []
         self._search, self._counts = search, counts
         search.go(Interrupt(), None, self._told)
+        if search.archive.best is not None:  # those of a search that kept evaluations for the end
+            last = search.archive.best, search.best_sum()
+            self.sums += [last] * (len(counts) - len(self.sums))
 
     def _told(self, progress: Progress) -> None:
         if progress.best is None:
@@ -122,6 +125,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=Config.population)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--fit-constants", action="store_true")
     parser.add_argument("--split", default="half")
     parser.add_argument("--data", help="FILE.npz; by default what the space is usually scored on")
     parser.add_argument("--batch-size", type=int)
@@ -160,7 +164,10 @@ def compare(
     parts = [splits.split(classes, options.split, number) for number in range(options.splits)]
     tasks = [scores.task(table.name, target, one, table.columns[target]) for one in parts]
     counts = [int(word) for word in options.evaluations.split(",")]
-    base = Config(population=options.population, iterations=10**6, max_evaluations=counts[-1])
+    base = Config(
+        population=options.population, iterations=10**6, max_evaluations=counts[-1],
+        fit_constants=options.fit_constants,
+    )  # fmt: skip
     grid = np.linspace(base.population, counts[-1], POINTS)
     rows: list[Row] = []
     curves = []

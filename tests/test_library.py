@@ -26,7 +26,7 @@ NAMES = {
     "vkdnw_agg", "zico_nonzero", "gradsign", "log_synflow", "knas", "ntk_trace", "epe_nas", "near",
     "synaptic_diversity", "synaptic_saliency", "pruner_zero", "meco_released", "meco_opt", "wrcor",
     "swap_regularised", "epsinas", "croze", "dextr", "attention_confidence", "head_confidence",
-    "head_importance", "head_sensitivity", "lpzero",
+    "head_importance", "head_sensitivity", "lpzero", "pruner_zero_released",
 }  # fmt: skip
 FILES = [pytest.param(path, id=name) for name, path in library_files().items()]
 

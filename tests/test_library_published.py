@@ -130,6 +130,17 @@ def pruner_zero(net: nn.Module, x: Tensor, y: Tensor) -> float:
     return total
 
 
+def pruner_zero_released(net: nn.Module, x: Tensor, y: Tensor) -> float:
+    """|W W| mms(G), where G is the norm over the parts of the batch of each gradient."""
+    parts = [gradients(net, a, b) for a, b in zip(x.split(2), y.split(2), strict=True)]
+    total = 0.0
+    for w, *each in zip(weights(net), *parts, strict=True):
+        size = np.linalg.norm(np.stack(each), axis=0)
+        share = (size - size.min()) / (size.max() - size.min())
+        total += (np.abs(w.detach().numpy() ** 2) * share).sum()
+    return total
+
+
 DEFINITIONS: dict[str, Callable[[nn.Module, Tensor, Tensor], float]] = {
     "zico_nonzero": zico_nonzero,
     "gradsign": gradsign,
@@ -139,6 +150,7 @@ DEFINITIONS: dict[str, Callable[[nn.Module, Tensor, Tensor], float]] = {
     "epe_nas": epe_nas,
     "near": near,
     "pruner_zero": pruner_zero,
+    "pruner_zero_released": pruner_zero_released,
     "synaptic_saliency": lambda net, x, y: flow(net, lambda w, g: (w * g).abs()),
 }
 

@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS, TERMS
+from autodas_dsl.evolution.vocabulary import (
+    DEFAULT_INPUTS,
+    TERMS,
+    chosen_operators,
+    takes_constant,
+)
 from autodas_dsl.language.errors import InputError
+from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.language.resolve import suggest
 from autodas_dsl.language.searchers import OWN_STRATEGIES, PROPOSERS, STRATEGIES
 
@@ -89,6 +95,8 @@ class Config:
         0, or the parts of the jackknife (see `fitness.Objective`).
     terms_max : int
         Terms of the sum that is built of the formulas found (see `best_sum`); 1: no sum.
+    fit_constants : bool
+        Fit constants of the best formulas when the generations are over (see `constants`).
     null : bool
         Shuffle the accuracies first: the tau one gets from nothing.
     screening : bool
@@ -134,7 +142,8 @@ class Config:
     ------
     InputError
         E630 a value is none of the choices; E631 one is out of range; E632 more elite than
-        population; E633 there is no such proposer.
+        population; E633 there is no such proposer; E670 constants are to be fitted
+        where there are none.
     """
 
     population: int = _option(40, "Formulas kept.", 2, 100_000, shown=True)
@@ -176,6 +185,9 @@ class Config:
     )
     terms_max: int = _option(
         3, "Terms of the sum built of the formulas found; 1: no sum.", 1, 16, shown=True
+    )
+    fit_constants: bool = _option(
+        False, "Fit constants of the best formulas when the search is over."
     )
     null: bool = _option(False, "Shuffle the accuracies first: what the search finds in nothing.")
     screening: bool = _option(
@@ -237,6 +249,15 @@ class Config:
             )  # fmt: skip
         if self.folds == 1:
             raise InputError("E631", "folds must be 0 or at least 2, not 1")
+        if self.fit_constants and not (self.seeds or self.proposer or self._has_constants):
+            raise InputError(
+                "E670", "no formula of this search can hold a constant",
+                "add arithmetic to --operators, or search without --fit-constants",
+            )  # fmt: skip
+
+    @property
+    def _has_constants(self) -> bool:
+        return any(takes_constant(OPERATORS[name]) for name in chosen_operators(self.operators))
 
     def as_json(self) -> dict[str, Any]:
         """What determines the search itself, as ``run.json`` has it; tuples as lists."""
@@ -246,7 +267,8 @@ class Config:
 
 SAVED = (
     "population", "iterations", "tournament", "elite", "strategy", "proposer", "brood", "crossover", "seed",
-    "max_complexity", "parsimony", "folds", "terms_max", "objective", "margin", "terms", "inputs", "operators",
+    "max_complexity", "parsimony", "folds", "terms_max", "fit_constants",
+    "objective", "margin", "terms", "inputs", "operators",
     "gradient_free", "seeds", "null", "max_evaluations", "patience", "stop_at",
 )  # fmt: skip
 """The fields that ``run.json`` keeps, in its order: the others are in its tables, or only stop or

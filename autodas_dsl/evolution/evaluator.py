@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from autodas_dsl.compiler.ir import Node, removes_level, topological
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.evolution.config import Config
-from autodas_dsl.evolution.fitness import CONSTANT, Fitness, Objective
+from autodas_dsl.evolution.fitness import (
+    CONSTANT,
+    Fitness,
+    Floats,
+    Objective,
+    jackknife_error,
+    left_out,
+)
 from autodas_dsl.evolution.identity import oriented
 from autodas_dsl.evolution.individual import Individual
 from autodas_dsl.evolution.journal import Fact, Journal, Memory
@@ -18,6 +27,8 @@ from autodas_dsl.evolution.task import Networks, Task
 from autodas_dsl.language.tree import Expr, complexity
 
 SCREENED = "screened out"
+JACKKNIFE = 10
+"""Parts of the selection that are left out in turn to tell a rise from noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class FitnessEvaluator:
         self._known: dict[str, Individual] = {}
         self._keys: dict[Expr, tuple[Node, str]] = {}
         self._ranks: set[bytes] = set()
+        self._aside: set[str] = set()
         self._valueless: dict[Node, str] = {}
         self._same_formula = self._same_ranks = 0
         self._rejected: Counter[str] = Counter()
@@ -200,7 +212,30 @@ class FitnessEvaluator:
     @property
     def rankable(self) -> list[Individual]:
         """Every formula that ranks the selection, the fittest first."""
-        return sorted((i for i in self._known.values() if i.valid), key=lambda i: i.order)
+        found = (i for i in self._known.values() if i.valid and i.key not in self._aside)
+        return sorted(found, key=lambda i: i.order)
+
+    def set_aside(self, first: int, but: Iterable[Individual]) -> None:
+        """Leave out of `rankable` what was evaluated from number `first` on, but for some."""
+        kept = {individual.key for individual in but}
+        self._aside |= {i.key for i in self._known.values() if i.number >= first} - kept
+
+    def rises(self, old: Individual, new: Individual) -> bool:
+        """Whether one formula is fitter than another by more than noise would make it: by more
+        than the jackknife standard error of the difference."""
+        return new.value - old.value > jackknife_error(self._left_out(new) - self._left_out(old))
+
+    def _left_out(self, individual: Individual) -> Floats:
+        """The tau of a formula with each part of the selection left out."""
+        halves = [task.selection.accuracies for task in self._tasks]
+        folds = min(JACKKNIFE, *map(len, halves))
+        (outcomes,) = self.scores([individual.expr], "selection")
+        each = [
+            left_out(individual.sign * outcome.scores, accuracies, folds, self._config.seed, table)
+            for table, (outcome, accuracies) in enumerate(zip(outcomes, halves, strict=True))
+        ]
+        combine = np.min if self._config.objective == "min" else np.mean
+        return np.asarray(combine(each, axis=0))
 
     def judged(self, outcomes: Sequence[Outcome]) -> Fitness | str:
         """The fitness of scores on the selection of every table, or why there is none; nothing is

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.execution.randomness import Purpose, Stream
@@ -112,8 +113,22 @@ class Objective:
             self._combine(tuple(sign * tau(r[rows]) for (rows, tau), r in zip(fold, ranks, strict=True)))
             for fold in zip(*self._folds, strict=True)
         ]  # fmt: skip
-        k = len(parts)
-        return float(np.sqrt((k - 1) / k * np.sum((np.array(parts) - np.mean(parts)) ** 2)))
+        return jackknife_error(np.array(parts))
+
+
+def jackknife_error(parts: Floats) -> float:
+    """The standard error of a number, from what it is with each part of the data left out."""
+    k = len(parts)
+    return float(np.sqrt((k - 1) / k * np.sum((parts - np.mean(parts)) ** 2)))
+
+
+def left_out(scores: Floats, accuracies: Floats, folds: int, seed: int, table: int) -> Floats:
+    """Tau-b with each part of a jackknife left out ``[folds]``; 0 where it is undefined."""
+    found = [
+        stats.kendalltau(scores[rows], accuracies[rows]).statistic
+        for rows in _all_but_one(len(accuracies), folds, seed, table)
+    ]
+    return np.nan_to_num(found)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -123,12 +138,17 @@ def _mean(values: Sequence[float]) -> float:
 def _leave_one_out(
     accuracies: Floats, folds: int, seed: int, table: int
 ) -> list[tuple[npt.NDArray[np.int64], Kendall]]:
-    order = Stream(seed, 0, table, Purpose.FOLDS).shuffled(range(len(accuracies)))
-    kept = [
+    kept = _all_but_one(len(accuracies), folds, seed, table)
+    return [(rows, Kendall(accuracies[rows])) for rows in kept]
+
+
+def _all_but_one(n: int, folds: int, seed: int, table: int) -> list[npt.NDArray[np.int64]]:
+    """The rows that are left when each part is left out."""
+    order = Stream(seed, 0, table, Purpose.FOLDS).shuffled(range(n))
+    return [
         np.array(sorted(row for place, row in enumerate(order) if place % folds != fold))
         for fold in range(folds)
     ]
-    return [(rows, Kendall(accuracies[rows])) for rows in kept]
 
 
 def _dense_ranks(scores: Floats) -> npt.NDArray[np.int64]:

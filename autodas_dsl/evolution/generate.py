@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autodas_dsl.evolution.plausible import nested, plausible, redundant, risky
-from autodas_dsl.evolution.vocabulary import CONSTANTS, Vocabulary
+from autodas_dsl.evolution.vocabulary import CONSTANTS, Vocabulary, takes_constant
 from autodas_dsl.execution.randomness import Stream
 from autodas_dsl.language.infer import Signature, signature
 from autodas_dsl.language.kinds import NUMBER, AnyKind, Kind, Pair
@@ -275,8 +275,7 @@ class Generator:
 
     def partner(self, stream: Stream, entry: Operator, kind: AnyKind) -> Value | None:
         """Something that an operator may combine with a value of this kind."""
-        numeric = entry.group == "arithmetic" and entry.signature == "x, y -> x"
-        if entry.binds == "power" or (numeric and stream.chance(0.4)):
+        if entry.binds == "power" or (takes_constant(entry) and stream.chance(0.4)):
             return Value(Number(stream.pick(CONSTANTS)), self.typing.number)
         wanted = kind.first if isinstance(kind, Pair) and stream.chance(0.5) else kind
         fitting = [

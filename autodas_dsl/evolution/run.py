@@ -13,6 +13,7 @@ from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.reading import needed
 from autodas_dsl.evolution.best_sum import BestSum, best_sum, measure_sum
 from autodas_dsl.evolution.config import Config
+from autodas_dsl.evolution.constants import ConstantFitter
 from autodas_dsl.evolution.evaluator import FitnessEvaluator
 from autodas_dsl.evolution.finished import Run
 from autodas_dsl.evolution.fitness import shuffled
@@ -43,6 +44,7 @@ _LOGGER = logging.getLogger(__name__)
 
 BASELINES = ("params", "flops")
 COMPLETE = "iterations"
+CUT_SHORT = ("interrupt", "time")
 SILENT = Watch()
 
 
@@ -167,6 +169,7 @@ class Search:
         self._strategy = strategy(config)
         self._seeds = [self._seed(spec) for spec in config.seeds]
         self._population: list[Individual] = []
+        self._fitter = ConstantFitter(self._varier, self.evaluator, config)
 
     def keep(self, journal: Journal) -> None:
         """Take what is known from a journal from now on, and write what is new to it."""
@@ -179,7 +182,22 @@ class Search:
         max_time: float | None,
         progress: Callable[[Progress], None] | None,
     ) -> str:
-        """Run until there is a reason to stop; returns it."""
+        """Run until there is a reason to stop, fit constants unless cut short; returns it."""
+        stopped = self._generations(interrupt, max_time, progress)
+        if self.config.fit_constants and self.steps and stopped not in CUT_SHORT:
+            self._fit_constants()
+        return stopped
+
+    def _fit_constants(self) -> None:
+        self.archive.add(self._fitter.fitted(self.archive.members))
+        self._record(self.steps.pop().generation)
+
+    def _generations(
+        self,
+        interrupt: Interrupt,
+        max_time: float | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> str:
         started = time.monotonic()
         for generation in range(self.config.iterations + 1):
             offspring = self.evaluator.evaluate(self._proposals(generation), self._threshold())
@@ -248,9 +266,14 @@ class Search:
                 )
             )
 
+    def _spent(self) -> int:
+        """The evaluations made, and those that constants may take."""
+        fits = self._fitter.needed(self.archive.members) if self.config.fit_constants else 0
+        return self.evaluator.counts.evaluations + fits
+
     def _reason_to_stop(self) -> str:
         config, best = self.config, self.archive.best
-        if config.max_evaluations and self.evaluator.counts.evaluations >= config.max_evaluations:
+        if config.max_evaluations and self._spent() >= config.max_evaluations:
             return "evaluations"
         if best is not None and config.stop_at and best.tau >= config.stop_at:
             return "target"

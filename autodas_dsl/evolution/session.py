@@ -23,7 +23,7 @@ from autodas_dsl.evolution.interrupt import Interrupt, Stopped, listening
 from autodas_dsl.evolution.measure import TableScores, first_reason
 from autodas_dsl.evolution.null import null_level
 from autodas_dsl.evolution.prepare import Prepared, prepare
-from autodas_dsl.evolution.run import SILENT, evolve, statistics_needed, statistics_of
+from autodas_dsl.evolution.run import CUT_SHORT, SILENT, evolve, statistics_needed, statistics_of
 from autodas_dsl.evolution.run_folder import RunFolder
 from autodas_dsl.evolution.run_records import BEST, SUM, Null
 from autodas_dsl.evolution.task import Networks, Task
@@ -49,7 +49,6 @@ from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.table import Table
 
 BUILTIN = "digits-resnet"
-CUT_SHORT = ("interrupt", "time")
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,11 @@ class Vocabulary:
         return tuple(e for e in entries if e.arity == 2 and not e.is_distance)
 
 
+def takes_constant(entry: Operator) -> bool:
+    """Whether an operator of two arguments combines a value with a constant."""
+    return entry.group == "arithmetic" and entry.signature == "x, y -> x"
+
+
 def attributes(entry: Operator) -> tuple[Attrs, ...]:
     """The attributes that a search draws from for an operator; the first are the defaults."""
     words: list[Attrs] = [()]
