@@ -106,7 +106,7 @@ def kendall(x: Floats, y: Floats) -> float:
 def spearman(x: Floats, y: Floats) -> float:
     """Spearman of two vectors that are not constant: SciPy's, bit for bit, without its import."""
     ranks = np.column_stack([rankdata(x), rankdata(y)])
-    return float(np.corrcoef(ranks, rowvar=False)[1, 0])
+    return float(np.asarray(np.corrcoef(ranks, rowvar=False))[1, 0])
 
 
 def beyond_size(
