@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from autodas_dsl.data.batches import Batch, load_batch
+from autodas_dsl.data.digits import load_digits
 from autodas_dsl.language.errors import InputError
 
 
@@ -95,6 +96,15 @@ def test_digits() -> None:
     everything = load_batch("digits", size=300)
     assert abs(float(everything.x.mean())) < 1e-6
     assert float(everything.x.std()) == pytest.approx(1, abs=1e-3)
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn import datasets
+
+    images, labels = load_digits()
+    known = datasets.load_digits()
+    np.testing.assert_array_equal(images, known.images)
+    np.testing.assert_array_equal(labels, known.target)
 
 
 def test_the_part_of_the_digits_for_testing() -> None:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import ndcg_score
 
+from autodas_dsl.compiler.population import rankdata
+from autodas_dsl.evaluation import correlations
 from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.evaluation.best import ndcg, overlap, top_k_regret
-from autodas_dsl.evaluation.correlations import beyond_size, placed
+from autodas_dsl.evaluation.correlations import beyond_size, kendall, placed, spearman
 from autodas_dsl.tables import load_table
 
 Floats = npt.NDArray[np.float64]
@@ -66,6 +68,28 @@ def test_rank_correlations_ignore_monotone_maps(values: Floats) -> None:
     assert one.kendall == pytest.approx(other.kendall)
     assert one.spearman == pytest.approx(other.spearman)
     assert one.ties == other.ties
+
+
+@given(pairs)
+def test_correlations_are_those_of_scipy_to_the_last_bit(values: Floats) -> None:
+    x, y = split_pairs(values)
+    for ys in (y, y / 3, x + y * 1e-3):
+        assume(np.ptp(ys) > 0)
+        assert kendall(x, ys) == stats.kendalltau(x, ys).statistic
+        assert spearman(x, ys) == stats.spearmanr(x, ys).statistic
+
+
+def test_many_architectures_are_counted_by_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.arange(12.0) % 5, np.arange(12.0) % 7
+    pairwise = kendall(x, y)
+    monkeypatch.setattr(correlations, "PAIRS_UP_TO", 11)
+    assert kendall(x, y) == pairwise
+
+
+@given(st.lists(st.lists(numbers, min_size=4, max_size=4), min_size=1, max_size=6).map(np.array))
+def test_ranks_are_those_of_scipy(values: Floats) -> None:
+    for axis in (0, 1):
+        np.testing.assert_array_equal(rankdata(values, axis), stats.rankdata(values, axis=axis))
 
 
 @given(pairs, st.randoms(use_true_random=False))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from autodas_dsl.evaluation import bootstrap
+from autodas_dsl.evaluation import bootstrap, correlations
 from autodas_dsl.evaluation.bootstrap import (
     interval,
     resampled,
@@ -57,7 +57,8 @@ def test_counts_of_a_resample_sum_to_n() -> None:
 def test_counting_by_sorting_equals_counting_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = example(80)
     pairs = resampled(x, y, "kendall", seed=0, resamples=20)
-    monkeypatch.setattr(bootstrap, "_PAIRS_UP_TO", 10)
+    for module in (bootstrap, correlations):
+        monkeypatch.setattr(module, "PAIRS_UP_TO", 10)
     np.testing.assert_allclose(resampled(x, y, "kendall", seed=0, resamples=20), pairs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import multiprocessing
 import pickle
@@ -25,6 +26,7 @@ from autodas_dsl.evolution.shards import Shard, Sharded
 from autodas_dsl.execution.executors import executor_of, local
 from autodas_dsl.execution.futures import Futures
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
+from autodas_dsl.execution.memory import importing
 from autodas_dsl.execution.pool import Heard, Pool, Worker
 from autodas_dsl.execution.serving import Said
 from autodas_dsl.language.errors import InputError
@@ -394,3 +396,15 @@ def test_outcomes_do_not_depend_on_the_order_of_results() -> None:
     for one, other in zip(Sharded(Backwards(), shards)(nodes), here, strict=True):
         assert np.array_equal(one.scores, other.scores, equal_nan=True)
         assert one.reasons == other.reasons
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_importing_leaves_garbage_collection_as_it_was(enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with importing():
+            assert not gc.isenabled()
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

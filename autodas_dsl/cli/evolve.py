@@ -104,12 +104,14 @@ def command(ctx: click.Context, **given: Any) -> None:
 
 def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
     """Search, write the run folder and print the result."""
-    from autodas_dsl.evolution.run_folder import free_folder
-    from autodas_dsl.evolution.session import BUILTIN, search
-    from autodas_dsl.execution.memory import tune_memory
-    from autodas_dsl.report.live import watching
-    from autodas_dsl.report.run_plots import draw
-    from autodas_dsl.report.terminal import note
+    from autodas_dsl.execution.memory import importing, tune_memory
+
+    with importing():
+        from autodas_dsl.evolution.run_folder import free_folder
+        from autodas_dsl.evolution.session import BUILTIN, search
+        from autodas_dsl.report.live import watching
+        from autodas_dsl.report.run_plots import draw
+        from autodas_dsl.report.terminal import note
 
     names = given["tables"] or (BUILTIN,)
     where = given["resume"] or given["folder"] or free_folder(RUNS, names)

@@ -368,7 +368,7 @@ def kl(a: Tensor, b: Tensor, T: float, axis: int, positions: Dims, samples: Dims
 
 def hard(a: Tensor, b: Tensor, axis: int, others: Dims) -> Tensor:
     label = once(b, ("argmax", axis), lambda: backend_of(b).argmax(b, axis))
-    shape = torch.broadcast_shapes(label.shape, a.narrow(axis, 0, 1).shape)
+    shape = torch.broadcast_tensors(label, a.narrow(axis, 0, 1))[0].shape
     picked = a.expand(*shape[: a.dim() + axis], a.shape[axis], *shape[a.dim() + axis + 1 :])
     picked = picked.gather(axis, label.expand(shape))
     return (torch.logsumexp(a, axis, keepdim=True) - picked).mean((axis, *others))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autodas_dsl.data import images
+from autodas_dsl.data.digits import load_digits
 from autodas_dsl.execution.randomness import generator, seed_for
 from autodas_dsl.language.errors import InputError
 
@@ -184,13 +185,11 @@ def _noise(request: _Request) -> Batch:
 
 
 def _digits(request: _Request) -> Batch:
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    pixels = data.images[:, None] / 16.0
+    grey, target = load_digits()
+    pixels = grey[:, None] / 16.0
     mean, std = pixels[:DIGITS_TRAIN].mean(), pixels[:DIGITS_TRAIN].std()
     part = slice(DIGITS_TEST, None) if request.test else slice(DIGITS_TRAIN)
-    labels = data.target[part].astype(np.int64)
+    labels = target[part]
     chosen = request.choose(len(labels), "digits")
     steps = f"scaled to [0, 1], normalised (mean {mean:.4f}, std {std:.4f})"
     x = (pixels[part][chosen] - mean) / std

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from autodas_dsl.evaluation.bootstrap import Interval, interval
 from autodas_dsl.evaluation.correlations import (
     STATISTICS,
     checked,
     filled,
+    kendall,
     pearson,
     placed,
+    spearman,
     tied,
     undefined,
 )
@@ -92,8 +93,8 @@ def agreement(
         n=len(x),
         invalid=invalid,
         ties=ties,
-        kendall=float(stats.kendalltau(ranked, y).statistic),
-        spearman=float(stats.spearmanr(ranked, y).statistic),
+        kendall=kendall(ranked, y),
+        spearman=spearman(ranked, y),
         pearson=pearson(filled(x), y),
         intervals={name: found for name, found in spread.items() if found is not None},
     )

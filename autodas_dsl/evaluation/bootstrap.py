@@ -12,17 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-from autodas_dsl.evaluation.correlations import checked, filled, placed, undefined, unit
+from autodas_dsl.evaluation.correlations import (
+    PAIRS_UP_TO,
+    checked,
+    filled,
+    kendall,
+    placed,
+    undefined,
+    unit,
+)
 from autodas_dsl.execution.randomness import generator
 from autodas_dsl.tables.table import Floats
 
 RESAMPLES = 1_000
 LEVEL = 0.95
-
-_PAIRS_UP_TO = 2_000
-"""Architectures up to which all pairs are kept as a matrix; above, tau is counted by sorting."""
 
 _CELLS = 4_000_000
 """Cells of a block of counts, to bound memory."""
@@ -91,7 +95,7 @@ def _draws(n: int, resamples: int, seed: int) -> Iterator[Floats]:
 
 def _kendall(scores: Floats, accuracies: Floats) -> Callable[[Floats], Floats]:
     x = placed(scores)
-    if len(x) > _PAIRS_UP_TO:
+    if len(x) > PAIRS_UP_TO:
         return lambda counts: np.array([_sorted_kendall(x, accuracies, row) for row in counts])
     xs = np.sign(x[:, None] - x[None, :])
     ys = np.sign(accuracies[:, None] - accuracies[None, :])
@@ -108,7 +112,7 @@ def _kendall(scores: Floats, accuracies: Floats) -> Callable[[Floats], Floats]:
 
 def _sorted_kendall(x: Floats, y: Floats, counts: Floats) -> float:
     drawn = np.repeat(np.arange(len(x)), counts.astype(np.int64))
-    return float(stats.kendalltau(x[drawn], y[drawn]).statistic)
+    return kendall(x[drawn], y[drawn])
 
 
 def _spearman(scores: Floats, accuracies: Floats) -> Callable[[Floats], Floats]:

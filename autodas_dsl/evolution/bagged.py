@@ -10,8 +10,8 @@ from math import ceil
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
+from autodas_dsl.compiler.population import rankdata
 from autodas_dsl.execution.randomness import Purpose, Stream
 
 Floats = npt.NDArray[np.float64]

@@ -17,9 +17,8 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
-from autodas_dsl.compiler.population import percentiles
+from autodas_dsl.compiler.population import percentiles, rankdata
 from autodas_dsl.evolution.bagged import Bagged, Linear, bags_of, centred, settled
 from autodas_dsl.evolution.config import OBJECTIVES
 

@@ -71,7 +71,9 @@ def _styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):
             figure = plot(*args, **kwargs)
-            figure.draw_without_rendering()
+            layout = figure.get_layout_engine()
+            if layout is not None:
+                layout.execute(figure)
             figure.set_layout_engine("none")
         return figure
 

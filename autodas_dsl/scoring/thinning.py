@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ def sizes_at(collected: Collected) -> tuple[int, ...]:
     }
     levels = [
         sum(
-            tensor.element_size() * math.prod(_lengths(tensor, kind, sample))
+            tensor.element_size() * _numel(tuple(tensor.shape), kind, sample)
             for tensor, kind in tensors.values()
         )
         for sample in LADDER
@@ -141,12 +141,18 @@ def _of_batch(kind: Kind) -> bool:
     return any(axis.size == symbol("B") for axis in kind.axes)
 
 
-def _lengths(value: Tensor, kind: Kind, sample: Sample) -> list[int]:
+@lru_cache(maxsize=1 << 14)
+def _numel(shape: tuple[int, ...], kind: Kind, sample: Sample) -> int:
+    """How many values of such a tensor are kept; the networks of a space share most shapes."""
+    return math.prod(_lengths(shape, kind, sample))
+
+
+def _lengths(shape: tuple[int, ...], kind: Kind, sample: Sample) -> list[int]:
     """The shape of what is kept of a tensor."""
     activation = _of_batch(kind)
-    found = list(value.shape)
+    found = list(shape)
     for place, axis in enumerate(kind.axes):
-        length = value.shape[place]
+        length = shape[place]
         if axis.size == symbol("B") and sample.samples is not None:
             found[place] = min(sample.samples, length)
         elif axis.name == "R" and sample.orders(activation):

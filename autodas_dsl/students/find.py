@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import nn
 
 from autodas_dsl import spaces
+from autodas_dsl.compiler.population import rankdata
 from autodas_dsl.data.samples import Samples
 from autodas_dsl.evaluation.agreement import agreement
 from autodas_dsl.execution.executors import executor_of

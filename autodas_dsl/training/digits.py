@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
+
+from autodas_dsl.data.digits import load_digits
 
 TRAIN, SELECT = 300, 600
 """The first 300 images train, the next 600 choose hyper-parameters, the last 897 test.
@@ -51,9 +52,9 @@ class Digits:
 @lru_cache(maxsize=1)
 def digits() -> Digits:
     """All 1,797 images; nothing is downloaded, scikit-learn carries them."""
-    raw = load_digits()
-    grey = np.asarray(raw.images, dtype=np.float32)[:, None] / np.float32(16)
-    labels = torch.from_numpy(np.asarray(raw.target, dtype=np.int64))
+    images, target = load_digits()
+    grey = np.asarray(images, dtype=np.float32)[:, None] / np.float32(16)
+    labels = torch.from_numpy(target)
     moved = np.stack([_shifted(grey[:TRAIN], down, right) for down, right in SHIFTS])
     cuts = [0, TRAIN, TRAIN + SELECT, len(grey)]
     train, select, test = (
