@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.execution.randomness import Purpose, Stream
@@ -124,11 +123,8 @@ def jackknife_error(parts: Floats) -> float:
 
 def left_out(scores: Floats, accuracies: Floats, folds: int, seed: int, table: int) -> Floats:
     """Tau-b with each part of a jackknife left out ``[folds]``; 0 where it is undefined."""
-    found = [
-        stats.kendalltau(scores[rows], accuracies[rows]).statistic
-        for rows in _all_but_one(len(accuracies), folds, seed, table)
-    ]
-    return np.nan_to_num(found)
+    parts = _leave_one_out(accuracies, folds, seed, table)
+    return np.array([tau(_dense_ranks(scores[rows])) for rows, tau in parts])
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -138,17 +134,12 @@ def _mean(values: Sequence[float]) -> float:
 def _leave_one_out(
     accuracies: Floats, folds: int, seed: int, table: int
 ) -> list[tuple[npt.NDArray[np.int64], Kendall]]:
-    kept = _all_but_one(len(accuracies), folds, seed, table)
-    return [(rows, Kendall(accuracies[rows])) for rows in kept]
-
-
-def _all_but_one(n: int, folds: int, seed: int, table: int) -> list[npt.NDArray[np.int64]]:
-    """The rows that are left when each part is left out."""
-    order = Stream(seed, 0, table, Purpose.FOLDS).shuffled(range(n))
-    return [
+    order = Stream(seed, 0, table, Purpose.FOLDS).shuffled(range(len(accuracies)))
+    kept = [
         np.array(sorted(row for place, row in enumerate(order) if place % folds != fold))
         for fold in range(folds)
     ]
+    return [(rows, Kendall(accuracies[rows])) for rows in kept]
 
 
 def _dense_ranks(scores: Floats) -> npt.NDArray[np.int64]:
