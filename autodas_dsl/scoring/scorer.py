@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -25,6 +25,7 @@ from autodas_dsl.compiler.populated import (
 )
 from autodas_dsl.compiler.reading import needed
 from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.documents import EXPRESSION
 from autodas_dsl.language.errors import Diagnostic, FormulaError
 from autodas_dsl.language.inputs import Statistic
@@ -33,10 +34,13 @@ from autodas_dsl.language.proxy import Proxy, format_formula
 from autodas_dsl.scoring.bind import sizes_of, unmet
 from autodas_dsl.statistics.collect import (
     Collected,
+    Run,
     belongs_to_teacher,
     collect,
     collect_teacher,
+    is_free,
     no_teacher,
+    run_of,
 )
 from autodas_dsl.statistics.errors import within_memory
 
@@ -157,7 +161,8 @@ class Scorer:
         self._dtype = dtype
         self._seed = seed
         self._compiled = compiled
-        wanted = frozenset(beside).union(*(f.statistics for f in self.formulas))
+        self._beside = frozenset(beside)
+        wanted = self._beside.union(*(f.statistics for f in self.formulas))
         of_teacher = [s for s in wanted if belongs_to_teacher(s)]
         self._absent: dict[Statistic, str] = {}
         self._teacher: Collected | None = None
@@ -168,36 +173,69 @@ class Scorer:
             )  # fmt: skip
         elif of_teacher:
             self._absent = {s: no_teacher(s).told for s in of_teacher}
-        self._wanted = wanted - self._absent.keys()
+        self._companies = _companies([self._of_student(formula) for formula in self.formulas])
 
     def __call__(self, network: nn.Module) -> list[Score]:
-        """Score one network, with one set of passes for all formulas."""
-        scores, _ = self.explain(network)
-        return scores
+        """Score one network. Each pass is run once; the statistics of formulas that share no pass are
+        not held together."""
+        found: dict[int, Score] = {}
+        for number, places in enumerate(self._companies):
+            if number:
+                return_freed_memory()
+            found |= self._scored(network, places)[0]
+        return [found[place] for place in range(len(self.formulas))]
 
     def explain(self, network: nn.Module) -> tuple[list[Score], Collected]:
         """The scores, and the statistics they were made from."""
+        found, collected = self._scored(network, range(len(self.formulas)))
+        return list(found.values()), collected
+
+    def _of_student(self, formula: Bound) -> frozenset[Statistic]:
+        """What is collected of every network for a formula: nothing where it lacks something."""
+        if not formula.statistics.isdisjoint(self._absent):
+            return frozenset()
+        return formula.statistics
+
+    def _scored(
+        self, network: nn.Module, places: Sequence[int]
+    ) -> tuple[dict[int, Score], Collected]:
+        formulas = {place: self.formulas[place] for place in places}
         missing = dict(self._absent)
         collected = collect(
-            network, self._batch, self._wanted, teacher=self._teacher,
-            seed=self._seed, dtype=self._dtype, absent=missing,
+            network, self._batch, self._beside.union(*map(self._of_student, formulas.values())),
+            teacher=self._teacher, seed=self._seed, dtype=self._dtype, absent=missing,
         )  # fmt: skip
         sizes = sizes_of(collected)
-        found: list[Score] = []
+        found: dict[int, Score] = {}
         ready: list[int] = []
-        for place, formula in enumerate(self.formulas):
+        for place, formula in formulas.items():
             reason = next((missing[s] for s in sorted(formula.statistics) if s in missing), "")
             reason = reason or unmet(formula.requirements, sizes)
-            found.append(Score(math.nan, reason, bool(reason)))
+            found[place] = Score(math.nan, reason, bool(reason))
             if not reason:
                 ready.append(place)
         engine = Engine([collected], self._compiled)
-        ordered = list(dict.fromkeys(n for place in ready for n in _roots(self.formulas[place])))
+        ordered = list(dict.fromkeys(n for place in ready for n in _roots(formulas[place])))
         with within_memory(f"a formula on a batch of {len(self._batch.x)}"):
             outcomes = dict(zip(ordered, engine.evaluate(ordered, True), strict=True))
         for place in ready:
-            found[place] = _score(self.formulas[place], outcomes)
+            found[place] = _score(formulas[place], outcomes)
         return found, collected
+
+
+def _companies(read: Sequence[Collection[Statistic]]) -> list[list[int]]:
+    """Formulas, by their places and what they read, that share a run of the network, directly or
+    through others."""
+    companies: list[tuple[set[Run | None], list[int]]] = []
+    for place, statistics in enumerate(read):
+        runs = {run_of(s) for s in statistics if not (belongs_to_teacher(s) or is_free(s))} or {
+            None
+        }
+        apart = [company for company in companies if company[0].isdisjoint(runs)]
+        joined = [company for company in companies if not company[0].isdisjoint(runs)]
+        together = sorted(place for _, places in joined for place in places)
+        companies = [*apart, (runs.union(*(own for own, _ in joined)), [*together, place])]
+    return [places for _, places in companies]
 
 
 def _roots(formula: Bound) -> tuple[Node, ...]:

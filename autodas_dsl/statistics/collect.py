@@ -11,11 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autodas_dsl.data.batches import Batch
+from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.inputs import INPUTS, Statistic
 from autodas_dsl.statistics.collectors import Value, collector_of
 from autodas_dsl.statistics.errors import StatisticError, within_memory
 from autodas_dsl.statistics.network import Network
 from autodas_dsl.statistics.passes import Subject, observed
+
+Run = tuple[bool, str]
+"""Whether statistics share the forward pass of a probe, and which; or one statistic's own passes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +147,17 @@ def belongs_to_teacher(statistic: Statistic) -> bool:
     return statistic.name.endswith("_t")
 
 
+def run_of(statistic: Statistic) -> Run:
+    """What a statistic comes out of: one run of the network for all that share it."""
+    shared = collector_of(statistic).shares_pass
+    return shared, statistic.probe if shared else str(statistic)
+
+
+def is_free(statistic: Statistic) -> bool:
+    """Whether a statistic is there without a run of the network: counted, or the weights."""
+    return INPUTS[statistic.base].needs == "none" and not collector_of(statistic).shares_pass
+
+
 def no_teacher(statistic: Statistic) -> StatisticError:
     """The error for a statistic of a teacher where there is none."""
     return StatisticError(
@@ -178,16 +193,20 @@ def _collected(
     subject: Subject, wanted: Iterable[Statistic], absent: dict[Statistic, str] | None
 ) -> Collected:
     """Run the passes over one network that statistics need."""
-    groups: defaultdict[tuple[bool, str], list[Statistic]] = defaultdict(list)
+    groups: defaultdict[Run, list[Statistic]] = defaultdict(list)
     for statistic in sorted(set(wanted)):
-        shared = collector_of(statistic).shares_pass
-        groups[shared, statistic.probe if shared else str(statistic)].append(statistic)
+        groups[run_of(statistic)].append(statistic)
     if any(collector_of(s).needs for statistics in groups.values() for s in statistics):
         subject.network.check_finite()
     layers = {"lin": tuple(layer.name for layer in subject.network.layers)}
     collected = Collected(layers=layers)
     with within_memory(f"batch of {len(subject.batch.x)}"):
+        ran = False
         for _, statistics in sorted(groups.items()):
+            runs = not all(map(is_free, statistics))
+            if ran and runs:
+                return_freed_memory()  # what was kept lies between activations that are gone
+            ran = ran or runs
             collected = collected.merged(_group(subject, statistics, absent))
     return replace(collected, values=_on_cpu(collected.values))
 

@@ -140,24 +140,26 @@ def _differentiated(
         targets["grad W"] = [outcome.parameters[x.parameter] for x in layers]
     for name in sorted(INTERMEDIATE.keys() & set(needs)):
         targets[name] = INTERMEDIATE[name](subject.network, outcome)
-    second, again = "hess W" in needs, bool({"J", "T"} & set(needs))
+    second = "hess W" in needs
+    if "T" in needs:
+        found["T"] = transfers(subject.network, outcome, subject.seed)
+    if "J" in needs:
+        with inputs_only():
+            found["J"] = gradient("J", outcome.logits.sum(), [outcome.x], retain=bool(targets))
     if targets:
         gradients = gradient(
             " and ".join(targets),
             objective(setup, outcome.logits, subject.y),
             [t for group in targets.values() for t in group],
-            retain=second or again,
+            retain=second,
             second_order=second,
         )
         for name, group in targets.items():
             found[name], gradients = gradients[: len(group)], gradients[len(group) :]
-    if second:
-        product = sum((g * g.detach()).sum() for g in found["grad W"])
+    if second:  # last: its graph is the largest
+        slopes = found["grad W"]
+        found = {name: tuple(g.detach() for g in group) for name, group in found.items()}
+        product = sum((g * g.detach()).sum() for g in slopes)
         assert isinstance(product, Tensor)
-        found["hess W"] = gradient("hess W", product, targets["grad W"], retain=again)
-    if "T" in needs:
-        found["T"] = transfers(subject.network, outcome, subject.seed)
-    if "J" in needs:
-        with inputs_only():
-            found["J"] = gradient("J", outcome.logits.sum(), [outcome.x])
+        found["hess W"] = gradient("hess W", product, targets["grad W"])
     return found
