@@ -228,9 +228,9 @@ def _companies(read: Sequence[Collection[Statistic]]) -> list[list[int]]:
     through others."""
     companies: list[tuple[set[Run | None], list[int]]] = []
     for place, statistics in enumerate(read):
-        runs = {run_of(s) for s in statistics if not (belongs_to_teacher(s) or is_free(s))} or {
-            None
-        }
+        student = (s for s in statistics if not (belongs_to_teacher(s) or is_free(s)))
+        runs: set[Run | None] = set(map(run_of, student))
+        runs = runs or {None}
         apart = [company for company in companies if company[0].isdisjoint(runs)]
         joined = [company for company in companies if not company[0].isdisjoint(runs)]
         together = sorted(place for _, places in joined for place in places)
