@@ -153,11 +153,17 @@ def test_a_link_to_itself_is_an_unreadable_file(tmp_path: Path) -> None:
 # --- watch ----------------------------------------------------------------------------------------
 
 
+def _interruptible() -> None:
+    """Jobs in the background of a shell do not hear interrupts, nor what they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_watch_checks_again_when_a_file_changes_and_ends_with_an_interrupt(wrong: Path) -> None:
     watching = subprocess.Popen(
         [sys.executable, "-m", "autodas_dsl", "check", "--watch", str(wrong.parent)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        preexec_fn=_interruptible,
     )  # fmt: skip
     assert watching.stdout is not None
     try:
