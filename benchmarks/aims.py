@@ -104,7 +104,7 @@ def collected(aim: Aim, table: Table, options: argparse.Namespace) -> Stored:
     """The statistics of all architectures, those that the sizes are made of too."""
     space = spaces.get(table.space or "")
     data = str(options.images) if aim.table.endswith(".csv") else None
-    setting = scored_on(space, data, aim.batch_size, TEACHER)
+    setting = replace(scored_on(space, data, aim.batch_size, TEACHER), device=options.device)
     config = Config(
         inputs=aim.inputs, seeds=tuple(filter(None, options.seed_with.split(",")))
     )  # fmt: skip
@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--memory", type=float, default=2.0, help="GiB, thinned to")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("runs/aims"))
     options = parser.parse_args()
     torch.set_num_threads(1)
