@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import formulas
 import numpy as np
@@ -127,7 +127,8 @@ def main() -> None:
     networks = collecting(options.device, dtype)
     found = evaluating(networks, options.formulas, options.device)
     if options.scores:
-        np.savez(options.scores, **found)
+        kept: dict[str, Any] = dict(found)
+        np.savez(options.scores, **kept)
     if options.against:
         differing(found, options.against)
     if not options.no_search:

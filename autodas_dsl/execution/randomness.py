@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import IntEnum
+from functools import partial
 from itertools import accumulate
 from typing import TypeVar
 
@@ -32,9 +33,21 @@ def seed_for(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:4], "little")
 
 
+_repeating = partial(torch.backends.cudnn.flags, enabled=True, benchmark=False, deterministic=True)
+
+
 @contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch, NumPy and `random`; give all three back as they were."""
+def seeded(seed: int, device: torch.device | None = None, exact: bool = False) -> Iterator[None]:
+    """Seed torch, NumPy and `random`, and have convolutions on a GPU repeat; all is given back as it
+    was.
+
+    Parameters
+    ----------
+    device : torch.device, optional
+        Where random numbers are drawn too.
+    exact : bool
+        Let convolutions of a GPU round as their precision says, not to the 10 bits of TF32.
+    """
     accelerators = [device] if device is not None and device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=accelerators))
@@ -44,6 +57,8 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         for accelerator in accelerators:
             with torch.cuda.device(accelerator):
                 torch.cuda.manual_seed(seed)
+            rough = torch.backends.cudnn.allow_tf32 and not exact
+            stack.enter_context(_repeating(allow_tf32=rough))
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         yield

@@ -149,7 +149,7 @@ def undisturbed(
         Attention in plain arithmetic, which can be differentiated twice.
     """
     with ExitStack() as stack:
-        stack.enter_context(seeded(seed, network.device))
+        stack.enter_context(seeded(seed, network.device, exact=True))
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(dtype)
         stack.callback(
@@ -157,20 +157,12 @@ def undisturbed(
         )
         torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(torch.autocast(network.device.type, enabled=False))
-        if network.device.type == "cuda":
-            stack.enter_context(_EXACT())
         stack.enter_context(torch.set_grad_enabled(gradients))
         if second_order:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         for module in network.names:
             _set_mode(stack, module, norms)
         yield stack
-
-
-_EXACT = partial(
-    torch.backends.cudnn.flags, enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-)
-"""Convolutions on a GPU whose results repeat, in the precision that was asked for."""
 
 
 def _set_mode(stack: ExitStack, module: nn.Module, norms: str) -> None:
