@@ -64,8 +64,8 @@ AIMS = (
     Aim("nasbench201.csv", NASBENCH201, 16, 120, SMALLER),
     Aim("nasbench101.csv", ("cifar10_valid",), 8, 80, SMALLER),
     Aim("nasbench301.csv", ("cifar10_valid",), 8, 80, SMALLER),
-    Aim("autoformer.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60, SMALLER),
-    Aim("pit.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60, SMALLER),
+    Aim("autoformer.csv", ("cifar100_kd", "flowers_kd", "cifar100_vanilla"), 8, 60, SMALLER),
+    Aim("pit.csv", ("cifar100_kd", "flowers_kd", "cifar100_vanilla"), 8, 60, SMALLER),
     Aim("transnas_macro.csv", ("class_scene", "class_object", "jigsaw"), 8, 80, SMALLER),
 )
 
