@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -28,7 +28,7 @@ class Processes(Pool):
     """Runs jobs in worker processes."""
 
     def started(self) -> Process:
-        return Process()
+        return Process(_serve, loaded())
 
     def heard(self, busy: Collection[int]) -> Iterator[Heard]:
         pipes = {self._process(place).pipe: place for place in busy}
@@ -47,14 +47,21 @@ class Processes(Pool):
 
 
 class Process(Worker):
-    """One process, and the pipe to it."""
+    """One process, and the pipe to it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    serve : callable
+        What it does, of the module level: called with its end of the pipe and `given`, without
+        hearing Ctrl-C. To return when the pipe ends.
+    """
+
+    def __init__(self, serve: Callable[..., None], *given: Any) -> None:
         super().__init__()
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_serve, args=(theirs, loaded()), daemon=True
+            target=_deafly, args=(serve, theirs, *given), daemon=True
         )
         before = {name: os.environ[name] for name in _THREADS if name in os.environ}
         os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -79,9 +86,13 @@ class Process(Worker):
         self.process.join()
 
 
+def _deafly(serve: Callable[..., None], *given: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(*given)
+
+
 def _serve(pipe: Connection, extensions: Sequence[UserFile]) -> None:
     """Answer jobs with results until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     settle(extensions)
     keeper = Keeper()
     while True:
@@ -101,7 +112,7 @@ def _serve(pipe: Connection, extensions: Sequence[UserFile]) -> None:
 def _deaf() -> Iterator[None]:
     """Keep Ctrl-C from processes that are started inside, also while they come to life.
 
-    Where signals cannot be held back they hear it until `_serve` begins.
+    Where signals cannot be held back they hear it until `_deafly` begins.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
