@@ -104,7 +104,7 @@ def collected(aim: Aim, table: Table, options: argparse.Namespace) -> Stored:
     """The statistics of all architectures, those that the sizes are made of too."""
     space = spaces.get(table.space or "")
     data = str(options.images) if aim.table.endswith(".csv") else None
-    setting = scored_on(space, data, aim.batch_size, TEACHER)
+    setting = replace(scored_on(space, data, aim.batch_size, TEACHER), device=options.device)
     config = Config(
         inputs=aim.inputs, seeds=tuple(filter(None, options.seed_with.split(",")))
     )  # fmt: skip
@@ -120,8 +120,9 @@ def searches(
 ) -> Iterator[Found]:  # fmt: skip
     """Every search that is not done yet."""
     classes = splits.isomorphism_classes(table, spaces.get(table.space or ""))
-    for target in aim.targets:
-        for number in range(options.splits):
+    targets = [one for one in aim.targets if not options.target or one == options.target]
+    for number in range(options.splits):
+        for target in targets:
             parted = splits.split(classes, "half", number)
             task = scores.task(table.name, target, parted, table.columns[target])
             for way, config in ways(aim, options).items():
@@ -171,12 +172,19 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--only", help="tables, separated by commas")
+    parser.add_argument("--target", help="only this one")
     parser.add_argument("--ways", default="evolve,random")
     parser.add_argument("--seed-with", default="params,flops")
     parser.add_argument("--evaluations", type=int, default=500)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--memory", type=float, default=2.0, help="GiB, thinned to")
+    parser.add_argument(
+        "--memory",
+        type=float,
+        default=2.0,
+        help="GiB that activations are thinned to, and that blocks of statistics take",
+    )
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("runs/aims"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -195,13 +203,14 @@ def main() -> None:
         if aim.limit:
             table = table.rows(splits.sample(table.architectures, aim.limit, 0))
         stored = collected(aim, table, options)
+        memory = int(options.memory * 2**30)
         print(f"# {table.name}: {len(table)} networks, {stored.known.notes}", flush=True)
         journal = options.out / f"scores-{table.name}-{stored.known.fingerprint[:16]}.txt"
         with closing(Journal(journal)) as kept, path.open("a", newline="") as file:
             writer = csv.DictWriter(file, names, lineterminator="\n")
             if not file.tell():
                 writer.writeheader()
-            scores = Remembered(table.name, stored.evaluator(range(len(table))), kept)
+            scores = Remembered(table.name, stored.evaluator(range(len(table)), memory), kept)
             for found in searches(aim, table, stored, scores, options, done):
                 writer.writerow(asdict(found))
                 file.flush()

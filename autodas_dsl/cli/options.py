@@ -265,7 +265,7 @@ seed = click.option(
 
 device = click.option(
     "--device", default="cpu", show_default=True, metavar="NAME",
-    help="Where networks run: cpu, cuda, cuda:1, mps.",
+    help="Where everything is computed: cpu, cuda, cuda:1, mps.",
 )  # fmt: skip
 
 

@@ -96,6 +96,7 @@ _UNSAID = ("out", "workers", "ray")
 @_recipe_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="The CSV file; an unfinished one is continued.  [default: SPACE.csv]")  # fmt: skip
+@options.device
 @options.workers
 @options.extensions
 @click.pass_context
@@ -108,6 +109,7 @@ def build(
     sample: int | None,
     seeds: tuple[int, int] | None,
     out: Path | None,
+    device: str,
     workers: int | str,
     ray: str | None,
     **other: Any,
@@ -121,7 +123,7 @@ def build(
     from dataclasses import replace
 
     from autodas_dsl import spaces
-    from autodas_dsl.cli.networks import teacher_of
+    from autodas_dsl.cli.networks import device_of, teacher_of
     from autodas_dsl.report.terminal import note, progress_bar
     from autodas_dsl.training.build import PLANS, Plan, build_table
 
@@ -133,7 +135,7 @@ def build(
         written = build_table(
             family, out or Path(f"{family.name}.csv"), data=data_spec, test_data=test_data,
             teacher=teacher_of(**teaching), loss=loss, sample=sample, seeds=seeds,
-            recipe=replace(plan.recipe, **changed),
+            recipe=replace(plan.recipe, **changed), device=device_of(device),
             executor=options.executor(workers, ray),
             progress=lambda done, _: advance(done, ""), command=_said(ctx),
         )  # fmt: skip

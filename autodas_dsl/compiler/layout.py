@@ -29,7 +29,8 @@ NET = "net"
 TEACHER = "teacher"
 WEIGHTS = Statistic("W")
 UNIT = 0  # the tier whose blocks hold one unit each
-BLOCK = 1 << 17  # values of the largest statistic in a block
+BLOCK = 1 << 17  # values of the largest statistic in a block, which a processor's cache holds
+_BLOCK_AWAY = 1 << 24  # on other devices, where each operation costs more than what it computes
 _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
 _SWOLLEN = 8  # times as large as statistics, a value is computed for one unit at a time
 
@@ -184,6 +185,7 @@ class Layout(Placement):
         self._collected = collected
         self._domains = _domains(collected)
         self._device = _device(collected)
+        self._block = BLOCK if self._device.type == "cpu" else _BLOCK_AWAY
         self._units: dict[Statistic, Units] = {}
         self._blocks: dict[tuple[str, int, bool], list[Block]] = {}
         self._firsts: dict[str, Tensor] = {}
@@ -275,7 +277,7 @@ class Layout(Placement):
         blocks = []
         for shapes, members in groups.items():
             largest = max((shape.numel() for shape in shapes), default=BLOCK)
-            step = 1 if single else max(1, BLOCK // max(1, largest))
+            step = 1 if single else max(1, self._block // max(1, largest))
             for start in range(0, len(members), step):
                 piece = members[start : start + step]
                 sources = {s: [column[u] for u in piece] for s, column in columns.items()}

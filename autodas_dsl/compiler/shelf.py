@@ -19,6 +19,7 @@ class Shelved(Tensor):
     """A tensor on a shelf, as one without data: of its shape and type on the device ``meta``."""
 
     shelf: Shelf
+    home: torch.device
     offset: int
     checksum: int
 
@@ -44,8 +45,9 @@ class Shelf:
         weakref.finalize(self, self._file.close)
 
     def put(self, tensor: Tensor) -> Tensor:
-        """Lay a tensor on the shelf; `loaded` gives it back with its bits and its strides."""
-        own = tensor.detach().clone()
+        """Lay a tensor on the shelf; `loaded` gives it back with its bits, its strides and on its
+        device."""
+        own = tensor.detach().clone().cpu()
         data = _bytes(own)
         with _writing(self._folder):
             self._file.seek(self._end)
@@ -54,7 +56,8 @@ class Shelf:
                 left = left[self._file.write(left) :]
         empty = torch.empty_strided(own.shape, own.stride(), dtype=own.dtype, device="meta")
         shelved = empty.as_subclass(Shelved)
-        shelved.shelf, shelved.offset, shelved.checksum = self, self._end, zlib.crc32(data)
+        shelved.shelf, shelved.home = self, tensor.device
+        shelved.offset, shelved.checksum = self._end, zlib.crc32(data)
         self._end += len(data)
         return shelved
 
@@ -77,7 +80,7 @@ class Shelf:
             raise _damaged(error.strerror or str(error)) from error
         if left or zlib.crc32(data) != shelved.checksum:
             raise _damaged("they are not what was written")
-        return read
+        return read.to(shelved.home)
 
 
 def loaded(tensor: Tensor) -> Tensor:

@@ -35,8 +35,17 @@ def seed_for(seed: int, purpose: str) -> int:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch, NumPy and `random`; give all three back as they were."""
+def seeded(seed: int, device: torch.device | None = None, exact: bool = False) -> Iterator[None]:
+    """Seed torch, NumPy and `random`, and have convolutions on a GPU repeat; all is given back as it
+    was.
+
+    Parameters
+    ----------
+    device : torch.device, optional
+        Where random numbers are drawn too.
+    exact : bool
+        Let convolutions of a GPU round as their precision says, not to the 10 bits of TF32.
+    """
     import torch
 
     accelerators = [device] if device is not None and device.type == "cuda" else []
@@ -48,6 +57,10 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         for accelerator in accelerators:
             with torch.cuda.device(accelerator):
                 torch.cuda.manual_seed(seed)
+            rough = torch.backends.cudnn.allow_tf32 and not exact
+            stack.enter_context(torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=rough,
+            ))  # fmt: skip
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         yield

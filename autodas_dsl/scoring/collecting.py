@@ -125,7 +125,7 @@ class Collecting:
             found = make()
         else:
             named = fingerprint(name, network, self.batch, own, **self._how)
-            found = self.store.fetch(named, make)
+            found = self.store.fetch(named, make).to(self.setting.device)
         lacking = [s for s in own if s not in found.values]
         needed = [s for s in lacking if s in self.needed]
         if needed:
@@ -138,7 +138,7 @@ class Collecting:
     def fingerprint(self, architectures: Sequence[str], sample: Sample) -> str:
         """Of everything that the values of these architectures depend on, thinned to a sample."""
         size = self.teacher.size if self.teacher else None
-        key = setting_key(self.batch, self.network, size, self.setting.dtype, self.seed)
+        key = setting_key(self.batch, self.network, size, self.setting, self.seed)
         defined = sorted(map(definition_of, self.wanted))
         facts = [self.space.name + self.space.source, key, *defined, *architectures, str(sample)]
         return hashlib.blake2b("\n".join(facts).encode(), digest_size=12).hexdigest()

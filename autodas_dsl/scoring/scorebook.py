@@ -22,7 +22,8 @@ from autodas_dsl.data.batches import Batch
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
 from autodas_dsl.scoring.scorer import Score
-from autodas_dsl.statistics.fingerprint import hash_tensors
+from autodas_dsl.scoring.setting import Setting
+from autodas_dsl.statistics.fingerprint import device_name, hash_tensors
 
 REVISION = 4
 """Raised when the meaning of a statistic or an operator changes; stored scores then expire."""
@@ -35,7 +36,7 @@ def setting_key(
     batch: Batch,
     teacher: nn.Module | None,
     teacher_size: int | None,
-    dtype: torch.dtype | None,
+    setting: Setting,
     seed: int,
 ) -> str:
     """Everything besides network and formula that a score depends on."""
@@ -49,7 +50,8 @@ def setting_key(
         "teacher": hash_tensors(teacher.state_dict()) if teacher is not None else "",
         "teacher_type": type(teacher).__qualname__,
         "teacher_size": teacher_size,
-        "dtype": str(dtype),
+        "dtype": str(setting.dtype),
+        "device": device_name(setting.device),
         "seed": seed,
     }
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()

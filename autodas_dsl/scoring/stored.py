@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from autodas_dsl.compiler.engine import MEMORY, Engine
 from autodas_dsl.compiler.ir import Node, requirements_of
@@ -293,19 +292,12 @@ class _Kept:
 def _shelved(collected: Collected, shelf: Shelf) -> Collected:
     """A student with its tensors on a shelf; numbers and what is one for all networks stay in
     memory, as copies: a number from a store would keep its whole file mapped."""
-    return _changed(collected, lambda s, v: v.clone() if s in _IN_COMMON or not kind_of(s).axes
-                    else shelf.put(v))  # fmt: skip
+    return collected.changed(lambda s, v: v.clone() if s in _IN_COMMON or not kind_of(s).axes
+                             else shelf.put(v))  # fmt: skip
 
 
 def _read(collected: Collected) -> Collected:
-    return _changed(collected, lambda _, tensor: loaded(tensor))
-
-
-def _changed(collected: Collected, change: Callable[[Statistic, Tensor], Tensor]) -> Collected:
-    return replace(collected, values={
-        s: tuple(change(s, tensor) for tensor in v) if isinstance(v, tuple) else change(s, v)
-        for s, v in collected.values.items()
-    })  # fmt: skip
+    return collected.changed(lambda _, tensor: loaded(tensor))
 
 
 def collected_by(

@@ -125,7 +125,7 @@ class Scoring:
     def key(self) -> str:
         """Under which scores are stored."""
         size = self.teacher.size if self.teacher else None
-        return setting_key(self.batch, self.network, size, self.setting.dtype, self.seed)
+        return setting_key(self.batch, self.network, size, self.setting, self.seed)
 
     def network_key(self, architecture: str) -> str:
         """Under which those of one architecture are."""

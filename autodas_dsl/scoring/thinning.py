@@ -187,10 +187,11 @@ def _tensor(value: Tensor, kind: Kind, sample: Sample, before: Sample) -> Tensor
             small = small.narrow(place, 0, min(sample.samples, length))
         elif axis.name == "R" and sample.orders(activation):
             if not before.orders(activation):
-                small = small.index_select(place, _order(length))
+                small = small.index_select(place, _order(length).to(value.device))
             small = small.narrow(place, 0, sample.of(length))
         elif axis.name in _ROWS and sample.step(length) > 1:
-            small = small.index_select(place, torch.arange(0, length, sample.step(length)))
+            taken = torch.arange(0, length, sample.step(length), device=value.device)
+            small = small.index_select(place, taken)
     # A view would keep what was left out in memory, as one whole tensor does a mapped file.
     return value if sample == WHOLE else small.clone()
 

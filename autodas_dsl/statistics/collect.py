@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -24,7 +24,7 @@ Run = tuple[bool, str]
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """The statistics of one network, in the memory of the processor.
+    """The statistics of one network, on the device where it was run.
 
     Attributes
     ----------
@@ -45,6 +45,17 @@ class Collected:
 
     def __getitem__(self, statistic: Statistic) -> Value:
         return self.values[statistic]
+
+    def to(self, device: torch.device | str) -> Collected:
+        """The same on a device; lone numbers, which mix with every device, stay where they are."""
+        return self.changed(lambda _, tensor: tensor.to(device) if tensor.dim() else tensor)
+
+    def changed(self, change: Callable[[Statistic, Tensor], Tensor]) -> Collected:
+        """The same with every tensor replaced."""
+        return replace(self, values={
+            s: tuple(change(s, tensor) for tensor in v) if isinstance(v, tuple) else change(s, v)
+            for s, v in self.values.items()
+        })  # fmt: skip
 
     def merged(self, other: Collected) -> Collected:
         """Both; the layers are those of this one."""
@@ -165,14 +176,6 @@ def no_teacher(statistic: Statistic) -> StatisticError:
     )
 
 
-def _on_cpu(values: Mapping[Statistic, Value]) -> dict[Statistic, Value]:
-    """Formulas are evaluated on the processor, wherever the network was run."""
-    return {
-        s: v.cpu() if isinstance(v, Tensor) else tuple(t.cpu() for t in v)
-        for s, v in values.items()
-    }
-
-
 def classes_of(network: nn.Module, input_shape: Sequence[int]) -> int:
     """How many classes a network tells apart, from one forward pass on noise.
 
@@ -208,7 +211,7 @@ def _collected(
                 return_freed_memory()  # what was kept lies between activations that are gone
             ran = ran or runs
             collected = collected.merged(_group(subject, statistics, absent))
-    return replace(collected, values=_on_cpu(collected.values))
+    return collected.to(subject.network.device)
 
 
 def _group(

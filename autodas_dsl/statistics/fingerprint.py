@@ -52,12 +52,18 @@ def fingerprint(
         "seed": seed,
         "dtype": str(dtype or first.dtype),
         "features": sorted((features or {}).items()),
-        "device": first.device.type,
+        "device": device_name(first.device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "code": code_version(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def device_name(device: torch.device | str) -> str:
+    """What rounds alike: the kind of a device, and which GPU."""
+    kind = torch.device(device)
+    return torch.cuda.get_device_name(kind) if kind.type == "cuda" else kind.type
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:

@@ -149,7 +149,7 @@ def undisturbed(
         Attention in plain arithmetic, which can be differentiated twice.
     """
     with ExitStack() as stack:
-        stack.enter_context(seeded(seed, network.device))
+        stack.enter_context(seeded(seed, network.device, exact=True))
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(dtype)
         stack.callback(

@@ -22,6 +22,7 @@ from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.visible import visible
 from autodas_dsl.scoring.setting import Teacher, teacher_from, usual_teacher
 from autodas_dsl.spaces.base import Space, suggestion
+from autodas_dsl.statistics.fingerprint import device_name
 from autodas_dsl.tables.info import noise_ceiling
 from autodas_dsl.tables.table import MINIMUM, write_table
 from autodas_dsl.training.lessons import Lessons, lessons_of
@@ -92,6 +93,7 @@ def build_table(
     sample: int | None = None,
     seeds: tuple[int, int] | None = None,
     recipe: Recipe | None = None,
+    device: str = "cpu",
     workers: int | str = 1,
     executor: Any = None,
     progress: Progress | None = None,
@@ -119,6 +121,8 @@ def build_table(
     seeds : tuple of int, optional
         Networks of each architecture trained alone, and taught; 0 leaves that column out.
     recipe : Recipe, optional
+    device : str
+        Where networks are trained; another one rounds otherwise, so that the table names it.
     workers : int or str
         Processes, each with one thread, or ``"ray"``.
     executor : optional
@@ -152,11 +156,11 @@ def build_table(
     lessons = lessons_of(family, data, test_data)
     with one_thread(), executor_of(workers, executor) as trainers:
         logits, teacher_said = (
-            consult(guide, lessons, family) if guide and both[1] else (None, "none")
+            consult(guide, lessons, family, device) if guide and both[1] else (None, "none")
         )
         used = recipe or plan.recipe
         table = _Growing(
-            family, out, _provenance(family, lessons, used, both, teacher_said, loss), both
+            family, out, _provenance(family, lessons, used, both, teacher_said, loss, device), both
         )
         training = Training(
             family,
@@ -166,6 +170,7 @@ def build_table(
             guide,
             logits if loss == KD else None,
             loss,
+            device,
         )
         waiting = [arch for arch in order if arch not in table.rows]
         total = len(table.rows) + len(waiting)
@@ -280,6 +285,7 @@ def _provenance(
     seeds: tuple[int, int],
     teacher: str,
     loss: str,
+    device: str,
 ) -> dict[str, str]:
     """What must agree for two builds to be one table."""
     own = {"space file": f"{Path(space.file).name}, sha256 {space.source}"} if space.file else {}
@@ -289,6 +295,7 @@ def _provenance(
         lessons.augmentation,
         *([f"loss {loss}"] if seeds[1] and loss != KD else []),
     ]
+    machine = platform.machine() if device == "cpu" else device_name(device)
     return {
         **own,
         **lessons.said,
@@ -296,7 +303,7 @@ def _provenance(
         "recipe": ", ".join(used),
         "teacher": teacher,
         "versions": f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
-        f"numpy {np.__version__}, {platform.machine()}",
+        f"numpy {np.__version__}, {machine}",
     }
 
 

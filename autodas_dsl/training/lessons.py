@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -41,6 +41,11 @@ class Lessons:
     test: Split
     augmentation: str
     said: Mapping[str, str]
+
+    def to(self, device: str) -> Lessons:
+        """The same samples on a device."""
+        test = Split(self.test.x.to(device), self.test.y.to(device))
+        return replace(self, views=self.views.to(device), labels=self.labels.to(device), test=test)
 
 
 def lessons_of(

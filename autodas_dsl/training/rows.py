@@ -6,7 +6,8 @@ Rows become a table, and come back from the table of a build that was interrupte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ class Training:
     logits : Tensor, optional
         [V, n, K], the teacher's, where `loss` is `KD`.
     loss : str
+    device : str
+        Where networks are trained.
     """
 
     space: Space[Any]
@@ -87,6 +90,17 @@ class Training:
     teacher: Teacher | None = None
     logits: Tensor | None = None
     loss: str = KD
+    device: str = "cpu"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what lies on the device."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def _here(self) -> tuple[Lessons, Tensor | None]:
+        """Lessons and logits on the device."""
+        logits = None if self.logits is None else self.logits.to(self.device)
+        return self.lessons.to(self.device), logits
 
     def __call__(self) -> Callable[[str], Row | Untrainable]:
         return self.row
@@ -99,7 +113,7 @@ class Training:
         """
         first = self.lessons.views[0, :1]
         try:
-            with seeded(0), foreign(lambda error: failure(error, first)):
+            with seeded(0, torch.device(self.device)), foreign(lambda error: failure(error, first)):
                 return self._trained(arch)
         except InputError as error:
             said = error.diagnostics[0]
@@ -121,10 +135,10 @@ class Training:
     def _together(
         self, networks: Sequence[nn.Module], seeds: Sequence[int], taught: Sequence[bool]
     ) -> list[float]:
+        lessons, logits = self._here
         whole = train(
-            networks, self.lessons, self.recipe, seeds=seeds, taught=taught,
-            teacher_logits=self.logits,
-        )  # fmt: skip
+            networks, lessons, self.recipe, seeds=seeds, taught=taught, teacher_logits=logits
+        )
         return self._tested(whole, len(networks))
 
     def _distilled(self, network: nn.Module, seed: int) -> float:
@@ -132,12 +146,13 @@ class Training:
         views = self.lessons.views
         every = (views.flatten(0, 1), self.lessons.labels.repeat(len(views)))
         trained = distill(
-            network, self.teacher.build(), every, loss=self.loss, recipe=self.recipe, seed=seed
-        )
+            network.to(self.device), self.teacher.build().to(self.device), every, loss=self.loss,
+            recipe=self.recipe, seed=seed,
+        )  # fmt: skip
         return self._tested(Apart([trained.network]).eval(), 1)[0]
 
     def _tested(self, whole: nn.Module, replicas: int) -> list[float]:
-        found = accuracies(whole, replicas, self.lessons.test)
+        found = accuracies(whole, replicas, self._here[0].test)
         return [round(one, DECIMALS) for one in found]
 
 

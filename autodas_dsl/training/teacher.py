@@ -32,13 +32,15 @@ TEACHER_SPACE = "digits-resnet"
 """Every built-in table has this space's teacher, trained by the default recipe."""
 
 
-def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> tuple[Tensor, str]:
-    """Run a teacher once over all that its students will be trained and tested on.
+def consult(
+    teacher: Teacher, lessons: Lessons, space: Space[Any], device: str = "cpu"
+) -> tuple[Tensor, str]:
+    """Run a teacher once, on a device, over all that its students will be trained and tested on.
 
     Returns
     -------
     logits : Tensor
-        [V, n, K]: for each version of each training input.
+        [V, n, K]: for each version of each training input, in main memory.
     said : str
         Which teacher it is and how good, in words.
 
@@ -48,10 +50,10 @@ def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> tuple[Tens
         E725, for one that tells other classes apart than the networks of the space; E726, for one
         that guesses.
     """
-    network = teacher.build().eval()
+    network = teacher.build().eval().to(device)
     with torch.no_grad(), foreign(lambda error: failure(error, lessons.test.x[:1])):
-        logits = torch.stack([_logits(network, one, teacher.size) for one in lessons.views])
-        tested = _logits(network, lessons.test.x, teacher.size)
+        logits = torch.stack([_logits(network, one, teacher.size, device) for one in lessons.views])
+        tested = _logits(network, lessons.test.x, teacher.size, device)
     if tested.shape[1] != space.classes:
         raise InputError(
             "E725",
@@ -73,12 +75,12 @@ def consult(teacher: Teacher, lessons: Lessons, space: Space[Any]) -> tuple[Tens
     return logits, said
 
 
-def _logits(network: nn.Module, x: Tensor, size: int | None) -> Tensor:
+def _logits(network: nn.Module, x: Tensor, size: int | None, device: str) -> Tensor:
     parts = []
-    for part in x.split(CHUNK):
+    for part in x.to(device).split(CHUNK):
         if size is not None:
             part = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
-        parts.append(logits_of(network(part), len(part)))
+        parts.append(logits_of(network(part), len(part)).cpu())
     return torch.cat(parts)
 
 

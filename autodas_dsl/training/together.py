@@ -37,6 +37,8 @@ def train(
         Of each replica's order of inputs and versions.
     taught : sequence of bool
         Whether a replica learns from the teacher too, or from the labels alone.
+    lessons : Lessons
+        On the device to train on.
     teacher_logits : Tensor, optional
         [V, n, K], for each version and training input; needed when any replica is taught.
 
@@ -45,9 +47,10 @@ def train(
     Module
         The replicas as one, [n, B, ...] -> [n, B, K], in eval mode.
     """
-    whole = side_by_side(networks, lessons.views[0, :2]).train()
+    device = lessons.views.device
+    whole = side_by_side(networks, lessons.views[0, :2].cpu()).train().to(device)
     images, shifts = _orders(seeds, recipe, lessons)
-    weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught])[:, None]
+    weight = torch.tensor([recipe.alpha if one else 0.0 for one in taught], device=device)[:, None]
 
     def loss(step: int) -> Tensor:
         image, shift = images[:, step], shifts[:, step]
@@ -75,10 +78,10 @@ def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 @torch.no_grad()
 def accuracies(whole: nn.Module, replicas: int, split: Split) -> list[float]:
     """The share of a split's inputs that each replica names right."""
-    right = torch.zeros(replicas, dtype=torch.float64)
+    right = torch.zeros(replicas, dtype=torch.int64)
     for x, y in zip(split.x.split(CHUNK), split.y.split(CHUNK), strict=True):
-        right += (whole(x.expand(replicas, *x.shape)).argmax(-1) == y).double().sum(1)
-    return (right / len(split.y)).tolist()
+        right += (whole(x.expand(replicas, *x.shape)).argmax(-1) == y).sum(1).cpu()
+    return (right.double() / len(split.y)).tolist()
 
 
 def _orders(seeds: Sequence[int], recipe: Recipe, lessons: Lessons) -> tuple[Tensor, Tensor]:
