@@ -55,10 +55,14 @@ def quick_workers() -> Iterator[None]:
         yield
         return
     served = multiprocessing.get_context("forkserver")
-    served.set_forkserver_preload(
-        ["autodas_dsl.evolution.session", "autodas_dsl.training.build", "autodas_dsl.report.plots"]
-    )
+    needed = [
+        "autodas_dsl.evolution.session",
+        "autodas_dsl.training.build",
+        "autodas_dsl.report.plots",
+    ]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autodas_dsl.execution.processes._IMPORTED", needed)
+        served.set_forkserver_preload(needed)
         patch.setattr(multiprocessing, "get_context", lambda method=None: served)
         yield
 

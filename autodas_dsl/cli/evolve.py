@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autodas_dsl.evolution.measure import TableScores
     from autodas_dsl.evolution.run_records import Null
     from autodas_dsl.evolution.session import Session
+    from autodas_dsl.execution.jobs import Executor
     from autodas_dsl.report.pictures import Painter
     from autodas_dsl.simplify.simplify import Simplified
 
@@ -107,11 +108,15 @@ def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
     """Search, write the run folder and print the result."""
     from autodas_dsl.report.pictures import Painter
 
-    with Painter() as painter:  # imports matplotlib while torch is imported here
-        return _searched(words, given, painter)
+    executor = options.executor(given["workers"], given["ray"])
+    with Painter() as painter:  # both import what they need while this process does
+        return _searched(words, given, executor, painter)
 
 
-def _searched(words: Sequence[str], given: Mapping[str, Any], painter: Painter) -> Session:
+def _searched(
+    words: Sequence[str], given: Mapping[str, Any], executor: Executor, painter: Painter
+) -> Session:
+    """The same, with those who work for it."""
     from autodas_dsl.execution.memory import importing, tune_memory
 
     with importing():
@@ -125,7 +130,6 @@ def _searched(words: Sequence[str], given: Mapping[str, Any], painter: Painter) 
     where = given["resume"] or given["folder"] or free_folder(RUNS, names)
     config, plots = config_of(given), RunFolder(where).plots
     tune_memory()
-    executor = options.executor(given["workers"], given["ray"])
     with watching() as watch:
         session = search(
             names, config, executor=executor, folder=where, resume=given["resume"] is not None,
