@@ -216,7 +216,7 @@ def test_extensions_are_remembered(
 def test_a_run_that_python_started_is_resumed_with_its_options(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = Config(
-        population=4, elite=2, iterations=1, inputs=("W",), data=Data("digits", 2), split="6/6",
+        population=4, elite=2, iterations=1, inputs=("W",), data=(Data("digits", 2),), split="6/6",
         null_repeats=0,
     )  # fmt: skip
     search(config=config, folder=folder)
