@@ -118,6 +118,10 @@ class Execution:
             return self._layout.numbers[node.statistic]
         return self.numbers[node] if node in self.numbers else self._known[node]
 
+    def gathered(self, node: Node) -> list[Tensor]:
+        """What a layer list was gathered to, one tensor per network."""
+        return self._gathered[node]
+
     # --- numbers ------------------------------------------------------------------------------
 
     def _per_network(self, domain: str, reduce: Callable[..., Tensor], *lists: Tensor) -> Tensor:
