@@ -118,9 +118,9 @@ class Execution:
             return self._layout.numbers[node.statistic]
         return self.numbers[node] if node in self.numbers else self._known[node]
 
-    def gathered(self, node: Node) -> list[Tensor]:
-        """What a layer list was gathered to, one tensor per network."""
-        return self._gathered[node]
+    def listed(self, node: Node) -> list[Tensor]:
+        """The tensors, one per unit, that a gather read."""
+        return [tensor for _, tensor in sorted(self._listed[node].items())]
 
     # --- numbers ------------------------------------------------------------------------------
 

@@ -35,17 +35,14 @@ def needed_by_layer(roots: Collection[Node], beside: Iterable[Statistic] = ()) -
     beside : iterable of Statistic
         Collected too: of what is collected whole, nothing is made layer by layer.
     """
-    found: set[Statistic] = set()
-    whole = {_values(statistic) for statistic in beside if not statistic.through}
-    for _ in range(2):  # what one formula reads whole is there for the others
+    once = _read(roots, lambda node: by_layer(node) or made_of(node))
+    whole = {_values(statistic) for statistic in {*once, *beside} if not statistic.through}
 
-        def made(node: Node) -> Statistic | None:
-            statistic = by_layer(node)
-            return made_of(node) if statistic is None or _values(statistic) in whole else statistic
+    def made(node: Node) -> Statistic | None:
+        statistic = by_layer(node)
+        return made_of(node) if statistic is None or _values(statistic) in whole else statistic
 
-        found = _read(roots, made)
-        whole |= {_values(statistic) for statistic in found if not statistic.through}
-    return sorted(found, key=str)
+    return sorted(_read(roots, made), key=str)
 
 
 def _read(roots: Iterable[Node], made: Callable[[Node], Statistic | None]) -> set[Statistic]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from autodas_dsl.compiler import ir, kernels, pipeline
 from autodas_dsl.compiler.ir import Node
-from autodas_dsl.compiler.layout import Layout, Placement
+from autodas_dsl.compiler.layout import BLOCK, Layout, Placement
 from autodas_dsl.compiler.memo import Memo
 from autodas_dsl.compiler.outcome import ShapeMismatch
 from autodas_dsl.language.inputs import Statistic, kind_of
@@ -20,8 +20,11 @@ from autodas_dsl.statistics.capture import Passed, units
 from autodas_dsl.statistics.layers import Layer
 from autodas_dsl.statistics.network import Network
 
-Maker = Callable[[Mapping[Statistic, Tensor]], Tensor]
-"""What a statistic is in one layer, of what it is made of there."""
+Entries = Mapping[Statistic, Tensor]
+"""The tensors of one layer."""
+
+Maker = Callable[[Sequence[Entries]], Sequence[Tensor]]
+"""What a statistic is in some layers."""
 
 Unit = Callable[[object, Tensor], "Tensor | None"]
 """The entry of a layer list, ``[B, C, R]``, that a tensor of a module or layer is, or None."""
@@ -51,7 +54,7 @@ class Makers:
         entry = unit(source, tensor.detach())
         if entry is not None:
             for statistic, maker in self.values.items():
-                left.made[statistic] = maker({statistic.whole: entry})
+                left.made[statistic] = _made(statistic, maker, {statistic.whole: entry})
         return left
 
     def returned(self, unit: Unit, left: Passed, gradient: Tensor) -> None:
@@ -62,7 +65,7 @@ class Makers:
         if value is not None and slope is not None:
             for statistic, maker in self.gradients.items():
                 of = {statistic.whole: slope, value_of(statistic): value}
-                left.made[statistic] = maker(of)
+                left.made[statistic] = _made(statistic, maker, of)
 
 
 def makers_for(statistics: Iterable[Statistic]) -> dict[str, Makers]:
@@ -119,9 +122,17 @@ def value_of(statistic: Statistic) -> Statistic:
 # --- one layer ------------------------------------------------------------------------------------
 
 
+def _made(statistic: Statistic, maker: Maker, of: Entries) -> Tensor | Entries:
+    """What is made of a layer; of one so small that the engine takes several together its tensors,
+    so that the same bits are made of it."""
+    if isinstance(statistic.through, Node) and of[statistic.whole].numel() <= BLOCK // 2:
+        return {one: of[one].clone() for one in reads(statistic)}
+    return maker([of])[0]
+
+
 @lru_cache(maxsize=256)
 def maker_of(statistic: Statistic) -> Maker:
-    """How a statistic that is collected in place of others is made of them in one layer."""
+    """How a statistic that is collected in place of others is made of them."""
     if not isinstance(statistic.through, str):
         assert isinstance(statistic.through, Node)
         return _computing(statistic.through)
@@ -129,17 +140,16 @@ def maker_of(statistic: Statistic) -> Maker:
     kernel = getattr(kernels, operator.name)
     axes, left = (len(kind_of(s).axes) for s in (statistic.whole, statistic))
 
-    def made(of: Mapping[Statistic, Tensor]) -> Tensor:
-        entry = of[statistic.whole]
+    def made(entry: Tensor) -> Tensor:
         value: Tensor = kernel(entry, axes)
         return kernels.or_nan(value, entry, left, axes) if operator.hides else value
 
-    return made
+    return lambda layers: [made(of[statistic.whole]) for of in layers]
 
 
 @dataclass(frozen=True)
-class _OneLayer:
-    """The statistics of a network of one layer."""
+class _Layers:
+    """The statistics of a network, of some of its layers."""
 
     values: Mapping[Statistic, tuple[Tensor, ...]]
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -153,21 +163,21 @@ class _Any(Placement):
 
 
 def _computing(node: Node) -> Maker:
-    """By the program that computes a node for many layers.
+    """By the program that the engine computes a node with.
 
-    NaN where the node does not fit the layer: the score is then NaN, too.
+    NaN where the node does not fit a layer: the score is then NaN, too.
     """
-    root = ir.call("first", (node,)) if node.kind.axes else node
+    root = ir.call("total", (node,)) if node.kind.axes else node  # reads all entries of the list
     program = pipeline.build([root], placement=_Any())
     read = ir.statistics_of([node])
-    first = read[0]
 
-    def made(of: Mapping[Statistic, Tensor]) -> Tensor:
-        layer = _OneLayer({statistic: (of[statistic],) for statistic in read})
+    def made(layers: Sequence[Entries]) -> Sequence[Tensor]:
+        own = _Layers({statistic: tuple(of[statistic] for of in layers) for statistic in read})
         try:
-            execution = pipeline.run(program, Layout([layer], 0), Memo(0))
+            execution = pipeline.run(program, Layout([own], 0), Memo(0))
         except ShapeMismatch:
-            return of[first].new_full((len(of[first]),) * len(node.kind.axes), torch.nan)
-        return execution.gathered(root)[0] if node.kind.axes else execution.number(root)[0]
+            samples, kind = len(own.values[read[0]][0]), node.kind
+            return [torch.full((samples,) * len(kind.axes), torch.nan) for _ in layers]
+        return execution.listed(node) if node.kind.axes else execution.number(root).unbind()
 
     return made

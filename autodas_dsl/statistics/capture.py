@@ -65,13 +65,13 @@ class Passed(Tensor):
     source : nn.Module or Layer
         Where it was seen.
     made : dict
-        By statistic what was made of it.
+        By statistic what was made of it, or what it is to be made of.
     followed : Tensor, optional
         Itself, until its gradient is there.
     """
 
     source: object
-    made: dict[Statistic, Tensor]
+    made: dict[Statistic, Tensor | Mapping[Statistic, Tensor]]
     followed: Tensor | None
 
 

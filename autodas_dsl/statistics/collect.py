@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.inputs import INPUTS, Statistic
-from autodas_dsl.statistics.by_layer import makers_for
+from autodas_dsl.statistics.by_layer import makers_for, reads
 from autodas_dsl.statistics.collectors import Value, collector_of
 from autodas_dsl.statistics.errors import StatisticError, within_memory
 from autodas_dsl.statistics.network import Network
@@ -225,7 +225,11 @@ def _group(
             return _values(subject, statistics)
         except StatisticError as error:
             named = error.statistic.split(" and ")
-            lost = [s for s in statistics if str(s) in named or s.base in named]
+            lost = [
+                s
+                for s in statistics
+                if any(r in named for one in reads(s) for r in (str(one), one.base))
+            ]
             if absent is None or not lost:
                 raise
             absent.update(dict.fromkeys(lost, error.told))

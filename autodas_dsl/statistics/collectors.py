@@ -13,7 +13,7 @@ from torch import Tensor
 from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic, kind_of
 from autodas_dsl.statistics.blocks import block_calls
-from autodas_dsl.statistics.by_layer import maker_of, value_of
+from autodas_dsl.statistics.by_layer import Entries, maker_of, value_of
 from autodas_dsl.statistics.capture import Passed, entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
 from autodas_dsl.statistics.curvature import curvature
@@ -50,19 +50,22 @@ def collector_of(statistic: Statistic) -> Collector:
 
 
 def _through(statistic: Statistic) -> Collector:
-    """What is made of a statistic, of one layer after the other; or was, when they passed."""
+    """What is made of a statistic, layer by layer; or was already, as its tensors passed."""
     whole, maker = collector_of(statistic.whole), maker_of(statistic)
 
-    def made(entry: Tensor) -> Tensor:
+    def made(entry: Tensor) -> Tensor | Entries:
         if isinstance(entry, Passed):
             return entry.made[statistic]
-        return maker({statistic.whole: entry, value_of(statistic): entry})  # both 0: never called
+        return {statistic.whole: entry, value_of(statistic): entry}  # both 0, of an uncalled layer
 
     def collect(of: Pass, statistic: Statistic) -> Value:
         found = whole.collect(of, statistic.whole)
         if isinstance(found, Tensor):
-            return made(found)
-        values = tuple(map(made, found))
+            return maker([{statistic.whole: found}])[0]
+        each = list(map(made, found))
+        waiting = [one for one in each if not isinstance(one, Tensor)]
+        later = iter(maker(waiting) if waiting else ())
+        values = tuple(one if isinstance(one, Tensor) else next(later) for one in each)
         return values if kind_of(statistic).axes else torch.stack(values)
 
     return Collector(collect, whole.needs)

@@ -200,5 +200,6 @@ def _awaited(
         what = SEEN_BY[name]
         returned = partial(makers[what].returned, partial(unit, what, network, len(setup.x)))
         for left in group:
-            assert isinstance(left, Passed) and left.followed is not None
+            assert isinstance(left, Passed)
+            assert left.followed is not None
             yield left.followed, partial(returned, left)
