@@ -5,7 +5,8 @@ formulas, over random splits and seeds of the search, by `evolve` as it is, by r
 and by `evolve` whose first population has the formulas of `--seed-with`; beside them the parameter
 count and flops on the same held-out halves. Spearman, mean and standard deviation. Only data, batch,
 the number of architectures and, where networks are large, the statistics differ between tables: `A`
-and `grad A` themselves are left out there, their covariances are not. Scores are kept in a journal for
+and `grad A` themselves are left out there, their covariances are not; of transformers one position in
+16 of each layer is kept, as in docs/results.md. Scores are kept in a journal for
 each table: a second call goes on from there. One line per search is added to `--out`.
 
     python benchmarks/aims.py --tables FOLDER --images FILE.npz [--only TABLE,…] [--evaluations 500]
@@ -23,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from families import TEACHER
 from remembered import Remembered
 from term_scores import scored_on
 
@@ -38,13 +38,22 @@ from autodas_dsl.evolution.vocabulary import DEFAULT_INPUTS
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.thinning import WHOLE, Sample, thinned
 from autodas_dsl.statistics.store import user_store
 from autodas_dsl.tables.read import load_table
 from autodas_dsl.tables.table import Table
 
+TEACHER = "cifar-resnet:9-9-9"
+"""Of families that have none of their own."""
+
 SIZES = ("params", "flops")
 NASBENCH201 = ("cifar10_valid", "cifar100_valid", "imagenet16_120_valid")
+SAMPLED = ("W", "grad W", "F_s", "F_t", "E_s", "E_t", "P_s", "P_t", "fan_in", "fan_out")
+SIXTEENTH = Sample(share=16)
 SMALLER = tuple(one for one in DEFAULT_INPUTS if one not in ("A", "grad A"))
+
+
+_TOGETHER = 10
 
 
 class Aim(NamedTuple):
@@ -55,6 +64,7 @@ class Aim(NamedTuple):
     batch_size: int | None = None
     limit: int | None = None
     inputs: tuple[str, ...] = DEFAULT_INPUTS
+    sample: Sample = WHOLE
 
 
 AIMS = (
@@ -64,8 +74,8 @@ AIMS = (
     Aim("nasbench201.csv", NASBENCH201, 16, 120, SMALLER),
     Aim("nasbench101.csv", ("cifar10_valid",), 8, 80, SMALLER),
     Aim("nasbench301.csv", ("cifar10_valid",), 8, 80, SMALLER),
-    Aim("autoformer.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60, SMALLER),
-    Aim("pit.csv", ("cifar100_kd", "cifar100_vanilla"), 8, 60, SMALLER),
+    Aim("autoformer.csv", ("cifar100_kd", "flowers_kd"), 8, None, SAMPLED, SIXTEENTH),
+    Aim("pit.csv", ("cifar100_kd", "flowers_kd"), 8, None, SAMPLED, SIXTEENTH),
     Aim("transnas_macro.csv", ("class_scene", "class_object", "jigsaw"), 8, 80, SMALLER),
 )
 
@@ -108,10 +118,21 @@ def collected(aim: Aim, table: Table, options: argparse.Namespace) -> Stored:
     config = Config(
         inputs=aim.inputs, seeds=tuple(filter(None, options.seed_with.split(",")))
     )  # fmt: skip
-    return collect_table(
-        table.architectures, space, statistics_needed(config, SIZES), setting, store=user_store(),
-        thin=int(options.memory * 2**30),
+    needed = statistics_needed(config, SIZES)
+    if aim.sample == WHOLE:
+        return collect_table(
+            table.architectures, space, needed, setting, store=user_store(),
+            thin=int(options.memory * 2**30),
+        )  # fmt: skip
+    parts = []
+    for first in range(0, len(table), _TOGETHER):  # whole, they would not fit
+        one = collect_table(table.architectures[first : first + _TOGETHER], space, needed, setting)
+        parts.append(replace(one, collected=tuple(thinned(one.collected, aim.sample))))
+    known = replace(
+        parts[0].known, architectures=table.architectures, sample=aim.sample,
+        sizes=[size for one in parts for size in one.known.sizes],
     )  # fmt: skip
+    return Stored(tuple(network for one in parts for network in one.collected), known)
 
 
 def searches(

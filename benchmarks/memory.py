@@ -58,7 +58,9 @@ def searching(table: str, data: str | None, budget: float) -> None:
     from autodas_dsl.scoring.setting import Data
 
     samples = Data(data, 64) if data else None
-    config = Config(iterations=30, data=samples, memory=budget, null_repeats=0)
+    config = Config(
+        iterations=30, data=(samples,) if samples else (), memory=budget, null_repeats=0
+    )
     search([_loaded(table)], config)
 
 

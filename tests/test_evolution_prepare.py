@@ -167,7 +167,7 @@ def test_numbers_beside_statistics_on_disk_keep_no_file_in_memory(tmp_path: Path
     assert shelved[maps].is_meta
 
 
-def test_a_formula_that_memory_does_not_hold_is_invalid_and_takes_no_other_with_it(
+def test_memory_that_ends_stops_the_search_and_makes_no_formula_invalid(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = [to_ir(parse(text)) for text in ("params", "sum(|W|_F)", "flops")]
@@ -180,9 +180,9 @@ def test_a_formula_that_memory_does_not_hold_is_invalid_and_takes_no_other_with_
 
     monkeypatch.setattr(Engine, "_evaluate", tight)
     with prepared(table, inputs=("W", "params", "flops")) as one:
-        found = one.task.selection.evaluate(nodes)
-    assert [outcome.valid.all() for outcome in found] == [True, False, True]
-    assert set(found[1].reasons) == {"there is not enough memory for it"}
+        assert one.task.selection.evaluate(nodes[::2])[0].valid.all()
+        with pytest.raises(InputError, match=r"E445.*a formula on 7 networks.*\n.*--resume"):
+            one.task.selection.evaluate(nodes)
 
 
 def test_a_teacher_that_does_not_fit_is_refused(table: Table) -> None:

@@ -28,7 +28,7 @@ from autodas_dsl.tables.read import load_table
 
 SMALL = load_table("digits-resnet").rows(range(20))
 CONFIG = Config(
-    population=4, elite=2, iterations=3, data=Data("digits", 8),
+    population=4, elite=2, iterations=3, data=(Data("digits", 8),),
     baselines=("params", "snip", "rho_cnn"), null_repeats=1,
 )  # fmt: skip
 
@@ -51,6 +51,28 @@ def test_a_run_folder_holds_everything(folder: Path) -> None:
     }  # fmt: skip
     names = {path.name for path in (folder / "plots").iterdir()}
     assert {"search_curve.svg", "pareto.png", "scatter.svg", "comparison.png"} <= names
+
+
+def test_each_of_several_tables_has_the_data_that_was_given_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+    batch = collecting.table_batch
+
+    def noted(space: Any, setting: Any, *rest: Any) -> Any:
+        asked.append((space.name, setting.data.spec))
+        return batch(space, setting, *rest)
+
+    monkeypatch.setattr(collecting, "table_batch", noted)
+    tables = [SMALL, load_table("digits-vit").rows(range(20))]
+    quick = replace(CONFIG, iterations=1, null_repeats=0, baselines=("params",), inputs=("P_s",))
+    search(tables, replace(quick, data=(Data("digits", 8), Data("noise", 8))))
+    assert asked == [("digits-resnet", "digits"), ("digits-vit", "noise")]
+    asked.clear()
+    search(tables, quick)
+    assert {spec for _, spec in asked} == {"digits"}
+    with pytest.raises(InputError, match=r"E671.*3 sources of data for 2 tables"):
+        search(tables, replace(quick, data=(Data("digits", 8),) * 3))
 
 
 def test_the_best_formula_is_a_document_with_its_held_out_numbers(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.language.library import load
 from autodas_dsl.language.parse import parse
 from autodas_dsl.models.source import ModelSource
+from autodas_dsl.scoring.scorebook import setting_key
 from autodas_dsl.scoring.setting import Data, Setting, Teacher
 from autodas_dsl.scoring.stored import Stored, collect_table
+from autodas_dsl.scoring.table import table_batch
 from autodas_dsl.statistics.errors import StatisticError
 from autodas_dsl.statistics.store import Store
 
@@ -103,3 +106,14 @@ def test_what_cannot_be_done_without_is_an_error() -> None:
         collect_table(ARCHITECTURES, Tiny(), [S, W], SETTING, optional=[S])
     with pytest.raises(StatisticError, match=r"E444.*F_t: there is no teacher"):
         collect_table(ARCHITECTURES, Tiny(), [F_T], SETTING)
+
+
+def test_scores_of_another_device_are_stored_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = table_batch(Tiny(), SETTING, 4, 0)
+    here = setting_key(batch, None, None, SETTING, 0)
+    assert setting_key(batch, None, None, replace(SETTING), 0) == here
+    cards = {"cuda:0": "H100", "cuda:1": "A100", "cuda:2": "A100"}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: cards[str(device)])
+    keys = {c: setting_key(batch, None, None, replace(SETTING, device=c), 0) for c in cards}
+    assert len({here, *keys.values()}) == 3
+    assert keys["cuda:1"] == keys["cuda:2"], "what rounds alike is one device"

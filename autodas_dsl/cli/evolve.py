@@ -52,7 +52,10 @@ _KINDS: dict[str, Any] = {"int": int, "float": float, "str": str, "tuple[str,": 
 _SHARED: dict[str, options.Decorator] = {
     "space": options.space,
     "teacher": options.taught,
-    "data": options.data(),
+    "data": options.data(
+        "by default what a space is usually scored on; of several tables one for "
+        "all, or one for each with a comma between them"
+    ),
     "size": options.batch_size,
     "seed": options.seed,
     "dtype": options.dtype,
@@ -134,10 +137,11 @@ def config_of(given: Mapping[str, Any]) -> Config:
     """What the parameters of the command say about the search."""
     plain = {one.name for one in fields(Config)} - {"teacher", "device"}
     config = Config(**{name: value for name, value in given.items() if name in plain})
-    spec, size = given["data_spec"], given["batch_size"]
+    spec, size = given["data_spec"] or "", given["batch_size"]
+    specs = options.listed(spec) if len(given["tables"]) > 1 else filter(None, [spec])
     teaching = (given[name] for name in ("teacher", "teacher_weights", "teacher_size"))
     return replace(
-        config, data=data_of(spec, size) if spec else None, size=size,
+        config, data=tuple(data_of(one, size) for one in specs), size=size,
         teacher=teacher_of(*teaching), device=device_of(given["device"]),
     )  # fmt: skip
 

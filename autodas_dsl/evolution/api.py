@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -21,12 +21,16 @@ from autodas_dsl.tables.table import Table
 AnyTable = str | Path | Table
 
 
+def _is_listed(data: object) -> TypeGuard[list[str | Data]]:
+    return isinstance(data, list) and all(isinstance(one, str | Data) for one in data)
+
+
 def evolve(
     table: AnyTable | Sequence[AnyTable] = BUILTIN,
     *,
     target: str | None = None,
     space: str | None = None,
-    data: str | Data | Samples | None = None,
+    data: str | Data | Samples | list[str | Data] | None = None,
     teacher: str | Teacher | None = None,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
@@ -55,11 +59,11 @@ def evolve(
         Space of a table that does not say its own.
     data, teacher : optional
         As on the command line; by default what the space is usually scored with. `data` may be
-        samples at hand, as in `score`.
+        samples at hand, as in `score`, or a list of sources, one for each of several tables.
     dtype : torch.dtype
         Of the passes and of the formulas.
     device : str
-        Where networks run.
+        Where networks run and formulas are computed.
     split : str
         ``half``, or ``K/N``: architectures to select on and to report on.
     baselines : sequence of str
@@ -104,7 +108,7 @@ def evolve(
     config = Config(
         target=target,
         space=space,
-        data=None if data is None else data_from(data),
+        data=() if data is None else tuple(map(data_from, data if _is_listed(data) else [data])),
         teacher=teacher_from(teacher),
         dtype=str(dtype).removeprefix("torch."),
         device=device,

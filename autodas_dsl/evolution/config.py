@@ -127,8 +127,8 @@ class Config:
         Space of tables that do not say theirs.
     teacher : Teacher, optional
         By default the usual one of each space.
-    data : Data, optional
-        By default what each space is usually scored on.
+    data : tuple of Data
+        For all tables, or one for each; by default what each space is usually scored on.
     size : int, optional
         Samples of that usual data.
     seed : int
@@ -136,7 +136,7 @@ class Config:
     dtype : str
         Of the passes and of the formulas, ``float32`` or ``float64``.
     device : str
-        Where networks run; formulas are evaluated on the processor.
+        Where networks run and formulas are computed.
 
     Raises
     ------
@@ -225,7 +225,7 @@ class Config:
     )
     space: str | None = _option(None)
     teacher: Teacher | None = _option(None)  # noqa: RUF009, a field
-    data: Data | None = _option(None)  # noqa: RUF009, a field
+    data: tuple[Data, ...] = _option(())
     size: int | None = _option(None)
     seed: int = _option(0, low=0, high=2**63 - 1)
     dtype: str = _option("float32", choices=("float32", "float64"))

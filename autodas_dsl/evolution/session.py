@@ -106,6 +106,11 @@ def search(
     """
     config = config or Config()
     chosen_operators(config.operators)
+    if len(config.data) not in (0, 1, len(tables)):
+        raise InputError(
+            "E671", f"there are {len(config.data)} sources of data for {len(tables)} tables",
+            "give one for all, or one for each table in their order",
+        )  # fmt: skip
     kept = RunFolder(folder) if folder is not None else None
     if kept is not None:
         kept.probe(resume)
@@ -210,7 +215,7 @@ def _prepared(
         for name in splits.isomorphism_classes(other.measured(config.target)[0], its_space)
     ]
     setting = usual_setting(
-        space, config.data or Data(space.data, config.size), config.teacher,
+        space, _data(config, place) or Data(space.data, config.size), config.teacher,
         dtype=getattr(torch, config.dtype), device=config.device,
     )  # fmt: skip
     rows = _rows(loaded, config)
@@ -224,6 +229,12 @@ def _prepared(
         screening=config.screening, memory=memory, thin=thin,
         store=user_store(), progress=collecting,
     )  # fmt: skip
+
+
+def _data(config: Config, place: int) -> Data | None:
+    """What is given for a table."""
+    given = config.data
+    return given[place if len(given) > 1 else 0] if given else None
 
 
 def _require_teacher(needed: Sequence[Statistic], setting: Setting) -> None:

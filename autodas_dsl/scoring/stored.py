@@ -23,7 +23,6 @@ from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.execution.progress import Progress, silent
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.folders import cache_folder
-from autodas_dsl.language.foreign import is_out_of_memory
 from autodas_dsl.language.inputs import Statistic, kind_of
 from autodas_dsl.language.kinds import Requirement
 from autodas_dsl.scoring.bind import Sizes, sizes_of, unmet
@@ -40,12 +39,15 @@ from autodas_dsl.scoring.thinning import (
 )
 from autodas_dsl.spaces.base import Space
 from autodas_dsl.statistics.collect import Collected
+from autodas_dsl.statistics.errors import within_memory
 from autodas_dsl.statistics.store import Store
 
 _LOGGER = logging.getLogger(__name__)
 _IN_COMMON = (Statistic("Y"),)
 
 Evaluator = Callable[[Sequence[Node]], list[Outcome]]
+
+_SPARE = "free some, or go on with fewer --workers or a lower --memory: evolve --resume"
 
 _TRIMMED_EVERY = 8
 """Networks after which freed memory is returned: what is kept of each lies scattered between
@@ -132,18 +134,16 @@ def _invalid(reason: str, networks: int) -> Outcome:
 
 
 def _evaluator(collected: Sequence[Collected], memory: int) -> Evaluator:
-    """Scores on these networks; a formula that is far too much work for a search is invalid."""
+    """Scores on these networks; a formula that is far too much work for a search is invalid.
+
+    Memory that does not suffice is an error: whether it does depends on what else the machine does,
+    and the worth of a formula must not.
+    """
     engine = Engine(_alike(collected), memory=memory)
 
     def evaluate(roots: Sequence[Node]) -> list[Outcome]:
-        try:
+        with within_memory(f"a formula on {len(collected)} networks", _SPARE):
             return engine.evaluate(roots)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        if len(roots) == 1:
-            return [_invalid("there is not enough memory for it", len(collected))]
-        return [outcome for root in roots for outcome in evaluate([root])]
 
     return where_fitting(engine.excess, evaluate, len(collected))
 

@@ -33,10 +33,10 @@ class StatisticError(InputError):
 
 
 class OutOfMemory(StatisticError):
-    """The pass did not fit into memory; a smaller batch may."""
+    """Something did not fit into memory; what does, the help says."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("E445", f"out of memory: {reason}", "use a smaller --batch-size")
+    def __init__(self, reason: str, help: str = "use a smaller --batch-size") -> None:
+        super().__init__("E445", f"out of memory: {reason}", help)
 
 
 @contextmanager
@@ -50,8 +50,8 @@ def of_network(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def within_memory(what: str) -> Iterator[None]:
-    """Let an error say that memory does not suffice for something.
+def within_memory(what: str, *help: str) -> Iterator[None]:
+    """Let an error say that memory does not suffice for something, and what to do.
 
     Raises
     ------
@@ -62,4 +62,4 @@ def within_memory(what: str) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(f"{what}: {one_line(error)}") from error
+        raise OutOfMemory(f"{what}: {one_line(error)}", *help) from error
