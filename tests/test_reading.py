@@ -256,3 +256,11 @@ def test_gradients_come_by_all_tensors_on_the_way_to_the_innermost() -> None:
     assert gradient("grad A", (top**2).sum(), [], awaited=awaited) == ()
     assert came == {"top": [4, 4], "middle": [4, 4], "unused": [0, 0]}
     assert list(came) == ["top", "middle", "unused"]
+
+
+def test_what_a_network_lacks_is_missed_by_its_own_formula_alone() -> None:
+    formulas = [bind(load(text)) for text in ("erank(chancorr(F_s[-2]))", "sum(mean(A))")]
+    lacking, other = Scorer(formulas, BATCH)(seeded(Awkward))
+    assert lacking.unmet
+    assert lacking.reason.startswith("F_s[-2]: the network has 1 stage")
+    assert other.valid
