@@ -39,7 +39,8 @@ from autodas_dsl.evolution.watch import Progress
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.infer import Allowed
 from autodas_dsl.language.searchers import STRATEGIES
-from autodas_dsl.report.plots import Curve, save, search_curve
+from autodas_dsl.report.pictures import Curve
+from autodas_dsl.report.plots import save, search_curve
 from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.scoring.stored import Stored, collect_table
 from autodas_dsl.spaces.base import Space

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import MagicMock
 
 # One thread, here and in processes that tests start: sums depend on their number in the last bits,
 # and results of processes are compared bit for bit. Libraries read these when they are imported.
@@ -54,8 +55,14 @@ def quick_workers() -> Iterator[None]:
         yield
         return
     served = multiprocessing.get_context("forkserver")
-    served.set_forkserver_preload(["autodas_dsl.evolution.session", "autodas_dsl.training.build"])
+    needed = [
+        "autodas_dsl.evolution.session",
+        "autodas_dsl.training.build",
+        "autodas_dsl.report.plots",
+    ]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autodas_dsl.execution.processes._IMPORTED", needed)
+        served.set_forkserver_preload(needed)
         patch.setattr(multiprocessing, "get_context", lambda method=None: served)
         yield
 
@@ -63,7 +70,7 @@ def quick_workers() -> Iterator[None]:
 @pytest.fixture
 def plain_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches without what takes longest of a small one: its plots, and a process with sympy."""
-    monkeypatch.setattr("autodas_dsl.report.run_plots.draw", lambda session, folder: ())
+    monkeypatch.setattr("autodas_dsl.report.pictures.Process", MagicMock())
     monkeypatch.setattr("autodas_dsl.simplify.simplify.ask_sympy", lambda *asked: [])
 
 

@@ -114,6 +114,7 @@ UNSHOWN = {
     "E749": "When crd is to learn from a DataLoader.",
     "E756": "When inputs that are no images are to be flipped or cropped.",
     "E759": "When --test-data names the file or folder of --data.",
+    "E761": "When the process that draws the plots of a search is killed.",
     "E720": "When --out names the file of another build.",
     **dict.fromkeys(
         ("E781", "E782", "E783", "E784", "E785", "E786", "E787", "E788"),

@@ -145,3 +145,8 @@ class Backwards(Executor):
 
     def close(self) -> None:
         """Nothing is kept."""
+
+
+def environment() -> Callable[[str], str | None]:
+    """What gives the value of a variable."""
+    return os.environ.get

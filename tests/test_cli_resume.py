@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from children import forked
@@ -61,8 +62,13 @@ def program(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def command(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """The same command without the start-up of the program."""
-    return started(forked(lambda: cli(evolving(folder, *words))), folder)
+    """The same command without the start-up of the program, and without plots."""
+
+    def evolve() -> None:
+        with patch("autodas_dsl.report.pictures.Process"):
+            cli(evolving(folder, *words))
+
+    return started(forked(evolve), folder)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +216,7 @@ def test_extensions_are_remembered(
 def test_a_run_that_python_started_is_resumed_with_its_options(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     config = Config(
-        population=4, elite=2, iterations=1, inputs=("W",), data=Data("digits", 2), split="6/6",
+        population=4, elite=2, iterations=1, inputs=("W",), data=(Data("digits", 2),), split="6/6",
         null_repeats=0,
     )  # fmt: skip
     search(config=config, folder=folder)

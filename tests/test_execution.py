@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 from evolution_tables import Fake
-from small_jobs import Backwards, Building, Deadly, Doubling, Dying, Locked, Unreadable, refusing
+from small_jobs import (
+    Backwards,
+    Building,
+    Deadly,
+    Doubling,
+    Dying,
+    Locked,
+    Unreadable,
+    environment,
+    refusing,
+)
 from tiny_space import Tiny
 
 from autodas_dsl import spaces
@@ -28,6 +38,7 @@ from autodas_dsl.execution.futures import Futures
 from autodas_dsl.execution.jobs import DEADLY, Executor, InProcess, Job, Lost, persistent
 from autodas_dsl.execution.memory import importing
 from autodas_dsl.execution.pool import Heard, Pool, Worker
+from autodas_dsl.execution.processes import Processes
 from autodas_dsl.execution.serving import Said
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.inputs import Statistic
@@ -200,6 +211,16 @@ def test_what_does_not_travel_is_a_diagnostic(two: Executor) -> None:
     with pytest.raises(InputError, match=r"E781.*cannot read its work.*nowhere"):
         sum_of(two, [Job(Unreadable(), 1)])
     assert sum_of(two, [Job(refusing, 3)]) == {0: 3}
+
+
+def test_workers_have_the_environment_of_this_process_when_they_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Processes(1) as executor:
+        monkeypatch.setenv("AUTODAS_TESTED", "set since")
+        names = ("AUTODAS_TESTED", "OMP_NUM_THREADS")
+        found = dict(executor.run(Job(environment, name) for name in names))
+    assert found == {0: "set since", 1: "1"}
 
 
 @pytest.mark.parametrize("given", [0, -1, 257, "many", "2", None, 1.5])

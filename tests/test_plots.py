@@ -19,7 +19,7 @@ from autodas_dsl.evaluation.agreement import Agreement
 from autodas_dsl.evaluation.bootstrap import Interval
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.report import plots
-from autodas_dsl.report.plots import Curve, Point
+from autodas_dsl.report.pictures import Curve, Painter, Picture, Point
 
 
 def a_scatter() -> Figure:
@@ -150,8 +150,9 @@ def test_global_settings_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(mpl.rcParams) == before
 
 
-def test_no_pyplot() -> None:
-    code = "import sys, autodas_dsl.report.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+@pytest.mark.parametrize("unwanted", ["matplotlib.pyplot", "torch", "scipy.stats"])
+def test_what_plots_do_not_import(unwanted: str) -> None:
+    code = f"import sys, autodas_dsl.report.plots; sys.exit({unwanted!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -161,3 +162,31 @@ def test_saved_as_svg_and_png(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["snip.v2.png", "snip.v2.svg"]
     with pytest.raises(InputError, match="E517"):
         plots.save(a_scatter(), tmp_path / "none" / "snip")
+
+
+def test_drawn_by_another_process_with_the_same_bytes(tmp_path: Path) -> None:
+    y = np.arange(20.0)
+    given = {"scores": y, "accuracies": y, "proxy": "snip", "target": "kd"}
+    with Painter() as painter:
+        painter.paint([Picture("there", "scatter", given)], tmp_path / "plots")
+        there = painter.painted()
+    here = plots.save(plots.scatter(y, y, proxy="snip", target="kd"), tmp_path / "here")
+    assert [path.name for path in there] == ["there.svg", "there.png"]
+    assert [path.read_bytes() for path in there] == [path.read_bytes() for path in here]
+
+
+def test_a_folder_that_another_process_cannot_draw_into(tmp_path: Path) -> None:
+    given = {"curves": [], "title": "a table"}
+    with Painter() as painter:
+        painter.paint([Picture("no/such/folder", "search_curve", given)], tmp_path)
+        with pytest.raises(InputError, match="E517"):
+            painter.painted()
+
+
+def test_a_process_that_ends_instead_of_drawing(tmp_path: Path) -> None:
+    with Painter() as painter:
+        painter._process.process.kill()
+        painter._process.process.join()
+        painter.paint([Picture("plot", "pareto", {})], tmp_path)
+        with pytest.raises(InputError, match="E761"):
+            painter.painted()

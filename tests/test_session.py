@@ -21,7 +21,8 @@ from autodas_dsl.language.documents import read_document
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.format import format_expression
 from autodas_dsl.language.library import load
-from autodas_dsl.report.run_plots import draw
+from autodas_dsl.report.pictures import Painter
+from autodas_dsl.report.run_plots import pictures
 from autodas_dsl.scoring import collecting
 from autodas_dsl.scoring.setting import Data, usual_setting
 from autodas_dsl.tables.read import load_table
@@ -41,7 +42,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 @pytest.fixture(scope="module")
 def folder(session: Session) -> Path:
     assert session.run.folder is not None
-    draw(session, session.run.folder)
+    with Painter() as painter:
+        painter.paint(pictures(session.run, session.scores), session.run.folder / "plots")
+        painter.painted()
     return session.run.folder
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from autodas_dsl.evolution.measure import TableScores
     from autodas_dsl.evolution.run_records import Null
     from autodas_dsl.evolution.session import Session
+    from autodas_dsl.execution.jobs import Executor
+    from autodas_dsl.report.pictures import Painter
     from autodas_dsl.simplify.simplify import Simplified
 
 RUNS = Path("runs")
@@ -107,27 +109,38 @@ def command(ctx: click.Context, **given: Any) -> None:
 
 def _search(words: Sequence[str], given: Mapping[str, Any]) -> Session:
     """Search, write the run folder and print the result."""
+    from autodas_dsl.report.pictures import Painter
+
+    executor = options.executor(given["workers"], given["ray"])
+    with Painter() as painter:  # both import what they need while this process does
+        return _searched(words, given, executor, painter)
+
+
+def _searched(
+    words: Sequence[str], given: Mapping[str, Any], executor: Executor, painter: Painter
+) -> Session:
+    """The same, with those who work for it."""
     from autodas_dsl.execution.memory import importing, tune_memory
 
     with importing():
-        from autodas_dsl.evolution.run_folder import free_folder
+        from autodas_dsl.evolution.run_folder import RunFolder, free_folder
         from autodas_dsl.evolution.session import BUILTIN, search
         from autodas_dsl.report.live import watching
-        from autodas_dsl.report.run_plots import draw
+        from autodas_dsl.report.run_plots import pictures
         from autodas_dsl.report.terminal import note
 
     names = given["tables"] or (BUILTIN,)
     where = given["resume"] or given["folder"] or free_folder(RUNS, names)
-    config = config_of(given)
+    config, plots = config_of(given), RunFolder(where).plots
     tune_memory()
-    executor = options.executor(given["workers"], given["ray"])
     with watching() as watch:
         session = search(
             names, config, executor=executor, folder=where, resume=given["resume"] is not None,
             command=words, watch=watch,
+            measured=lambda run, scores: painter.paint(pictures(run, scores), plots),
         )  # fmt: skip
         watch.phase("drawing")
-        draw(session, where)
+        painter.painted()
     note(*session.notes)
     _print(session, where, given["format"])
     return session

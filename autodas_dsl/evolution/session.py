@@ -77,6 +77,7 @@ def search(
     resume: bool = False,
     command: Sequence[str] = (),
     watch: Watch = SILENT,
+    measured: Callable[[Run, Sequence[TableScores]], None] = lambda run, scores: None,
 ) -> Session:
     """Search for a formula that ranks the architectures of tables.
 
@@ -95,6 +96,8 @@ def search(
         The command line behind this search, for `folder` to keep.
     watch : Watch
         Told about every phase.
+    measured : callable
+        Told the result before its formula is simplified, which waits for another process.
 
     Returns
     -------
@@ -135,20 +138,21 @@ def search(
             command=command, baselines=config.baselines, interrupt=interrupt, watch=watch,
         )  # fmt: skip
         scores = tuple(_scores(one, run, config.baselines) for one in prepared)
+        if kept is not None:
+            kept.save_scores(scores)
+        null = _null(config, [one.task for one in prepared], allowed, run, interrupt, watch)
+        run = replace(run, null=null)
+        if kept is not None:
+            kept.save_null(null)
+        measured(run, scores)
         watch.phase("simplifying")
         simpler = simplified(run.best, [one.task for one in prepared], config.seed)
         if kept is not None:
-            kept.save_scores(scores)
             kept.save_simplified(str(simpler.proxy) if simpler.steps else "")
-        null = _null(config, [one.task for one in prepared], allowed, run, interrupt, watch)
-        if kept is not None:
-            kept.save_null(null)
     notes = [note for one in prepared for note in one.known.notes]
     if kept is not None and before not in (b"", kept.best_bytes()) and kept.drop_sensitivity():
         notes.insert(0, "the best formula is another now: measure again what it depends on")
-    return Session(
-        replace(run, null=null), scores, tuple(dict.fromkeys(notes)), simpler, null, interrupt.asked
-    )
+    return Session(run, scores, tuple(dict.fromkeys(notes)), simpler, null, interrupt.asked)
 
 
 def simplified(best: Proxy, tasks: Sequence[Task], seed: int) -> Simplified:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import sys
@@ -19,9 +20,11 @@ def tune_memory() -> None:
     For the whole process, so it is for command lines and workers to ask, not for a library. By
     default glibc gives large blocks back at once, and every operation on tensors faults its pages
     in again: a tenth of the time of a search. Other C libraries stay as they are. Modules that are
-    loaded by now stay loaded; looking through them again took a quarter of a second.
+    loaded by now stay loaded; looking through them again took a quarter of a second, as long as a
+    last look through everything at the end.
     """
     gc.freeze()
+    atexit.register(gc.freeze)
     library = _glibc()
     if library is not None:
         library.mallopt(_MMAP_THRESHOLD, _LARGEST_TEMPORARY)

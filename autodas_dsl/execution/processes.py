@@ -1,8 +1,10 @@
 """Worker processes of this machine.
 
-Workers are spawned: a forked one would hold the locks of a parent that died. They end when their
-pipe does, so none outlives its parent. The standard library's pools are not used: they give up
-when a worker dies, and do not say which job it had.
+No worker is a fork of this process: it would hold the locks of a parent that died. On Linux they are
+forks of a process that has imported torch and does nothing else, so that each starts in no time;
+elsewhere each is started from nothing. They end when their pipe does, so none outlives its parent.
+The standard library's pools are not used: they give up when a worker dies, and do not say which job
+it had.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Collection, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from autodas_dsl.execution.pool import Heard, Pool, Worker
@@ -22,18 +26,28 @@ from autodas_dsl.language.extend import loaded
 from autodas_dsl.language.user_files import UserFile
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_IMPORTED = ["autodas_dsl.cli", "autodas_dsl.scoring.stored"]
+"""What workers need; a module that is missing here they import themselves."""
 
 
 class Processes(Pool):
-    """Runs jobs in worker processes."""
+    """Runs jobs in worker processes, whose imports begin now."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self._method = "forkserver" if sys.platform == "linux" else "spawn"
+        if self._method == "forkserver":
+            forkserver.set_forkserver_preload(_IMPORTED)
+            with _as_workers_are():
+                forkserver.ensure_running()
 
     def started(self) -> Process:
-        return Process()
+        return Process(_serve, loaded(), method=self._method)
 
     def heard(self, busy: Collection[int]) -> Iterator[Heard]:
         pipes = {self._process(place).pipe: place for place in busy}
         for pipe in wait(list(pipes)):
-            place = pipes[pipe]  # type: ignore[index]
+            place = pipes[pipe]
             try:
                 said, value = self._process(place).pipe.recv()
             except (EOFError, OSError):
@@ -47,24 +61,26 @@ class Processes(Pool):
 
 
 class Process(Worker):
-    """One process, and the pipe to it."""
+    """One process, and the pipe to it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    serve : callable
+        What it does, of the module level: called with its end of the pipe and `given`, without
+        hearing Ctrl-C. To return when the pipe ends.
+    method : str
+        How it is started, of those of `multiprocessing`.
+    """
+
+    def __init__(self, serve: Callable[..., None], *given: Any, method: str = "spawn") -> None:
         super().__init__()
-        context = multiprocessing.get_context("spawn")
+        context: Any = multiprocessing.get_context(method)
         self.pipe, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(
-            target=_serve, args=(theirs, loaded()), daemon=True
-        )
-        before = {name: os.environ[name] for name in _THREADS if name in os.environ}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))
-        try:
-            with _deaf():
-                self.process.start()
-        finally:
-            for name in _THREADS:
-                del os.environ[name]
-            os.environ.update(before)
+        with _as_workers_are():
+            self.process: BaseProcess = context.Process(
+                target=_deafly, args=(dict(os.environ), serve, theirs, *given), daemon=True
+            )
+            self.process.start()
         theirs.close()
 
     def post(self, key: Key, state: bytes | None, argument: Any) -> None:
@@ -79,9 +95,15 @@ class Process(Worker):
         self.process.join()
 
 
+def _deafly(environment: Mapping[str, str], serve: Callable[..., None], *given: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()  # whom this is a fork of may have started under another
+    os.environ.update(environment)
+    serve(*given)
+
+
 def _serve(pipe: Connection, extensions: Sequence[UserFile]) -> None:
     """Answer jobs with results until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     settle(extensions)
     keeper = Keeper()
     while True:
@@ -98,10 +120,24 @@ def _serve(pipe: Connection, extensions: Sequence[UserFile]) -> None:
 
 
 @contextmanager
+def _as_workers_are() -> Iterator[None]:
+    """With one thread for processes that are started inside, and no ear for Ctrl-C."""
+    before = {name: os.environ[name] for name in _THREADS if name in os.environ}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        with _deaf():
+            yield
+    finally:
+        for name in _THREADS:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
 def _deaf() -> Iterator[None]:
     """Keep Ctrl-C from processes that are started inside, also while they come to life.
 
-    Where signals cannot be held back they hear it until `_serve` begins.
+    Where signals cannot be held back they hear it until `_deafly` begins.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -14,12 +14,13 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import IntEnum
-from functools import partial
 from itertools import accumulate
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -31,9 +32,6 @@ def seed_for(seed: int, purpose: str) -> int:
     """A seed of its own for each purpose, so that the order of passes cannot matter."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:4], "little")
-
-
-_repeating = partial(torch.backends.cudnn.flags, enabled=True, benchmark=False, deterministic=True)
 
 
 @contextmanager
@@ -48,6 +46,8 @@ def seeded(seed: int, device: torch.device | None = None, exact: bool = False) -
     exact : bool
         Let convolutions of a GPU round as their precision says, not to the 10 bits of TF32.
     """
+    import torch
+
     accelerators = [device] if device is not None and device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=accelerators))
@@ -58,7 +58,9 @@ def seeded(seed: int, device: torch.device | None = None, exact: bool = False) -
             with torch.cuda.device(accelerator):
                 torch.cuda.manual_seed(seed)
             rough = torch.backends.cudnn.allow_tf32 and not exact
-            stack.enter_context(_repeating(allow_tf32=rough))
+            stack.enter_context(torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=rough,
+            ))  # fmt: skip
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         yield

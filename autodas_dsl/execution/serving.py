@@ -8,9 +8,6 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from autodas_dsl.execution.memory import tune_memory
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.extend import load_extension, load_installed
@@ -36,6 +33,9 @@ Key = tuple[int, int]
 
 def settle(extensions: Sequence[UserFile]) -> None:
     """Make this process a worker: one thread, and the operators and statistics of the user."""
+    import torch  # here: who starts workers may not have it yet
+    from threadpoolctl import threadpool_limits
+
     tune_memory()
     torch.set_num_threads(1)
     threadpool_limits(1, "blas")

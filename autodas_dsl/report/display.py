@@ -172,7 +172,7 @@ def _draw_ranking(result: Ranking) -> Figure:
 @figure.register
 def _draw_run(result: Run) -> Figure:
     tables = " + ".join(one.task for one in result.champion.selection)
-    return curve(result.steps, tables, result.null.mean if result.null else None)
+    return plots.drawn(curve(result.steps, tables, result.null.mean if result.null else None))
 
 
 @figure.register

@@ -10,11 +10,10 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from itertools import cycle
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -29,7 +28,10 @@ from matplotlib.ticker import MaxNLocator
 from autodas_dsl.evaluation.agreement import Agreement, agreement
 from autodas_dsl.language.files import write_atomic
 from autodas_dsl.language.visible import visible
-from autodas_dsl.training.loop import Epoch
+from autodas_dsl.report.pictures import Curve, Picture, Point
+
+if TYPE_CHECKING:
+    from autodas_dsl.training.loop import Epoch
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILION, PURPLE, SKY = "#D55E00", "#CC79A7", "#56B4E9"
@@ -68,7 +70,7 @@ def _styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Draw in the house style, and lay out once: every file of a figure shows the same."""
 
     @wraps(plot)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+    def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):
             figure = plot(*args, **kwargs)
             layout = figure.get_layout_engine()
@@ -77,37 +79,7 @@ def _styled(plot: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
             figure.set_layout_engine("none")
         return figure
 
-    return drawn
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Curve:
-    """How one strategy got on.
-
-    Attributes
-    ----------
-    strategy : str
-    evaluations : array, shape [m]
-        Formulas evaluated so far, increasing.
-    best : array, shape [runs, m]
-        Best |tau| so far on the selection architectures.
-    held_out : array, shape [runs, m], optional
-        |tau| of that best formula on the held-out architectures.
-    """
-
-    strategy: str
-    evaluations: npt.NDArray[np.float64]
-    best: npt.NDArray[np.float64]
-    held_out: npt.NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A formula on the Pareto plot: its complexity and |tau|."""
-
-    complexity: int
-    tau: float
-    label: str = ""
+    return styled
 
 
 @_styled
@@ -363,6 +335,12 @@ def _span(group: Sequence[float], room: float) -> tuple[float, float]:
     """Where the lowest and the highest of a group stand, around its mean."""
     middle, half = sum(group) / len(group), (len(group) - 1) / 2 * room
     return middle - half, middle + half
+
+
+def drawn(picture: Picture) -> Figure:
+    """The figure of a picture."""
+    plot: Callable[..., Figure] = globals()[picture.plot]
+    return plot(**picture.given)
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
