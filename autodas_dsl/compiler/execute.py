@@ -118,6 +118,10 @@ class Execution:
             return self._layout.numbers[node.statistic]
         return self.numbers[node] if node in self.numbers else self._known[node]
 
+    def listed(self, node: Node) -> list[Tensor]:
+        """The tensors, one per unit, that a gather read."""
+        return [tensor for _, tensor in sorted(self._listed[node].items())]
+
     # --- numbers ------------------------------------------------------------------------------
 
     def _per_network(self, domain: str, reduce: Callable[..., Tensor], *lists: Tensor) -> Tensor:

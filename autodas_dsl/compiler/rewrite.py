@@ -18,7 +18,7 @@ def rewrite(root: Node, rewrites: Sequence[Rewrite]) -> Node:
     """Apply all rewrites bottom-up until none fits; the result is verified."""
     done: dict[Node, Node] = {}
     for node in ir.topological([root]):
-        done[node] = _settle(_rebuild(node, tuple(done[arg] for arg in node.args)), rewrites)
+        done[node] = _settle(rebuilt(node, tuple(done[arg] for arg in node.args)), rewrites)
     verify(done[root], root)
     return done[root]
 
@@ -35,7 +35,8 @@ def verify(new: Node, old: Node) -> None:
         raise AssertionError(f"a rewrite changed {old.kind} to {new.kind}: {old!r} to {new!r}")
 
 
-def _rebuild(node: Node, args: tuple[Node, ...]) -> Node:
+def rebuilt(node: Node, args: tuple[Node, ...]) -> Node:
+    """A node over other arguments of the same kinds."""
     if args == node.args:
         return node
     if node.op == "flat":

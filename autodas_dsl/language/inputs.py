@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from autodas_dsl.language.kinds import Axis, Kind, Size, integer, symbol
 from autodas_dsl.language.operators import OPERATORS, result_kind
+
+
+class Made(Protocol):
+    """A tree of operators over the statistics of one layer; its text says what it is."""
+
+    @property
+    def kind(self) -> Kind: ...
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -33,8 +40,9 @@ class Statistic:
         ``split=`` of ``grad W`` or ``n=`` of ``NTK``; 0 where it does not apply.
     every : bool
         ``X[all]``: functional activations too.
-    through : str
-        An operator whose value is collected in place of the statistic: ``chancov(A)``.
+    through : str or Made
+        What is collected in place of the statistic: an operator's value, ``chancov`` of
+        ``chancov(A)``, or what a formula makes of each layer, see `compiler.reading`.
     """
 
     name: str
@@ -43,7 +51,7 @@ class Statistic:
     stage: int = -1
     parts: int = 0
     every: bool = False
-    through: str = ""
+    through: str | Made = ""
 
     @property
     def base(self) -> str:
@@ -52,12 +60,14 @@ class Statistic:
 
     @property
     def whole(self) -> Statistic:
-        """The statistic itself, where an operator is collected in its place."""
+        """The statistic itself, where something made of it is collected in its place."""
         return replace(self, through="")
 
     def __str__(self) -> str:
-        if self.through:
+        if isinstance(self.through, str) and self.through:
             return f"{self.through}({self.whole})"
+        if self.through:
+            return str(self.through)
         if self.prefix:
             inner = self.probe or (f"split={self.parts}" if self.parts else "")
             return f"{self.prefix}[{inner}] {self.name}" if inner else f"{self.prefix} {self.name}"
@@ -238,6 +248,8 @@ def kind_of(statistic: Statistic) -> Kind:
     Stages of a feature map have their own size symbols, ``C_s[-2]``; a gradient that is split
     has a leading axis ``G``; ``NTK[n=8]`` is 8 by 8.
     """
+    if not isinstance(statistic.through, str):
+        return statistic.through.kind
     if statistic.through:
         entry = OPERATORS[statistic.through]
         return result_kind(entry, [kind_of(statistic.whole)], entry.values(()), lambda _: None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from autodas_dsl.compiler.engine import Engine
-from autodas_dsl.compiler.ir import Node
+from autodas_dsl.compiler.ir import Node, statistics_of, topological
 from autodas_dsl.compiler.outcome import Outcome
 from autodas_dsl.compiler.pipeline import to_ir
 from autodas_dsl.compiler.populated import (
@@ -23,7 +23,7 @@ from autodas_dsl.compiler.populated import (
     parts,
     references_of,
 )
-from autodas_dsl.compiler.reading import needed
+from autodas_dsl.compiler.reading import needed, needed_by_layer, reading
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.documents import EXPRESSION
@@ -182,12 +182,21 @@ class Scorer:
         for number, places in enumerate(self._companies):
             if number:
                 return_freed_memory()
-            found |= self._scored(network, places)[0]
+            read = self._by_layer(places)
+            found |= self._scored(network, places, read)[0]
+            made = {s.through for s in read}
+            lost = [
+                place for place in places
+                if not found[place].valid and not made.isdisjoint(topological([self.formulas[place].node]))
+            ]  # fmt: skip
+            if lost:  # the whole statistics say what is to blame
+                found |= self._scored(network, lost, self._whole(lost))[0]
         return [found[place] for place in range(len(self.formulas))]
 
     def explain(self, network: nn.Module) -> tuple[list[Score], Collected]:
         """The scores, and the statistics they were made from."""
-        found, collected = self._scored(network, range(len(self.formulas)))
+        places = range(len(self.formulas))
+        found, collected = self._scored(network, places, self._whole(places))
         return list(found.values()), collected
 
     def _of_student(self, formula: Bound) -> frozenset[Statistic]:
@@ -196,20 +205,36 @@ class Scorer:
             return frozenset()
         return formula.statistics
 
+    def _whole(self, places: Iterable[int]) -> frozenset[Statistic]:
+        """What is collected of every network for some formulas."""
+        return self._beside.union(*(self._of_student(self.formulas[place]) for place in places))
+
+    def _by_layer(self, places: Iterable[int]) -> frozenset[Statistic]:
+        """The same, with what they make of each layer in place of what they make it of.
+
+        What formulas with requirements read is collected whole, for its sizes.
+        """
+        own = [f for f in (self.formulas[place] for place in places) if self._of_student(f)]
+        apart = [f for f in own if f.requirements or self._compiled]
+        whole = self._beside.union(*(f.statistics for f in apart))
+        roots = [node for f in own if f not in apart for node in _roots(f)]
+        return whole.union(needed_by_layer(roots, whole))
+
     def _scored(
-        self, network: nn.Module, places: Sequence[int]
+        self, network: nn.Module, places: Sequence[int], read: Collection[Statistic]
     ) -> tuple[dict[int, Score], Collected]:
         formulas = {place: self.formulas[place] for place in places}
         missing = dict(self._absent)
         collected = collect(
-            network, self._batch, self._beside.union(*map(self._of_student, formulas.values())),
+            network, self._batch, read,
             teacher=self._teacher, seed=self._seed, dtype=self._dtype, absent=missing,
         )  # fmt: skip
         sizes = sizes_of(collected)
         found: dict[int, Score] = {}
         ready: list[int] = []
         for place, formula in formulas.items():
-            reason = next((missing[s] for s in sorted(formula.statistics) if s in missing), "")
+            own = [*sorted(formula.statistics), *statistics_of([reading(formula.node, read)])]
+            reason = next((missing[s] for s in own if s in missing), "")
             reason = reason or unmet(formula.requirements, sizes)
             found[place] = Score(math.nan, reason, bool(reason))
             if not reason:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from autodas_dsl.language.inputs import Statistic
 from autodas_dsl.statistics.layers import (
     activations,
     batch_norms,
@@ -56,27 +57,51 @@ def first_tensor(value: Any) -> Tensor | None:
     return None
 
 
+class Passed(Tensor):
+    """What is left of a tensor that is not kept: one without data on the device ``meta``.
+
+    Attributes
+    ----------
+    source : nn.Module or Layer
+        Where it was seen.
+    made : dict
+        By statistic what was made of it, or what it is to be made of.
+    followed : Tensor, optional
+        Itself, until its gradient is there.
+    """
+
+    source: object
+    made: dict[Statistic, Tensor | Mapping[Statistic, Tensor]]
+    followed: Tensor | None
+
+
 @dataclass(eq=False)
 class Calls:
     """Tensors seen at the calls of some modules, in call order within each module.
 
     `keep_copies` is for networks that write into what their layers return: what is kept is then
-    not what the network goes on with.
+    not what the network goes on with. `passed` says what is kept of a tensor in its place, where it
+    is seen and forgotten.
     """
 
     keep_copies: bool = False
+    passed: Callable[[object, Tensor], Passed] | None = None
     seen: dict[object, list[Tensor]] = field(default_factory=dict)
     versions: list[tuple[Tensor, int]] = field(default_factory=list)
 
     def add(self, source: object, tensor: Tensor) -> None:
         """Keep a tensor of a module, or of a layer whose weight was used without a call."""
-        self.seen.setdefault(source, []).append(tensor)
-        if not self.keep_copies:
+        kept: Tensor = tensor
+        if self.passed is not None:
+            with torch._C.DisableTorchFunction():  # what is computed here is not the network's
+                kept = self.passed(source, tensor)
+        self.seen.setdefault(source, []).append(kept)
+        if not self.keep_copies and (not isinstance(kept, Passed) or kept.followed is not None):
             self.versions.append((tensor, tensor._version))
 
     def add_input(self, source: object, tensor: Tensor, *, written: bool = False) -> None:
         """Keep what enters an activation, a copy of it where that writes into it."""
-        if written or self.keep_copies:
+        if self.passed is None and (written or self.keep_copies):
             self.seen.setdefault(source, []).append(tensor.detach().clone())
         else:
             self.add(source, tensor)

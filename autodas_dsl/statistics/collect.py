@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.memory import return_freed_memory
 from autodas_dsl.language.inputs import INPUTS, Statistic
+from autodas_dsl.statistics.by_layer import makers_for, reads
 from autodas_dsl.statistics.collectors import Value, collector_of
 from autodas_dsl.statistics.errors import StatisticError, within_memory
 from autodas_dsl.statistics.network import Network
@@ -197,7 +198,7 @@ def _collected(
 ) -> Collected:
     """Run the passes over one network that statistics need."""
     groups: defaultdict[Run, list[Statistic]] = defaultdict(list)
-    for statistic in sorted(set(wanted)):
+    for statistic in sorted(set(wanted), key=str):
         groups[run_of(statistic)].append(statistic)
     if any(collector_of(s).needs for statistics in groups.values() for s in statistics):
         subject.network.check_finite()
@@ -224,7 +225,11 @@ def _group(
             return _values(subject, statistics)
         except StatisticError as error:
             named = error.statistic.split(" and ")
-            lost = [s for s in statistics if str(s) in named or s.base in named]
+            lost = [
+                s
+                for s in statistics
+                if any(r in named for one in reads(s) for r in (str(one), one.base))
+            ]
             if absent is None or not lost:
                 raise
             absent.update(dict.fromkeys(lost, error.told))
@@ -245,6 +250,6 @@ def _values(subject: Subject, statistics: list[Statistic]) -> Collected:
     if not collectors[statistics[0]].shares_pass:
         return Collected({s: c.collect(subject, s) for s, c in collectors.items()})
     needs = frozenset().union(*(c.needs for c in collectors.values()))
-    with observed(subject, statistics[0].probe, needs) as seen:
+    with observed(subject, statistics[0].probe, needs, makers_for(statistics)) as seen:
         values = {s: c.collect(seen, s) for s, c in collectors.items()}
     return Collected(values, seen.layers, seen.taken)

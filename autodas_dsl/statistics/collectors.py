@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from autodas_dsl.compiler import kernels
 from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.language.inputs import INPUTS, NTK_SAMPLES, Statistic, kind_of
-from autodas_dsl.language.operators import OPERATORS
 from autodas_dsl.statistics.blocks import block_calls
-from autodas_dsl.statistics.capture import entry_names
+from autodas_dsl.statistics.by_layer import Entries, maker_of, value_of
+from autodas_dsl.statistics.capture import Passed, entry_names
 from autodas_dsl.statistics.counts import multiply_adds, user_statistic
 from autodas_dsl.statistics.curvature import curvature
 from autodas_dsl.statistics.errors import StatisticError
@@ -51,18 +50,23 @@ def collector_of(statistic: Statistic) -> Collector:
 
 
 def _through(statistic: Statistic) -> Collector:
-    """The value of an operator on a statistic, made of one layer after the other."""
-    whole, operator = collector_of(statistic.whole), OPERATORS[statistic.through]
-    kernel = getattr(kernels, operator.name)
-    axes, left = (len(kind_of(s).axes) for s in (statistic.whole, statistic))
+    """What is made of a statistic, layer by layer; or was already, as its tensors passed."""
+    whole, maker = collector_of(statistic.whole), maker_of(statistic)
 
-    def made(entry: Tensor) -> Tensor:
-        value: Tensor = kernel(entry, axes)
-        return kernels.or_nan(value, entry, left, axes) if operator.hides else value
+    def made(entry: Tensor) -> Tensor | Entries:
+        if isinstance(entry, Passed):
+            return entry.made[statistic]
+        return {statistic.whole: entry, value_of(statistic): entry}  # both 0, of an uncalled layer
 
     def collect(of: Pass, statistic: Statistic) -> Value:
         found = whole.collect(of, statistic.whole)
-        return made(found) if isinstance(found, Tensor) else tuple(map(made, found))
+        if isinstance(found, Tensor):
+            return maker([{statistic.whole: found}])[0]
+        each = list(map(made, found))
+        waiting = [one for one in each if not isinstance(one, Tensor)]
+        later = iter(maker(waiting) if waiting else ())
+        values = tuple(one if isinstance(one, Tensor) else next(later) for one in each)
+        return values if kind_of(statistic).axes else torch.stack(values)
 
     return Collector(collect, whole.needs)
 
@@ -229,22 +233,22 @@ def _of_weights(seen: Pass, statistic: Statistic) -> Value:
 @collects("grad A", needs="outputs, grad A")
 def _of_outputs(seen: Pass, statistic: Statistic) -> Value:
     gradients = iter(seen.derivatives["grad A"] if statistic.prefix else ())
-    calls: dict[str, list[Tensor]] = {}
-    channels_first = []
+    calls: dict[str, tuple[object, list[Tensor]]] = {}
     for layer in seen.network.layers:
         found = seen.outcome.of_layer(layer)
         if statistic.prefix:
             found = [next(gradients) for _ in found]
-        calls[layer.name] = found or [seen.setup.x.new_zeros(len(seen.setup.x), layer.outputs, 1)]
-        channels_first += [not isinstance(layer.module, nn.Linear)] * len(calls[layer.name])
-    return seen.entries("A", calls, channels_first)
+        if not found:
+            found = [seen.setup.x.new_zeros(len(seen.setup.x), layer.outputs, 1)]
+        calls[layer.name] = layer, found
+    return seen.entries("A", "outputs", calls)
 
 
 @collects("X", needs="inputs")
 def _inputs(seen: Pass, statistic: Statistic) -> Value:
     modules = activations(seen.network.module)
     kept = seen.outcome.calls["inputs"]
-    calls = {name: kept.of(module) for name, module in modules.items()}
+    calls = {name: (module, kept.of(module)) for name, module in modules.items()}
     return _activations(seen, "act", calls, statistic)
 
 
@@ -253,7 +257,7 @@ def _input_gradients(seen: Pass, statistic: Statistic) -> Value:
     gradients = iter(seen.derivatives["grad X"])
     kept = seen.outcome.calls["passed inputs"]
     modules = activations(seen.network.module)
-    calls = {name: [next(gradients) for _ in kept.of(m)] for name, m in modules.items()}
+    calls = {name: (m, [next(gradients) for _ in kept.of(m)]) for name, m in modules.items()}
     return _activations(seen, "act", calls, statistic)
 
 
@@ -267,26 +271,24 @@ def _blocks_before(seen: Pass, statistic: Statistic) -> Value:
 
 @collects("X[all]", needs="functional")
 def _every_input(seen: Pass, statistic: Statistic) -> Value:
-    calls = {}
+    calls: dict[str, tuple[object, list[Tensor]]] = {}
     for module, name in seen.network.names.items():
         shown = name if is_activation(module) else f"{name or 'network'} (function)"
-        calls[shown] = seen.outcome.calls["functional"].of(module)
+        calls[shown] = module, seen.outcome.calls["functional"].of(module)
     return _activations(seen, "act[all]", calls, statistic)
 
 
 def _activations(
-    seen: Pass, key: str, calls: Mapping[str, Sequence[Tensor]], statistic: Statistic
+    seen: Pass, key: str, calls: Mapping[str, tuple[object, Sequence[Tensor]]], statistic: Statistic
 ) -> tuple[Tensor, ...]:
-    found = [t for entries in calls.values() for t in entries]
-    if not found:
+    if not any(tensors for _, tensors in calls.values()):
         raise StatisticError(
             "E443",
             f"the network calls no activation {'' if statistic.every else 'module'}".rstrip(),
             "" if statistic.every else "X[all] takes functional activations too",
             str(statistic),
         )
-    first = seen.network.channels_first
-    return seen.entries(key, calls, [t.dim() != 3 or first for t in found])
+    return seen.entries(key, "inputs", calls)
 
 
 @collects("H", needs="attention")
@@ -299,43 +301,30 @@ def _attention_maps(seen: Pass, statistic: Statistic) -> Value:
     StatisticError
         E443, when there is none.
     """
-    samples = len(seen.setup.x)
     gradients = iter(seen.derivatives["grad H"] if statistic.prefix else ())
-    calls = {}
+    calls: dict[str, tuple[object, list[Tensor]]] = {}
     for module, name in seen.network.names.items():
         found = seen.outcome.calls["attention"].of(module)
         tensors = [next(gradients) for _ in found] if statistic.prefix else found
-        maps = [t for t in tensors if len(t) % samples == 0]
-        if maps:
-            calls[name or "network"] = maps
-    if not calls:
+        calls[name or "network"] = module, tensors
+    maps = seen.entries("att", "attention", calls)
+    if not maps:
         raise StatisticError(
             "E443",
             "the network makes no attention map",
             "it is a softmax over the last axis of [B, heads, queries, keys]",
             str(statistic),
         )
-    seen.layers["att"] = entry_names(list(calls), [len(maps) for maps in calls.values()])
-    return tuple(
-        t.detach().reshape(samples, -1, t.shape[-2] * t.shape[-1])
-        for maps in calls.values() for t in maps
-    )  # fmt: skip
+    return maps
 
 
 @collects("Z", needs="module outputs")
 def _module_outputs(seen: Pass, statistic: Statistic) -> Value:
     """``[B, C, R]`` per call of a module that returns a floating tensor for each sample."""
-    samples, first = len(seen.setup.x), seen.network.channels_first
     kept = seen.outcome.calls["module outputs"]
-    calls = {
-        name or "network": [
-            t for t in kept.of(module)
-            if t.is_floating_point() and t.dim() > 1 and len(t) == samples
-        ]
-        for module, name in seen.network.names.items()
-    }  # fmt: skip
-    shapes = [t.dim() for outputs in calls.values() for t in outputs]
-    return seen.entries("mod", calls, [dims != 3 or first for dims in shapes])
+    names = seen.network.names
+    calls = {name or "network": (module, kept.of(module)) for module, name in names.items()}
+    return seen.entries("mod", "module outputs", calls)
 
 
 @collects("S", needs="variances")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -33,20 +34,43 @@ def fisher_information(of: Subject, statistic: Statistic) -> Tensor:
     watched = [name for name, p in setup.parameters.items() if p.is_floating_point()]
     with forward(of.network, setup, seed, keep=keep, watched=watched) as outcome:
         calls = _calls(of, outcome)
-        outputs = [output for _, _, output in calls]
         changes = [_changes(calls, users) for users in _tensors(of)]
         samples, classes = outcome.logits.shape
         jacobian = outcome.logits.new_zeros(samples, classes, len(changes))
         for label in range(classes):
             target = outcome.logits[:, label].sum()
-            back = gradient(str(statistic), target, outputs, retain=label < classes - 1)
-            for place, own in enumerate(changes):
-                for output, axis, values in own:
-                    met = back[output].narrow(axis, 0, 1) * values
-                    jacobian[:, label, place] += met.reshape(samples, -1).sum(1)
+            met = [[torch.zeros(())] * len(own) for own in changes]
+            awaited = _meetings(calls, changes, met, samples)
+            gradient(str(statistic), target, (), retain=label < classes - 1, awaited=awaited)
+            for place, own in enumerate(met):
+                for of_call in own:
+                    jacobian[:, label, place] += of_call
         p = (1 - SMOOTHING) * outcome.logits.detach().softmax(1) + SMOOTHING / classes
     covariance = torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1)
     return torch.einsum("bkp,bkl,blq->pq", jacobian, covariance, jacobian) / samples
+
+
+def _meetings(
+    calls: Sequence[tuple[nn.Module, Tensor, Tensor]],
+    changes: Sequence[Sequence[tuple[int, int, Tensor]]],
+    met: Sequence[list[Tensor]],
+    samples: int,
+) -> Iterator[tuple[Tensor, Callable[[Tensor], None]]]:
+    """For every output that changes with a tensor what is done with its gradient: its product with
+    each change, a number a sample, goes to the place of that change in `met`."""
+    of_output: dict[int, list[tuple[int, int]]] = {}
+    for place, own in enumerate(changes):
+        for number, (output, _, _) in enumerate(own):
+            of_output.setdefault(output, []).append((place, number))
+
+    def meet(output: int, back: Tensor) -> None:
+        for place, number in of_output[output]:
+            _, axis, values = changes[place][number]
+            product = back.narrow(axis, 0, 1) * values
+            met[place][number] = product.reshape(samples, -1).sum(1)
+
+    for output in of_output:
+        yield calls[output][2], partial(meet, output)
 
 
 def _calls(of: Subject, outcome: Outcome) -> list[tuple[nn.Module, Tensor, Tensor]]:

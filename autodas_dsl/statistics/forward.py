@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from autodas_dsl.language.errors import InputError
 from autodas_dsl.language.foreign import foreign, is_out_of_memory, one_line
 from autodas_dsl.statistics.attention import hook_attention
+from autodas_dsl.statistics.by_layer import Makers, unit
 from autodas_dsl.statistics.capture import (
     Calls,
+    Passed,
     hook_activations,
     hook_called_inputs,
     hook_called_outputs,
@@ -79,6 +82,7 @@ def forward(
     second_order: bool = False,
     named: Mapping[str, str] | None = None,
     classes: int = 0,
+    makers: Mapping[str, Makers] = MappingProxyType({}),
 ) -> Iterator[Outcome]:
     """Run the network; the graph may be differentiated inside the context.
 
@@ -95,6 +99,8 @@ def forward(
         The gradient with respect to the input is taken; gradients are differentiated.
     named, classes : mapping, int
         As in `FeatureFinder`.
+    makers : mapping of str to Makers
+        By hook what is made of the tensors that it sees, in place of keeping them.
 
     Raises
     ------
@@ -103,6 +109,11 @@ def forward(
         logits (E441).
     """
     samples = len(setup.x)
+
+    def passed(what: str) -> Callable[[object, Tensor], Passed] | None:
+        if what not in makers:
+            return None
+        return partial(makers[what].passed, partial(unit, what, network, samples))
 
     @contextmanager
     def attempt(keep_copies: bool) -> Iterator[Outcome]:
@@ -113,7 +124,7 @@ def forward(
             outcome = Outcome(
                 setup.x.clone().requires_grad_(input_gradient),
                 _watched(setup.parameters, watched),
-                {what: Calls(keep_copies) for what in HOOKS},
+                {what: Calls(keep_copies, passed(what)) for what in HOOKS},
                 FeatureFinder(network, samples, named or {}, "stages" in keep, classes),
             )
             for what, hook in HOOKS.items():
@@ -134,6 +145,8 @@ def forward(
     for keep_copies in (False, True):
         with attempt(keep_copies) as outcome:
             if keep_copies or not any(c.overwritten() for c in outcome.calls.values()):
+                for calls in outcome.calls.values():
+                    calls.versions.clear()  # it holds what is to be let go
                 yield outcome
                 return
 

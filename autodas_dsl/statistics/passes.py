@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from torch import Tensor
 
 from autodas_dsl.data.batches import Batch
 from autodas_dsl.execution.randomness import seed_for
 from autodas_dsl.statistics.blocks import transfers
-from autodas_dsl.statistics.capture import entry_names, units
+from autodas_dsl.statistics.by_layer import SEEN_BY, Makers, unit
+from autodas_dsl.statistics.capture import Passed, entry_names
 from autodas_dsl.statistics.forward import Outcome, forward
 from autodas_dsl.statistics.gradients import gradient, loss
 from autodas_dsl.statistics.layers import activations
@@ -78,15 +79,29 @@ class Pass:
         return self.subject.network
 
     def entries(
-        self, key: str, calls: Mapping[str, Sequence[Tensor]], channels_first: Sequence[bool]
+        self, key: str, what: str, calls: Mapping[str, tuple[object, Sequence[Tensor]]]
     ) -> tuple[Tensor, ...]:
-        """One ``[B, C, R]`` per call, and the names of the calls under a key of `layers`."""
-        self.layers[key] = entry_names(list(calls), [len(seen) for seen in calls.values()])
-        flat = [t.detach() for seen in calls.values() for t in seen]
+        """One ``[B, C, R]`` per call, and the names of the calls under a key of `layers`.
+
+        Parameters
+        ----------
+        what : str
+            The hook that saw the tensors.
+        calls : mapping
+            By name the module or layer, and its tensors. What is left of one that passed stands for
+            it.
+        """
         samples = len(self.setup.x)
-        return tuple(
-            units(t, samples, first) for t, first in zip(flat, channels_first, strict=True)
-        )
+        found = {
+            name: [
+                tensor if isinstance(tensor, Passed) else entry
+                for tensor in tensors
+                if (entry := unit(what, self.network, samples, source, tensor.detach())) is not None
+            ]
+            for name, (source, tensors) in calls.items()
+        }
+        self.layers[key] = entry_names(list(found), [len(entries) for entries in found.values()])
+        return tuple(entry for entries in found.values() for entry in entries)
 
 
 def objective(setup: Setup, logits: Tensor, y: Tensor) -> Tensor:
@@ -105,13 +120,17 @@ INTERMEDIATE: dict[str, Callable[[Network, Outcome], list[Tensor]]] = {
 
 
 @contextmanager
-def observed(subject: Subject, probe: str, needs: Collection[str]) -> Iterator[Pass]:
+def observed(
+    subject: Subject, probe: str, needs: Collection[str], makers: Mapping[str, Makers]
+) -> Iterator[Pass]:
     """Run a network under a probe.
 
     Parameters
     ----------
     needs : collection of str
         As in `collects`.
+    makers : mapping
+        As in `forward`.
     """
     network = subject.network
     if probe == "robust":
@@ -124,35 +143,42 @@ def observed(subject: Subject, probe: str, needs: Collection[str]) -> Iterator[P
         network, setup, seed, keep=needs,
         watched={x.parameter for x in network.layers} if differentiated else (),
         input_gradient=bool({"J", "T"} & set(needs)), second_order="hess W" in needs,
-        named=subject.named, classes=subject.batch.classes,
+        named=subject.named, classes=subject.batch.classes, makers=makers,
     ) as outcome:  # fmt: skip
-        derivatives = _differentiated(subject, setup, outcome, needs)
+        derivatives = _differentiated(subject, setup, outcome, needs, makers)
         yield Pass(subject, setup, seed, outcome, derivatives)
 
 
 def _differentiated(
-    subject: Subject, setup: Setup, outcome: Outcome, needs: Collection[str]
+    subject: Subject,
+    setup: Setup,
+    outcome: Outcome,
+    needs: Collection[str],
+    makers: Mapping[str, Makers],
 ) -> dict[str, tuple[Tensor, ...]]:
     layers = subject.network.layers
     found: dict[str, tuple[Tensor, ...]] = {}
-    targets: dict[str, list[Tensor]] = {}
+    wanted: dict[str, list[Tensor]] = {}
     if {"grad W", "hess W"} & set(needs):
-        targets["grad W"] = [outcome.parameters[x.parameter] for x in layers]
+        wanted["grad W"] = [outcome.parameters[x.parameter] for x in layers]
     for name in sorted(INTERMEDIATE.keys() & set(needs)):
-        targets[name] = INTERMEDIATE[name](subject.network, outcome)
+        wanted[name] = INTERMEDIATE[name](subject.network, outcome)
+    passed = {name: group for name, group in wanted.items() if SEEN_BY.get(name) in makers}
+    targets = {name: group for name, group in wanted.items() if name not in passed}
     second = "hess W" in needs
     if "T" in needs:
         found["T"] = transfers(subject.network, outcome, subject.seed)
     if "J" in needs:
         with inputs_only():
-            found["J"] = gradient("J", outcome.logits.sum(), [outcome.x], retain=bool(targets))
-    if targets:
+            found["J"] = gradient("J", outcome.logits.sum(), [outcome.x], retain=bool(wanted))
+    if wanted:
         gradients = gradient(
-            " and ".join(targets),
+            " and ".join(wanted),
             objective(setup, outcome.logits, subject.y),
             [t for group in targets.values() for t in group],
             retain=second,
             second_order=second,
+            awaited=_awaited(subject.network, setup, passed, makers),
         )
         for name, group in targets.items():
             found[name], gradients = gradients[: len(group)], gradients[len(group) :]
@@ -162,4 +188,18 @@ def _differentiated(
         product = sum((g * g.detach()).sum() for g in slopes)
         assert isinstance(product, Tensor)
         found["hess W"] = gradient("hess W", product, targets["grad W"])
-    return found
+    return {**found, **{name: tuple(group) for name, group in passed.items()}}
+
+
+def _awaited(
+    network: Network, setup: Setup, passed: Mapping[str, Iterable[Tensor]],
+    makers: Mapping[str, Makers],
+) -> Iterator[tuple[Tensor, Callable[[Tensor], None]]]:  # fmt: skip
+    """The tensors of which something is made with their gradients, and how, as `gradient` takes it."""
+    for name, group in passed.items():
+        what = SEEN_BY[name]
+        returned = partial(makers[what].returned, partial(unit, what, network, len(setup.x)))
+        for left in group:
+            assert isinstance(left, Passed)
+            assert left.followed is not None
+            yield left.followed, partial(returned, left)
