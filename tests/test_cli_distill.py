@@ -80,7 +80,7 @@ TRAINED = ("--data", "digits", "--test-data", "digits", "--samples", 60, "--step
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_a_teacher_is_trained_and_a_student_of_it_beside_one_without(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def searched(folder: Path, executor: Executor | None, told: Progress) -> bytes:
 
 def evolved(folder: Path, executor: Executor | None, told: Progress) -> bytes:
     config = Config(
-        population=6, elite=2, iterations=6, space=Slow(), data=NOISE, terms="instinct",
+        population=6, elite=2, iterations=6, space=Slow(), data=(NOISE,), terms="instinct",
         inputs=("W", "grad W", "A", "P_s"), baselines=("params", "snip"), null_repeats=0,
     )  # fmt: skip
     search([TABLE], config, executor=executor, folder=folder / "run", watch=Watch(told))

@@ -68,16 +68,21 @@ def examples() -> dict[str, str]:
     return found
 
 
+def _files() -> list[Path]:
+    """Without the byte code of imported files, which Python keeps beside them unless told not to."""
+    return sorted(path for path in Path.cwd().rglob("*") if "__pycache__" not in path.parts)
+
+
 def typed(line: str) -> str:
     """What a line of a session prints, in the folder it is typed in: one of our commands, or one
     that makes the files of the example, run here as a shell would.
     """
     command, *words = shlex.split(line)
     if command == "autodas-dsl":
-        before = sorted(Path.cwd().rglob("*"))
+        before = _files()
         done = CliRunner().invoke(cli, words)
         assert done.exit_code == (0 if "warning[" in done.output else 1), line
-        assert sorted(Path.cwd().rglob("*")) == before, f"{line} leaves something behind"
+        assert _files() == before, f"{line} leaves something behind"
         return done.output.replace(f"{Path.cwd()}/", "")
     if command == "printf":
         text, _, name = words
