@@ -11,7 +11,8 @@ import argparse
 import json
 import resource
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -70,6 +71,11 @@ def library(model: str, batch: int, limit: float) -> None:
     scored(model, batch, limit, alone)
 
 
+def some(names: str, model: str, batch: int, limit: float) -> None:
+    """Those of the library that are asked for."""
+    scored(model, batch, limit, names.split(","))
+
+
 def scored(model: str, batch: int, limit: float, formulas: Sequence[str]) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_AS, (int(limit * 2**30),) * 2)
@@ -90,8 +96,16 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--limit", type=float, default=0, help="GiB of addresses of a scoring")
     parser.add_argument("--without", default="", help="weights, library: not that one")
+    parser.add_argument(
+        "--formulas", action="append", help="of the library, with commas, alone; may be repeated"
+    )
     options = parser.parse_args()
-    runs = [run for run in (weights, library) if run.__name__ != options.without]
+    usual: dict[str, Callable[..., None]] = {
+        run.__name__: run for run in (weights, library) if run.__name__ != options.without
+    }
+    runs: dict[str, Callable[..., None]] = {
+        names: partial(some, names) for names in options.formulas or ()
+    } or usual
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "transformer.json"
         own.write_text(json.dumps(TRANSFORMER), encoding="utf-8")
@@ -101,11 +115,9 @@ def main() -> None:
             base = peak(built, *given), peak(bare, *given)
             alone, plain = (found - nothing for found in base)
             print(f"{name:<12} network {alone:6.0f} MiB, forward and backward {plain:6.0f} MiB")
-            for run in runs:
+            for title, run in runs.items():
                 found = peak(run, *given) - nothing
-                print(
-                    f"{run.__name__:<12} {found:6.0f} MiB, {found / plain:.2f} of that", flush=True
-                )
+                print(f"{title:<12} {found:6.0f} MiB, {found / plain:.2f} of that", flush=True)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ TEACHER = "teacher"
 WEIGHTS = Statistic("W")
 UNIT = 0  # the tier whose blocks hold one unit each
 BLOCK = 1 << 17  # values of the largest statistic in a block, which a processor's cache holds
-_BLOCK_AWAY = 1 << 24  # on other devices, where each operation costs more than what it computes
+_BLOCK_AWAY = 1 << 24  # on other devices, where fewer operations are to be started
 _ALIGNMENT = 64  # bytes; where a slice starts changes the last bits of some results
 _SWOLLEN = 8  # times as large as statistics, a value is computed for one unit at a time
 

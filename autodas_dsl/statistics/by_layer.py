@@ -176,8 +176,8 @@ def _computing(node: Node) -> Maker:
         try:
             execution = pipeline.run(program, Layout([own], 0), Memo(0))
         except ShapeMismatch:
-            samples, kind = len(own.values[read[0]][0]), node.kind
-            return [torch.full((samples,) * len(kind.axes), torch.nan) for _ in layers]
+            first, axes = own.values[read[0]][0], len(node.kind.axes)
+            return [first.new_full((len(first),) * axes, torch.nan) for _ in layers]
         return execution.listed(node) if node.kind.axes else execution.number(root).unbind()
 
     return made
